@@ -1,0 +1,6 @@
+"""Features: defined once, the same in training and serving."""
+
+from fraud.features.sets import FeatureSet, Key
+from fraud.features.standard import STANDARD
+
+__all__ = ["STANDARD", "FeatureSet", "Key"]

@@ -130,7 +130,7 @@ class State:
             for hashed, time in sketch.items():
                 seen[hashed] = max(time, seen.get(hashed, time))
             _keep_recent(seen, layout.sketches[slot].capacity)
-        self._prune(layout)
+        self._prune(layout, before=0)
 
     def _advance(self, layout: Layout, time: int) -> None:
         if time > self.newest:
@@ -156,8 +156,9 @@ class State:
                 del self.sketches[slot]
 
 
-def _expired(index: int, hop: int, retention: int, newest: int) -> bool:
-    return (index + 1) * hop <= newest - retention
+def _edge(hop: int, retention: int, newest: int) -> int:
+    """The first tile index that is still kept."""
+    return (newest - retention) // hop
 
 
 def _drop(mapping: dict[int, Tile] | dict[int, int], keys: Iterable[int]) -> None:

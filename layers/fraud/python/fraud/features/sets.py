@@ -59,9 +59,7 @@ class FeatureSet:
         self.names = tuple(feature.name for feature in features)
         doubled = sorted({name for name in self.names if self.names.count(name) > 1})
         if doubled:
-            raise ValueError(
-                f"features with the same name: {', '.join(doubled)}; change or remove one of each"
-            )
+            raise ValueError(f"features with the same name: {', '.join(doubled)}; change or remove one of each")
         windowed = [feature for feature in features if isinstance(feature, WindowFeature)]
         self.entities: tuple[Entity, ...] = tuple(dict.fromkeys(feature.entity for feature in windowed))
         self.layouts: dict[str, Layout] = {entity.name: _layout(entity, windowed) for entity in self.entities}

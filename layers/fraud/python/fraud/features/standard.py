@@ -126,9 +126,7 @@ STANDARD = FeatureSet(
         "A merchant that is compromised, or in on it.",
     ),
     RowFeature("amount", lambda t: float(t.amount), AMOUNT, "Tiny tests and outsized purchases."),
-    RowFeature(
-        "amount_is_round", lambda t: float(t.amount % 1_000 == 0), AMOUNT, "Amounts made up by a script."
-    ),
+    RowFeature("amount_is_round", lambda t: float(t.amount % 1_000 == 0), AMOUNT, "Amounts made up by a script."),
     RowFeature("hour_of_day", _hour, TIME_OF_DAY, "Fraud at night, in UTC."),
     RowFeature("day_of_week", _weekday, TIME_OF_DAY, "Fraud over the weekend; Monday is 0."),
     RowFeature(

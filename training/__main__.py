@@ -1,0 +1,124 @@
+"""The container's entry: `python -m training train | dataset | evaluate`."""
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Never
+
+from training.contract import Contract, ProgramError
+from training.dataset import Options, build_dataset
+from training.evaluate import evaluate
+from training.gate import GatePolicy
+from training.parameters import parse_duration
+from training.train import train
+
+__all__ = ["main"]
+
+_FAILED = 1
+_STOPPED = 128 + signal.SIGTERM
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command line as any other error, so that it reaches the failure file."""
+
+    def error(self, message: str) -> Never:
+        raise ProgramError(f"{self.prog}: {message}. Run it with --help to see the options.")
+
+
+def main(arguments: Sequence[str], contract: Contract) -> int:
+    """Run one step of the program.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 if it failed (the reason lies where SageMaker looks for it), or 143 if stopped.
+    """
+    processing = list(arguments[:1]) != ["train"]
+    try:
+        _run(_parser().parse_args(arguments), contract)
+    except ProgramError as error:
+        return _fail(contract, str(error), processing=processing)
+    except Exception as error:
+        # A defect of ours: the log has the details, the file says at least what kind it was.
+        traceback.print_exc()
+        reason = f"Unexpected {type(error).__name__}: {error}. The log of this job shows where it happened."
+        return _fail(contract, reason, processing=processing)
+    return 0
+
+
+def _run(options: argparse.Namespace, contract: Contract) -> None:
+    if options.step == "train":
+        train(contract)
+    elif options.step == "dataset":
+        build_dataset(
+            contract,
+            Options(
+                as_of=options.as_of,
+                maturity=options.maturity,
+                validation_share=options.validation_share,
+                evaluation_share=options.evaluation_share,
+                minimum_frauds=options.minimum_frauds,
+                keep_young_labelled=options.keep_young_labelled,
+            ),
+        )
+    else:
+        policy = GatePolicy(
+            minimum_gain=options.minimum_gain,
+            minimum_lift=options.minimum_lift,
+            maximum_calibration_error=options.maximum_calibration_error,
+        )
+        evaluate(contract, policy, resamples=options.resamples, seed=options.seed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="training", description="Paywarden's training program; folders lie under ML_ROOT.")
+    steps = parser.add_subparsers(dest="step", required=True, parser_class=_Parser)
+    steps.add_parser("train", help="training job: channel `dataset` and hyperparameters -> model")
+
+    dataset = steps.add_parser("dataset", help="processing job: history, decisions, labels -> dataset")
+    dataset.add_argument("--as-of", type=int, required=True, help="milliseconds, UTC; nothing later has influence")
+    dataset.add_argument(
+        "--maturity", type=_duration, default="3d", help="age at which no label means genuine: 3d, 12h"
+    )
+    dataset.add_argument("--validation-share", type=float, default=0.15)
+    dataset.add_argument("--evaluation-share", type=float, default=0.2)
+    dataset.add_argument("--minimum-frauds", type=int, default=10, help="in each part")
+    dataset.add_argument("--keep-young-labelled", action="store_true", help="keep labelled rows younger than that")
+
+    evaluation = steps.add_parser("evaluate", help="processing job: dataset, model, champion -> evaluation")
+    evaluation.add_argument(
+        "--minimum-gain", type=float, default=0.002, help="average precision over the champion's"
+    )
+    evaluation.add_argument(
+        "--minimum-lift", type=float, default=3.0, help="average precision over the fraud rate"
+    )
+    evaluation.add_argument("--maximum-calibration-error", type=float, default=0.05)
+    evaluation.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
+    evaluation.add_argument("--seed", type=int, default=17)
+    return parser
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _fail(contract: Contract, reason: str, *, processing: bool) -> int:
+    contract.write_failure(reason, processing=processing)
+    sys.stderr.write(f"error: {reason}\n")
+    return _FAILED
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> Never:
+    raise SystemExit(_STOPPED)
+
+
+if __name__ == "__main__":
+    # As the first process of a container, Python would ignore SageMaker's stop signal unless told otherwise.
+    signal.signal(signal.SIGTERM, _stop)
+    raise SystemExit(main(sys.argv[1:], Contract.from_env()))

@@ -1,0 +1,1 @@
+"""AWS adapters of the domain: stores, models, configuration. Every store also has an in-memory twin."""

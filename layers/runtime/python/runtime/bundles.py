@@ -1,0 +1,125 @@
+"""Model bundles in S3: immutable, verified, ready to score."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from fraud.bundle import CorruptBundleError, Manifest, digest, verify
+from fraud.calibration import calibrate
+from runtime.booster import Booster
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["BundleStore", "ServedModel"]
+
+MODEL = "model.ubj"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that is ready to score."""
+
+    manifest: Manifest
+    booster: Booster
+
+    def row(self, names: Sequence[str], vector: Sequence[float]) -> list[float]:
+        """The model's columns, picked from a vector by name."""
+        values = dict(zip(names, vector, strict=True))
+        return [values[name] for name in self.manifest.features]
+
+    def score(self, row: Sequence[float]) -> tuple[float, float]:
+        """The raw and the calibrated probability of fraud."""
+        raw = self.booster.predict(row)
+        return raw, calibrate(raw, self.manifest.calibration)
+
+    def contributions(self, row: Sequence[float]) -> dict[str, float]:
+        """Exact SHAP values in log-odds, by feature name."""
+        return dict(zip(self.manifest.features, self.booster.contributions(row), strict=False))
+
+
+class BundleStore:
+    """Bundles under ``bundles/<version>/``, written once."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def manifest(self, version: str) -> Manifest:
+        """The manifest of a bundle.
+
+        Raises
+        ------
+        CorruptBundleError
+            If there is none, or it cannot be read.
+        """
+        content = self._get(version, MANIFEST)
+        try:
+            return msgspec.json.decode(content, type=Manifest)
+        except msgspec.MsgspecError as error:
+            raise CorruptBundleError(f"bundle {version}: manifest.json: {error}") from error
+
+    def load(self, version: str, names: Sequence[str]) -> ServedModel:
+        """Fetch and verify a bundle, and make its model ready.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The features that serving computes; the model may use no other.
+
+        Raises
+        ------
+        CorruptBundleError
+            If a digest is wrong, or the model wants a feature that serving does not have.
+        """
+        manifest = self.manifest(version)
+        unknown = sorted(set(manifest.features) - set(names))
+        if unknown:
+            raise CorruptBundleError(f"bundle {version}: serving has no feature {', '.join(unknown)}")
+        model = self._get(version, MODEL)
+        verify(manifest, MODEL, model)
+        return ServedModel(manifest, Booster(model, len(manifest.features)))
+
+    def add(self, manifest: Manifest, model: bytes) -> None:
+        """Write a bundle; writing the same one again changes nothing.
+
+        Raises
+        ------
+        CorruptBundleError
+            If the model is not the one in the manifest, or another bundle has this version already.
+        """
+        verify(manifest, MODEL, model)
+        # The manifest comes last: a bundle without one is not there, so a crash leaves nothing half done.
+        self._put_once(manifest.version, MODEL, model)
+        self._put_once(manifest.version, MANIFEST, msgspec.json.encode(manifest, order="deterministic"))
+
+    def _key(self, version: str, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", version):
+            raise CorruptBundleError(f"{version!r} is no bundle version")
+        return f"bundles/{version}/{name}"
+
+    def _get(self, version: str, name: str) -> bytes:
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=self._key(version, name))["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise CorruptBundleError(f"bundle {version}: there is no {name}") from error
+            raise
+
+    def _put_once(self, version: str, name: str, content: bytes) -> None:
+        try:
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key(version, name), Body=content, IfNoneMatch="*"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+                raise
+            if digest(self._get(version, name)) != digest(content):
+                raise CorruptBundleError(
+                    f"bundle {version} exists with another {name}; bundles never change"
+                ) from error

@@ -1,0 +1,122 @@
+"""The serving document in AppConfig: read beside the request path, changed without a deployment."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fraud.serving import Serving
+
+if TYPE_CHECKING:
+    from mypy_boto3_appconfig import AppConfigClient
+    from mypy_boto3_appconfigdata import AppConfigDataClient
+
+__all__ = ["ConfigurationError", "Profile", "Refresher", "ServingReader", "publish"]
+
+
+class ConfigurationError(RuntimeError):
+    """The serving document is absent or unreadable."""
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the serving document is: ids of an AppConfig application, environment and profile."""
+
+    application: str
+    environment: str
+    profile: str
+
+
+class ServingReader:
+    """Polls AppConfig; it answers only when the document changed."""
+
+    def __init__(self, client: "AppConfigDataClient", profile: Profile) -> None:
+        self._client = client
+        self._profile = profile
+        self._token: str | None = None
+
+    def poll(self) -> Serving | None:
+        """The document, or None if it is the one read last.
+
+        Raises
+        ------
+        ConfigurationError
+            If what is deployed is no serving document; the one read last stays good.
+        """
+        if self._token is None:
+            self._token = self._client.start_configuration_session(
+                ApplicationIdentifier=self._profile.application,
+                EnvironmentIdentifier=self._profile.environment,
+                ConfigurationProfileIdentifier=self._profile.profile,
+            )["InitialConfigurationToken"]
+        token, self._token = self._token, None  # a token works once: after a failure a new session starts
+        answer = self._client.get_latest_configuration(ConfigurationToken=token)
+        self._token = answer["NextPollConfigurationToken"]
+        content = answer["Configuration"].read()
+        if not content:
+            return None
+        try:
+            return msgspec.json.decode(content, type=Serving)
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(f"serving document: {error}") from error
+
+
+class Refresher:
+    """Runs a task beside the requests, at most once an interval and one at a time.
+
+    The request that finds the interval over starts the task on a thread and goes on without it. In a
+    Lambda the thread is frozen with its container and carries on with the next request.
+
+    Parameters
+    ----------
+    task : callable
+        What to run; it handles its own errors.
+    interval : float
+        Seconds.
+    """
+
+    def __init__(self, task: Callable[[], None], interval: float) -> None:
+        self._task = task
+        self._interval = interval
+        self._next = 0.0
+        self._running: threading.Thread | None = None
+
+    def started(self, now: float) -> None:
+        """Note that the task ran at `now` (seconds)."""
+        self._next = now + self._interval
+
+    def nudge(self, now: float) -> None:
+        """Start the task if it is due at `now` (seconds) and not running."""
+        if now < self._next or (self._running is not None and self._running.is_alive()):
+            return
+        self.started(now)
+        self._running = threading.Thread(target=self._task, name="refresh", daemon=True)
+        self._running.start()
+
+
+def publish(client: "AppConfigClient", profile: Profile, strategy: str, document: Serving, *, reason: str) -> int:
+    """Make a document the one that serves; return its AppConfig version."""
+    version = client.create_hosted_configuration_version(
+        ApplicationId=profile.application,
+        ConfigurationProfileId=profile.profile,
+        Content=msgspec.json.encode(document),
+        ContentType="application/json",
+        Description=reason[:1024],
+    )["VersionNumber"]
+    client.start_deployment(
+        ApplicationId=profile.application,
+        EnvironmentId=profile.environment,
+        ConfigurationProfileId=profile.profile,
+        ConfigurationVersion=str(version),
+        DeploymentStrategyId=strategy,
+        Description=reason[:1024],
+    )
+    return version
+
+
+def current(client: "AppConfigDataClient", profile: Profile) -> Serving:
+    """The document that serves now, read afresh."""
+    document = ServingReader(client, profile).poll()
+    if document is None:
+        raise ConfigurationError("nothing is deployed under the serving profile; deploy the data stack first")
+    return document

@@ -1,0 +1,1 @@
+"""Where things are kept. Each store is one protocol, one DynamoDB table and one in-memory twin."""

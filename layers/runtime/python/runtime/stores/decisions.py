@@ -1,0 +1,110 @@
+"""The ledger: decisions and labels, each written once. Its stream is the outbox of every event."""
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+__all__ = ["DecisionStore", "DynamoDecisionStore", "MemoryDecisionStore", "Record"]
+
+DECISION = "decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the ledger.
+
+    Attributes
+    ----------
+    event_id : str
+        ``merchant/transaction``.
+    kind : str
+        ``decision``, ``label#fraud`` or ``label#genuine``.
+    digest : str
+        Of the request's body: the same id with another digest is another request.
+    answer : str
+        What the caller was told, byte for byte.
+    row : str
+        The event for the bus, as JSON.
+    """
+
+    event_id: str
+    kind: str
+    digest: str
+    answer: str
+    row: str
+
+
+class DecisionStore(Protocol):
+    """Records written once, by event id and kind."""
+
+    def put(self, record: Record) -> Record | None:
+        """Write a record unless one is there already; return the one that is."""
+        ...
+
+    def get(self, event_id: str, kind: str) -> Record | None:
+        """A record, or None; a record that was put is always seen."""
+        ...
+
+
+class DynamoDecisionStore:
+    """One table with the key (id, kind)."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def put(self, record: Record) -> Record | None:
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=_item(record),
+                ConditionExpression="attribute_not_exists(id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            kept: Any = error.response.get("Item")
+            return _record(kept) if kept else self.get(record.event_id, record.kind)
+        return None
+
+    def get(self, event_id: str, kind: str) -> Record | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key={"id": {"S": event_id}, "kind": {"S": kind}}, ConsistentRead=True
+        )
+        return _record(answer["Item"]) if "Item" in answer else None
+
+
+class MemoryDecisionStore:
+    """The same, in this process."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str], Record] = {}
+        self._lock = threading.Lock()
+
+    def put(self, record: Record) -> Record | None:
+        with self._lock:
+            kept = self.records.setdefault((record.event_id, record.kind), record)
+        return None if kept is record else kept
+
+    def get(self, event_id: str, kind: str) -> Record | None:
+        return self.records.get((event_id, kind))
+
+
+def _item(record: Record) -> dict[str, Any]:
+    return {
+        "id": {"S": record.event_id},
+        "kind": {"S": record.kind},
+        "digest": {"S": record.digest},
+        "answer": {"S": record.answer},
+        "row": {"S": record.row},
+    }
+
+
+def _record(item: Any) -> Record:
+    return Record(item["id"]["S"], item["kind"]["S"], *(item[name]["S"] for name in ("digest", "answer", "row")))

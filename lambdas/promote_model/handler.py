@@ -1,0 +1,48 @@
+"""Making a registered bundle the champion: one change of the serving document."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from runtime import clients
+from runtime.bundles import BundleStore
+from runtime.configuration import Profile, current, publish
+from runtime.settings import load
+from runtime.telemetry import logger
+
+
+@dataclass(frozen=True)
+class Settings:
+    models_bucket: str
+    appconfig_application: str
+    appconfig_environment: str
+    appconfig_profile: str
+    appconfig_strategy: str
+
+
+settings = load(Settings)
+profile = Profile(
+    application=settings.appconfig_application,
+    environment=settings.appconfig_environment,
+    profile=settings.appconfig_profile,
+)
+appconfig = clients.appconfig()
+appconfigdata = clients.appconfigdata()
+bundles = BundleStore(clients.s3(), settings.models_bucket)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer the state machine with the version that serves and the number of the deployment."""
+    del context
+    version: str = event["registration"]["version"]
+    bundles.manifest(version)  # a version without a bundle must never be named in the document
+    serving = current(appconfigdata, profile)
+    if serving.champion == version:
+        return {"version": version, "deployment": None}
+    promoted = msgspec.structs.replace(serving, champion=version)
+    reason = f"champion {serving.champion or 'none'} -> {version}: {event['registration']['reason']}"
+    number = publish(appconfig, profile, settings.appconfig_strategy, promoted, reason=reason)
+    logger.info("promoted", extra={"version": version, "before": serving.champion})
+    return {"version": version, "deployment": number}

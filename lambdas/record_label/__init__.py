@@ -1,0 +1,1 @@
+"""Records what became known of a transaction."""

@@ -1,0 +1,1 @@
+"""Publishes the ledger's stream on the bus."""

@@ -1,0 +1,73 @@
+"""From the ledger's stream to the event bus: the outbox is emptied in order, and nothing is dropped."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from runtime import clients
+from runtime.settings import load
+from runtime.stores.decisions import DECISION
+from runtime.telemetry import MetricUnit, logger, metrics
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "paywarden"
+DECIDED, LABELLED = "transaction.decided", "label.recorded"
+MOST_ENTRIES = 10
+"""How many events one PutEvents call takes."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    event_bus: str
+
+
+settings = load(Settings)
+bus = clients.events()
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Publish a batch of the stream; name the records that did not get through."""
+    del context
+    failed = relay(event["Records"], bus, settings.event_bus)
+    metrics.add_metric("Relayed", MetricUnit.Count, len(event["Records"]) - len(failed))
+    metrics.add_metric("RelayFailed", MetricUnit.Count, len(failed))
+    logger.info("relayed", extra={"records": len(event["Records"]), "failed": len(failed)})
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def relay(records: Sequence[Any], client: "EventBridgeClient", event_bus: str) -> list[str]:
+    """Publish the new lines of the ledger.
+
+    Returns
+    -------
+    list of str
+        Sequence numbers of the records that were not published. Lambda reads the stream again from the
+        first of them on: what follows it is published twice, and counted once by `update_features`.
+    """
+    failed: list[str] = []
+    for chunk in batched(_entries(records, event_bus), MOST_ENTRIES, strict=False):
+        answer = client.put_events(Entries=[entry for _, entry in chunk])
+        for (number, _), result in zip(chunk, answer["Entries"], strict=True):
+            if "ErrorCode" in result:
+                logger.warning("event refused by the bus", extra={"code": result["ErrorCode"]})
+                failed.append(number)
+    return failed
+
+
+def _entries(records: Sequence[Any], event_bus: str) -> Iterator[tuple[str, Any]]:
+    for record in records:
+        # Lines are written once and never changed; expiry and clean-up (REMOVE) are no events.
+        if record["eventName"] != "INSERT":
+            continue
+        image = record["dynamodb"]["NewImage"]
+        entry = {
+            "Source": SOURCE,
+            "DetailType": DECIDED if image["kind"]["S"] == DECISION else LABELLED,
+            "Detail": image["row"]["S"],
+            "EventBusName": event_bus,
+        }
+        yield record["dynamodb"]["SequenceNumber"], entry

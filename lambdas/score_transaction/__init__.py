@@ -1,0 +1,1 @@
+"""Decides on a transaction."""

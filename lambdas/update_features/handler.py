@@ -1,0 +1,76 @@
+"""From the queue to the feature store: every event of the bus, folded in once."""
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from fraud.decision import event_of
+from fraud.features import STANDARD
+from runtime import clients
+from runtime.settings import load
+from runtime.stores.features import DynamoFeatureStore
+from runtime.telemetry import MetricUnit, logger, metrics
+
+from .updating import Delivery, Report, Updater
+
+
+@dataclass(frozen=True)
+class Settings:
+    features_table: str
+
+
+def pause(attempt: int) -> None:
+    """Wait with full jitter, longer after each conflict: 20 ms, 40 ms, ... at most."""
+    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
+
+
+settings = load(Settings)
+updater = Updater(
+    features=STANDARD,
+    store=DynamoFeatureStore(clients.dynamodb(), settings.features_table, consistent=True),
+    clock=lambda: time.time_ns() // 1_000_000,
+    pause=pause,
+)
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Apply a batch; name the messages to deliver again, so that one bad one blocks no other."""
+    del context
+    poison: list[str] = []
+    report = updater.apply(list(read(event["Records"], poison)))
+    count(report, poison)
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in (*poison, *report.failed)]}
+
+
+def read(records: list[Any], poison: list[str]) -> Iterator[Delivery]:
+    """The events in a batch of messages; the ids of those that hold none are added to `poison`."""
+    for record in records:
+        try:
+            detail = msgspec.json.decode(record["body"])["detail"]
+            yield Delivery(record["messageId"], event_of(detail), int(detail["recorded_at"]))
+        except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+            # The message itself may hold anything, so only the kind of error is logged.
+            logger.error("no event in message %s: %s", record["messageId"], type(error).__name__)
+            poison.append(record["messageId"])
+
+
+def count(report: Report, poison: list[str]) -> None:
+    """The batch in metrics and one log line."""
+    counts = {
+        "Applied": report.applied,
+        "Duplicate": report.duplicate,
+        "Late": report.late,
+        "Mismatched": report.mismatched,
+        "Conflict": report.conflicts,
+        "Poison": len(poison),
+    }
+    for name, value in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, value)
+    if report.lags:
+        metrics.add_metric("FeatureLag", MetricUnit.Milliseconds, max(report.lags))
+    logger.info("batch applied", extra={name.lower(): value for name, value in counts.items()})

@@ -1,0 +1,202 @@
+"""The merchant's API: request models, and what is checked before anything else looks at a request."""
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from fraud.cards import card_number_at
+from fraud.events import LabelKind, Transaction
+from runtime.http import Problem
+
+__all__ = ["DecisionRequest", "LabelRequest", "body_digest", "parse", "receipt_time"]
+
+REPLAY_HEADER = "paywarden-replay-time"
+MOST_BYTES = 65_536
+MOST_AHEAD = timedelta(minutes=2)
+MOST_BEHIND = timedelta(hours=24)
+
+type _Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+type _Token = Annotated[str, Meta(min_length=1, max_length=256)]
+type _Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
+
+
+class _Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Card(_Model, frozen=True):
+    """A card as a network token or fingerprint; never its number."""
+
+    token: _Token
+    bin: Annotated[str, Meta(pattern=r"^\d{6,8}$")] | None = None
+    brand: Annotated[str, Meta(max_length=32)] | None = None
+    issuer_country: _Country | None = None
+
+
+class Customer(_Model, frozen=True):
+    id: _Token
+    email: Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+
+
+class Device(_Model, frozen=True):
+    id: _Token
+
+
+class Address(_Model, frozen=True):
+    country: _Country | None = None
+    postcode: Annotated[str, Meta(max_length=16)] | None = None
+
+
+class DecisionRequest(_Model, frozen=True):
+    """One transaction to decide on; `amount` in minor units of `currency`."""
+
+    transaction_id: _Id
+    amount: Annotated[int, Meta(ge=0, le=10**12)]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
+    card: Card
+    customer: Customer
+    occurred_at: datetime | None = None
+    device: Device | None = None
+    ip: Annotated[str, Meta(max_length=45)] | None = None
+    billing: Address | None = None
+    shipping: Address | None = None
+    mcc: Annotated[str, Meta(pattern=r"^\d{4}$")] | None = None
+    channel: Literal["ecommerce", "app", "pos", "moto"] = "ecommerce"
+    entry_mode: Literal["chip", "contactless", "swipe", "manual", "card_on_file"] | None = None
+    three_ds: Literal["none", "attempted", "authenticated", "failed"] = "none"
+    metadata: Annotated[
+        dict[Annotated[str, Meta(max_length=40)], Annotated[str, Meta(max_length=500)]], Meta(max_length=20)
+    ] = {}
+
+    def transaction(self, merchant_id: str, received_at: int) -> Transaction:
+        """The transaction, its identifiers still as the merchant sent them.
+
+        Parameters
+        ----------
+        received_at : int
+            Milliseconds since the epoch, UTC.
+        """
+        billing, shipping = self.billing or Address(), self.shipping or Address()
+        return Transaction(
+            transaction_id=self.transaction_id,
+            merchant_id=merchant_id,
+            event_time=received_at,
+            amount=self.amount,
+            currency=self.currency,
+            card=self.card.token,
+            customer=self.customer.id,
+            device=self.device.id if self.device else "",
+            ip=self.ip or "",
+            email=self.customer.email or "",
+            bin=self.card.bin or "",
+            issuer_country=self.card.issuer_country or "",
+            billing_country=billing.country or "",
+            shipping_country=shipping.country or "",
+            mcc=self.mcc or "",
+            channel=self.channel,
+            entry_mode=self.entry_mode or "",
+            three_ds=self.three_ds,
+        )
+
+
+class LabelRequest(_Model, frozen=True):
+    """What became known of a transaction; `known_at` defaults to now."""
+
+    transaction_id: _Id
+    label: LabelKind
+    known_at: datetime | None = None
+
+
+def parse[T](body: bytes, model: type[T]) -> T:
+    """Read and check a request's body.
+
+    Raises
+    ------
+    Problem
+        400, with the field at fault. A raw card number is found before anything else is looked at.
+    """
+    if len(body) > MOST_BYTES:
+        detail = f"The body has more than {MOST_BYTES} bytes. Send one transaction, and less metadata."
+        raise Problem(413, "body-too-large", "Body too large", detail)
+    try:
+        decoded = msgspec.json.decode(body)
+        hidden = card_number_at(decoded)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        detail = "The body is no JSON document in UTF-8, or is nested too deeply."
+        raise Problem(400, "invalid-body", "Invalid body", detail) from None
+    if hidden:
+        detail = "A raw card number is in this field. Send a network token or a fingerprint of the card instead."
+        raise Problem(400, "card-number", "Raw card number", detail, hidden)
+    try:
+        return msgspec.convert(decoded, model)
+    except msgspec.ValidationError as error:
+        detail, field = _told(str(error))
+        raise Problem(400, "invalid-field", "Invalid field", detail, field) from None
+
+
+def body_digest(body: bytes) -> str:
+    """A digest that tells two requests apart, but not two spellings of the same JSON."""
+    canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def receipt_time(headers: dict[str, str], clock: int, *, replay: bool) -> int:
+    """When a request counts as received, in ms.
+
+    Where `replay` is allowed (never in production), the header ``Paywarden-Replay-Time`` sets it, so that
+    history can be played at any speed with the times it had.
+
+    Raises
+    ------
+    Problem
+        400, if the header is refused here or is no time.
+    """
+    text = headers.get(REPLAY_HEADER)
+    if text is None:
+        return clock
+    if not replay:
+        detail = "This environment does not replay history. Leave the header out."
+        raise Problem(400, "replay-refused", "Replay refused", detail, "Paywarden-Replay-Time")
+    if not re.fullmatch(r"\d{12,14}", text):
+        detail = "The header holds milliseconds since 1970-01-01 UTC, such as 1700000000000."
+        raise Problem(400, "invalid-field", "Invalid field", detail, "Paywarden-Replay-Time")
+    return int(text)
+
+
+def check_occurred_at(occurred_at: datetime | None, received_at: int) -> None:
+    """Refuse a time that no honest clock would send.
+
+    Raises
+    ------
+    Problem
+        400, if it is more than 2 minutes ahead of the receipt or 24 hours behind it, or has no offset.
+    """
+    if occurred_at is None:
+        return
+    detail = ""
+    if occurred_at.tzinfo is None:
+        detail = "Write the time with its offset from UTC, such as 2026-01-31T12:00:00Z."
+    else:
+        behind = datetime.fromtimestamp(received_at / 1_000, UTC) - occurred_at
+        if behind < -MOST_AHEAD:
+            detail = "The time is more than 2 minutes in the future. Check the sending clock."
+        elif behind > MOST_BEHIND:
+            detail = "The time is more than 24 hours in the past. Import history instead of sending it."
+    if detail:
+        raise Problem(400, "invalid-field", "Invalid field", detail, "occurred_at")
+
+
+def _told(message: str) -> tuple[str, str | None]:
+    """A validation message of msgspec's, split into a sentence and the path of the field."""
+    sentence, _, path = message.partition(" - at `")
+    where = path.removesuffix("`").removeprefix("$").removeprefix(".")
+    named = re.search(r"(?:required|unknown) field `([^`]*)`", sentence)
+    if named:
+        kind = "is missing" if "required" in sentence else "is not known; remove it or check its spelling"
+        where = f"{where}.{named[1]}" if where else named[1]
+        return f"The field {kind}.", where
+    return f"{sentence.rstrip('.')}.", where or None

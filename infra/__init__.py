@@ -1,0 +1,1 @@
+"""The CDK application: everything that is deployed, and nothing that runs in a Lambda."""

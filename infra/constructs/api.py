@@ -1,0 +1,209 @@
+"""The merchants' API: its authorizer, throttles, access log and problem documents."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.constructs.function import log_retention, removal_policy
+from infra.environments import Environment
+
+__all__ = ["MerchantApi"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    """An answer that API Gateway gives by itself, before any of our code runs."""
+
+    response: str
+    status: int
+    kind: str
+    title: str
+    detail: str
+    headers: Mapping[str, str] | None = None
+
+
+_PROBLEMS = (
+    _Problem(
+        response="UNAUTHORIZED",
+        status=401,
+        kind="unauthorized",
+        title="No merchant key was given",
+        detail="Send the header `Authorization: Bearer <merchant key>`.",
+        headers={"WWW-Authenticate": "'Bearer'"},
+    ),
+    _Problem(
+        response="ACCESS_DENIED",
+        status=403,
+        kind="forbidden",
+        title="The merchant key does not allow this",
+        detail="The key is unknown, revoked, or not meant for this call. Use a live key of this merchant.",
+    ),
+    _Problem(
+        response="INVALID_API_KEY",
+        status=403,
+        kind="forbidden",
+        title="The merchant has no usage plan",
+        detail="The key is known but not part of a usage plan. Ask the operators to onboard the merchant.",
+    ),
+    _Problem(
+        response="MISSING_AUTHENTICATION_TOKEN",
+        status=404,
+        kind="not-found",
+        title="There is no such call",
+        detail="Check the method and the path, for instance `POST /v1/decisions`.",
+    ),
+    _Problem(
+        response="REQUEST_TOO_LARGE",
+        status=413,
+        kind="too-large",
+        title="The body is too large",
+        detail="Send one transaction a request, with bounded metadata.",
+    ),
+    _Problem(
+        response="THROTTLED",
+        status=429,
+        kind="throttled",
+        title="Too many requests",
+        detail="Wait a moment, then send the same request again: it will not be decided twice.",
+        headers={"Retry-After": "'1'"},
+    ),
+    _Problem(
+        response="QUOTA_EXCEEDED",
+        status=429,
+        kind="quota-exceeded",
+        title="The merchant's quota is used up",
+        detail="Ask the operators for a larger quota, or wait for the next month.",
+    ),
+    _Problem(
+        response="DEFAULT_5XX",
+        status=500,
+        kind="internal",
+        title="The platform failed",
+        detail="Send the same request again: it will not be decided twice. Tell the operators if it goes on.",
+    ),
+)
+
+# What is needed to follow a request, and nothing of what it said: neither body, nor key, nor address.
+_ACCESS_LOG = {
+    "request_id": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "merchant_id": "$context.authorizer.merchant_id",
+    "method": "$context.httpMethod",
+    "resource": "$context.resourcePath",
+    "status": "$context.status",
+    "latency_ms": "$context.responseLatency",
+    "integration_latency_ms": "$context.integrationLatency",
+    "error": "$context.error.responseType",
+}
+
+
+class MerchantApi(Construct):
+    """A REST API on which every call names its merchant.
+
+    Attributes
+    ----------
+    api : aws_apigateway.RestApi
+    usage_plan : aws_apigateway.UsagePlan or None
+        None where the environment lacks `usage_plan_by_authorizer`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        environment: Environment,
+        authorizer: lambda_.IFunction,
+        calls: Mapping[str, lambda_.IFunction],
+    ) -> None:
+        super().__init__(scope, id_)
+        planned = environment.capabilities.usage_plan_by_authorizer
+        self.api = apigateway.RestApi(
+            self,
+            "api",
+            rest_api_name=environment.prefix,
+            description="Paywarden: the merchants' API",
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            api_key_source_type=(
+                apigateway.ApiKeySourceType.AUTHORIZER if planned else apigateway.ApiKeySourceType.HEADER
+            ),
+            # The account's role for access logs; shared by every API of the account, so never deleted.
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
+            deploy_options=self._stage(environment),
+        )
+        request_authorizer = apigateway.RequestAuthorizer(
+            self,
+            "authorizer",
+            handler=authorizer,
+            identity_sources=[apigateway.IdentitySource.header("Authorization")],
+            # How long a revoked key may still be accepted.
+            results_cache_ttl=cdk.Duration.minutes(1),
+        )
+        for path, function in calls.items():
+            self.api.root.resource_for_path(path).add_method(
+                "POST",
+                apigateway.LambdaIntegration(function, allow_test_invoke=False),
+                authorizer=request_authorizer,
+                authorization_type=apigateway.AuthorizationType.CUSTOM,
+                api_key_required=planned,
+            )
+        for problem in _PROBLEMS:
+            self._answer(problem)
+        self.usage_plan = self._usage_plan(environment) if planned else None
+
+    def _stage(self, environment: Environment) -> apigateway.StageOptions:
+        access = logs.LogGroup(
+            self, "access-log", retention=log_retention(environment), removal_policy=removal_policy(environment)
+        )
+        return apigateway.StageOptions(
+            stage_name="live",
+            throttling_rate_limit=environment.stage_throttle.rate,
+            throttling_burst_limit=environment.stage_throttle.burst,
+            metrics_enabled=True,
+            tracing_enabled=True,
+            # Execution logs would hold bodies and keys.
+            logging_level=apigateway.MethodLoggingLevel.OFF,
+            data_trace_enabled=False,
+            access_log_destination=apigateway.LogGroupLogDestination(access),
+            access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
+        )
+
+    def _usage_plan(self, environment: Environment) -> apigateway.UsagePlan:
+        # Each merchant's key joins this plan when the merchant is onboarded, not when the stack is deployed.
+        return self.api.add_usage_plan(
+            "usage-plan",
+            name=f"{environment.prefix}-merchants",
+            api_stages=[apigateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
+            throttle=apigateway.ThrottleSettings(
+                rate_limit=environment.merchant_throttle.rate, burst_limit=environment.merchant_throttle.burst
+            ),
+            quota=apigateway.QuotaSettings(limit=environment.monthly_quota, period=apigateway.Period.MONTH),
+        )
+
+    def _answer(self, problem: _Problem) -> None:
+        body = {
+            "type": f"/problems/{problem.kind}",
+            "title": problem.title,
+            "status": problem.status,
+            "detail": problem.detail,
+            "request_id": "$context.requestId",
+        }
+        apigateway.CfnGatewayResponse(
+            self,
+            f"{problem.response.lower().replace('_', '-')}-response",
+            rest_api_id=self.api.rest_api_id,
+            response_type=problem.response,
+            status_code=str(problem.status),
+            response_templates={"application/json": json.dumps(body)},
+            response_parameters={
+                "gatewayresponse.header.Content-Type": "'application/problem+json'",
+                **{f"gatewayresponse.header.{name}": value for name, value in (problem.headers or {}).items()},
+            },
+        )

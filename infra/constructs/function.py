@@ -1,0 +1,165 @@
+"""The one function factory: every Lambda of Paywarden is made here."""
+
+from collections.abc import Mapping, Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.constructs.code import CodeLayers, architecture_of, asset_code
+from infra.environments import Environment
+from infra.layers import function_bundle
+
+__all__ = ["Function", "log_retention", "notify", "removal_policy"]
+
+
+def removal_policy(environment: Environment) -> cdk.RemovalPolicy:
+    """What becomes of data when its stack is deleted."""
+    return cdk.RemovalPolicy.RETAIN if environment.retain_data else cdk.RemovalPolicy.DESTROY
+
+
+def log_retention(environment: Environment) -> logs.RetentionDays:
+    """How long logs are kept.
+
+    Raises
+    ------
+    ValueError
+        If CloudWatch Logs does not offer the environment's number of days.
+    """
+    offered = {
+        7: logs.RetentionDays.ONE_WEEK,
+        30: logs.RetentionDays.ONE_MONTH,
+        90: logs.RetentionDays.THREE_MONTHS,
+        365: logs.RetentionDays.ONE_YEAR,
+    }
+    try:
+        return offered[environment.log_retention_days]
+    except KeyError:
+        raise ValueError(
+            f"log_retention_days: {environment.log_retention_days} of {environment.name!r} is not offered; "
+            f"use one of {', '.join(map(str, offered))}"
+        ) from None
+
+
+def notify(alarm: cloudwatch.Alarm, topic: sns.ITopic) -> cloudwatch.Alarm:
+    """Tell the operators when an alarm goes off, and when it is over."""
+    action = actions.SnsAction(topic)
+    alarm.add_alarm_action(action)
+    alarm.add_ok_action(action)
+    return alarm
+
+
+class Function(Construct):
+    """A Lambda function with its own role, log group and alarms.
+
+    Its role may write its own log streams and trace segments, and nothing else until `allow` says so.
+
+    Attributes
+    ----------
+    function : aws_lambda.Function
+    errors, throttles : aws_cloudwatch.Alarm
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        verb_noun: str,
+        environment: Environment,
+        layers: CodeLayers,
+        alarm_topic: sns.ITopic,
+        description: str,
+        timeout: cdk.Duration,
+        memory: int,
+        variables: Mapping[str, str],
+    ) -> None:
+        super().__init__(scope, verb_noun)
+        self.verb_noun = verb_noun
+        self._environment = environment
+        log_group = logs.LogGroup(
+            self, "logs", retention=log_retention(environment), removal_policy=removal_policy(environment)
+        )
+        self.role = self._role(log_group)
+        bundle = function_bundle(verb_noun)
+        self.function = lambda_.Function(
+            self,
+            "function",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=architecture_of(environment.architecture),
+            code=asset_code(path=str(bundle.path), digest=bundle.digest),
+            handler=f"{verb_noun}.handler.handler",
+            description=description,
+            layers=layers.all,
+            timeout=timeout,
+            memory_size=memory,
+            role=self.role.without_policy_updates(),
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE,
+            environment={
+                "ENVIRONMENT": environment.name,
+                "POWERTOOLS_SERVICE_NAME": verb_noun,
+                "POWERTOOLS_METRICS_NAMESPACE": "Paywarden",
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                **variables,
+            },
+        )
+        # A function must not be created, or called, before its role may do what it needs.
+        self.function.node.add_dependency(self.role)
+        self.errors = self._alarm(
+            "errors", self.function.metric_errors(period=cdk.Duration.minutes(1)), alarm_topic
+        )
+        self.throttles = self._alarm(
+            "throttles", self.function.metric_throttles(period=cdk.Duration.minutes(1)), alarm_topic
+        )
+
+    @property
+    def live(self) -> lambda_.Alias:
+        """The alias `live`: what callers outside the platform reach, so that a version can be rolled back."""
+        existing = self.node.try_find_child("live")
+        if isinstance(existing, lambda_.Alias):
+            return existing
+        return lambda_.Alias(self, "live", alias_name="live", version=self.function.current_version)
+
+    def allow(self, *actions_: str, on: Sequence[str], conditions: Mapping[str, object] | None = None) -> None:
+        """Let the function call `actions_` on the resources named by the ARNs `on`."""
+        self.role.add_to_policy(
+            iam.PolicyStatement(actions=list(actions_), resources=list(on), conditions=conditions)
+        )
+
+    def _role(self, log_group: logs.LogGroup) -> iam.Role:
+        role = iam.Role(
+            self,
+            "role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Paywarden: what {self.verb_noun} may do",
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+            )
+        )
+        # X-Ray has no resources to name.
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"])
+        )
+        return role
+
+    def _alarm(self, name: str, metric: cloudwatch.Metric, topic: sns.ITopic) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            f"{name}-alarm",
+            metric=metric,
+            threshold=1,
+            evaluation_periods=5,
+            datapoints_to_alarm=2,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=f"{self.verb_noun}: {name} in 2 of 5 minutes. See docs/runbooks.",
+        )
+        return notify(alarm, topic)

@@ -1,0 +1,78 @@
+"""What the container program may do as a SageMaker job."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+__all__ = ["JobRole"]
+
+_LAKE_FOLDERS = ("decisions", "history", "labels")
+
+
+class JobRole(Construct):
+    """The role that SageMaker takes on to read inputs, write outputs and log.
+
+    Attributes
+    ----------
+    role : aws_iam.Role
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, lake: s3.IBucket, models: s3.IBucket) -> None:
+        super().__init__(scope, id_)
+        self.role = iam.Role(
+            self,
+            "role",
+            assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"),
+            description="Paywarden: what training and processing jobs may do",
+        )
+        stack = cdk.Stack.of(self)
+        logs = [
+            stack.format_arn(
+                service="logs",
+                resource="log-group",
+                resource_name=f"/aws/sagemaker/{kind}*",
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for kind in ("ProcessingJobs", "TrainingJobs")
+        ]
+        statements = (
+            iam.PolicyStatement(
+                actions=["s3:GetObject"],
+                resources=[
+                    *(lake.arn_for_objects(f"{folder}/*") for folder in _LAKE_FOLDERS),
+                    models.arn_for_objects("bundles/*"),
+                    models.arn_for_objects("runs/*"),
+                ],
+            ),
+            iam.PolicyStatement(
+                actions=["s3:AbortMultipartUpload", "s3:PutObject"], resources=[models.arn_for_objects("runs/*")]
+            ),
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[lake.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in _LAKE_FOLDERS]}},
+            ),
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[models.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": ["bundles/*", "runs/*"]}},
+            ),
+            iam.PolicyStatement(
+                actions=[
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:DescribeLogStreams",
+                    "logs:PutLogEvents",
+                ],
+                resources=logs,
+            ),
+            # Metrics have no resource to name: the namespace bounds it.
+            iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
+            ),
+        )
+        for statement in statements:
+            self.role.add_to_policy(statement)

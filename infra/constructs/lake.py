@@ -1,0 +1,185 @@
+"""The lake: its bucket, its tables, and the workgroup that queries them."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import aws_cdk as cdk
+from aws_cdk import aws_athena as athena
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.constructs.function import removal_policy
+from infra.environments import Environment
+
+__all__ = ["DECISION_COLUMNS", "LABEL_COLUMNS", "Lake", "private_bucket"]
+
+_TRANSACTION: Mapping[str, str] = MappingProxyType(
+    {
+        "event_id": "string",
+        "event_time": "bigint",
+        "merchant_id": "string",
+        "transaction_id": "string",
+        "amount": "bigint",
+        "currency": "string",
+        "card": "string",
+        "customer": "string",
+        "device": "string",
+        "ip": "string",
+        "email": "string",
+        "bin": "string",
+        "issuer_country": "string",
+        "billing_country": "string",
+        "shipping_country": "string",
+        "mcc": "string",
+        "channel": "string",
+        "entry_mode": "string",
+        "three_ds": "string",
+    }
+)
+
+DECISION_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        **_TRANSACTION,
+        "decision": "string",
+        "score": "double",
+        "raw_score": "double",
+        "model_version": "string",
+        "policy_version": "string",
+        "degraded": "boolean",
+        "features": "map<string,double>",
+        "feature_set": "string",
+        "recorded_at": "bigint",
+    }
+)
+"""Column name to Hive type: a decided transaction, as the event `transaction.decided` carries it."""
+
+LABEL_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        **_TRANSACTION,
+        "label": "string",
+        "is_fraud": "boolean",
+        "known_at": "bigint",
+        "recorded_at": "bigint",
+    }
+)
+"""Column name to Hive type: what became known, as the event `label.recorded` carries it."""
+
+_QUERY_RESULTS = "athena-results"
+
+
+def private_bucket(
+    scope: Construct, id_: str, *, environment: Environment, lifecycle: Sequence[s3.LifecycleRule] = ()
+) -> s3.Bucket:
+    """A bucket that is encrypted, versioned, never public and never read or written without TLS."""
+    return s3.Bucket(
+        scope,
+        id_,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=True,
+        removal_policy=removal_policy(environment),
+        lifecycle_rules=[
+            s3.LifecycleRule(
+                id="old-versions",
+                noncurrent_version_expiration=cdk.Duration.days(30),
+                abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+            ),
+            *lifecycle,
+        ],
+    )
+
+
+class Lake(Construct):
+    """Everything that was decided and what became known of it, as Parquet that SQL can query.
+
+    Attributes
+    ----------
+    bucket : aws_s3.Bucket
+    database : aws_glue.CfnDatabase
+    decisions, labels : aws_glue.CfnTable
+    workgroup : aws_athena.CfnWorkGroup
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
+        super().__init__(scope, id_)
+        self.bucket = private_bucket(
+            self,
+            "bucket",
+            environment=environment,
+            lifecycle=[
+                s3.LifecycleRule(id="query-results", prefix=f"{_QUERY_RESULTS}/", expiration=cdk.Duration.days(14))
+            ],
+        )
+        self.database = glue.CfnDatabase(
+            self,
+            "database",
+            catalog_id=cdk.Aws.ACCOUNT_ID,
+            database_input=glue.CfnDatabase.DatabaseInputProperty(
+                name=environment.prefix.replace("-", "_"), description="Paywarden: decisions and labels"
+            ),
+        )
+        self.decisions = self._table("decisions", DECISION_COLUMNS)
+        self.labels = self._table("labels", LABEL_COLUMNS)
+        self.workgroup = athena.CfnWorkGroup(
+            self,
+            "workgroup",
+            name=environment.prefix,
+            description="Paywarden: queries over the lake",
+            recursive_delete_option=not environment.retain_data,
+            work_group_configuration=athena.CfnWorkGroup.WorkGroupConfigurationProperty(
+                enforce_work_group_configuration=True,
+                publish_cloud_watch_metrics_enabled=True,
+                engine_version=athena.CfnWorkGroup.EngineVersionProperty(
+                    selected_engine_version="Athena engine version 3"
+                ),
+                result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
+                    output_location=f"s3://{self.bucket.bucket_name}/{_QUERY_RESULTS}/",
+                    encryption_configuration=athena.CfnWorkGroup.EncryptionConfigurationProperty(
+                        encryption_option="SSE_S3"
+                    ),
+                ),
+            ),
+        )
+
+    def _table(self, name: str, columns: Mapping[str, str]) -> glue.CfnTable:
+        location = f"s3://{self.bucket.bucket_name}/{name}/"
+        table = glue.CfnTable(
+            self,
+            name,
+            catalog_id=cdk.Aws.ACCOUNT_ID,
+            database_name=self.database.ref,
+            table_input=glue.CfnTable.TableInputProperty(
+                name=name,
+                table_type="EXTERNAL_TABLE",
+                partition_keys=[glue.CfnTable.ColumnProperty(name="day", type="string")],
+                # Projected partitions: a new day is there without a crawler or a repair.
+                parameters={
+                    "EXTERNAL": "TRUE",
+                    "classification": "parquet",
+                    "projection.enabled": "true",
+                    "projection.day.type": "date",
+                    "projection.day.format": "yyyy-MM-dd",
+                    "projection.day.range": "2024-01-01,NOW",
+                    "projection.day.interval": "1",
+                    "projection.day.interval.unit": "DAYS",
+                    "storage.location.template": f"{location}day=${{day}}/",
+                },
+                storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
+                    columns=[
+                        glue.CfnTable.ColumnProperty(name=column, type=type_) for column, type_ in columns.items()
+                    ],
+                    location=location,
+                    input_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                    output_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+                    serde_info=glue.CfnTable.SerdeInfoProperty(
+                        serialization_library="org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+                    ),
+                ),
+            ),
+        )
+        table.add_resource_dependency(self.database)
+        return table

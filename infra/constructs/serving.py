@@ -1,0 +1,135 @@
+"""The `serving` document: which models and which policy answer merchants, changed without a deployment."""
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_appconfig as appconfig
+from constructs import Construct
+
+from infra.environments import Environment
+
+__all__ = ["INITIAL_DOCUMENT", "Serving"]
+
+# Only the beginning: a promotion writes new versions, and a deployment never goes back to this one, as long as
+# it stays as it is. A change here would be deployed over the champion; change the live document instead.
+INITIAL_DOCUMENT: dict[str, object] = {
+    "policy": {"version": "1", "thresholds": {"challenge": 0.3, "review": 0.6, "decline": 0.85}},
+    "champion": None,
+    "challengers": [],
+}
+
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_SCHEMA: dict[str, object] = {
+    "$schema": "http://json-schema.org/draft-04/schema#",
+    "title": "What serves: the champion, its challengers and the policy",
+    "type": "object",
+    "required": ["policy", "champion", "challengers"],
+    "properties": {
+        "policy": {
+            "type": "object",
+            "required": ["version", "thresholds"],
+            "properties": {
+                "version": {"type": "string", "minLength": 1},
+                "thresholds": {
+                    "type": "object",
+                    "required": ["challenge", "review", "decline"],
+                    "properties": dict.fromkeys(("challenge", "review", "decline"), _PROBABILITY),
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "champion": {"type": ["string", "null"], "minLength": 1},
+        "challengers": {"type": "array", "items": {"type": "string", "minLength": 1}},
+    },
+}
+
+
+class Serving(Construct):
+    """The AppConfig application, environment and profile, and the strategy that changes are deployed with."""
+
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
+        super().__init__(scope, id_)
+        self.application = appconfig.CfnApplication(
+            self, "application", name=environment.prefix, description="Paywarden: what serves"
+        )
+        self.environment = appconfig.CfnEnvironment(
+            self, "environment", application_id=self.application.ref, name=environment.name
+        )
+        self.profile = appconfig.CfnConfigurationProfile(
+            self,
+            "profile",
+            application_id=self.application.ref,
+            name="serving",
+            location_uri="hosted",
+            type="AWS.Freeform",
+            validators=[
+                appconfig.CfnConfigurationProfile.ValidatorsProperty(
+                    type="JSON_SCHEMA", content=json.dumps(_SCHEMA, sort_keys=True)
+                )
+            ],
+        )
+        # No bake time: while a deployment bakes, AppConfig refuses the next one, and a roll-back is a deployment.
+        self.strategy = appconfig.CfnDeploymentStrategy(
+            self,
+            "strategy",
+            name=f"{environment.prefix}-all-at-once",
+            deployment_duration_in_minutes=0,
+            final_bake_time_in_minutes=0,
+            growth_factor=100,
+            growth_type="LINEAR",
+            replicate_to="NONE",
+        )
+        first = appconfig.CfnHostedConfigurationVersion(
+            self,
+            "first-version",
+            application_id=self.application.ref,
+            configuration_profile_id=self.profile.ref,
+            content_type="application/json",
+            content=json.dumps(INITIAL_DOCUMENT),
+        )
+        # Versions that promotions wrote later belong to the platform, not to the template.
+        first.apply_removal_policy(
+            cdk.RemovalPolicy.RETAIN if environment.retain_data else cdk.RemovalPolicy.DESTROY
+        )
+        appconfig.CfnDeployment(
+            self,
+            "first-deployment",
+            application_id=self.application.ref,
+            environment_id=self.environment.ref,
+            configuration_profile_id=self.profile.ref,
+            configuration_version=first.ref,
+            deployment_strategy_id=self.strategy.ref,
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables by which a function finds the document."""
+        return {
+            "APPCONFIG_APPLICATION": self.application.ref,
+            "APPCONFIG_ENVIRONMENT": self.environment.ref,
+            "APPCONFIG_PROFILE": self.profile.ref,
+        }
+
+    def application_arn(self, scope: Construct) -> str:
+        return self._arn(scope, "application", self.application.ref)
+
+    def environment_arn(self, scope: Construct) -> str:
+        return self._arn(scope, "application", f"{self.application.ref}/environment/{self.environment.ref}")
+
+    def profile_arn(self, scope: Construct) -> str:
+        return self._arn(scope, "application", f"{self.application.ref}/configurationprofile/{self.profile.ref}")
+
+    def strategy_arn(self, scope: Construct) -> str:
+        return self._arn(scope, "deploymentstrategy", self.strategy.ref)
+
+    def configuration_arn(self, scope: Construct) -> str:
+        """The deployed document, as its readers name it."""
+        return self._arn(
+            scope,
+            "application",
+            f"{self.application.ref}/environment/{self.environment.ref}/configuration/{self.profile.ref}",
+        )
+
+    @staticmethod
+    def _arn(scope: Construct, resource: str, name: str) -> str:
+        return cdk.Stack.of(scope).format_arn(service="appconfig", resource=resource, resource_name=name)

@@ -1,0 +1,167 @@
+"""The environments that Paywarden is deployed to, as immutable values.
+
+This module imports nothing of the CDK, so that the operators' command can read it in milliseconds.
+"""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = ["DEV", "ENVIRONMENTS", "LOCAL", "PROD", "STAGING", "Capabilities", "Environment", "Throttle", "lookup"]
+
+Architecture = Literal["arm64", "x86_64"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What the target of a deployment can do, beyond what every target does.
+
+    A capability leaves a resource out or swaps its source; it never changes the way of a transaction
+    or the way of a model.
+
+    Attributes
+    ----------
+    container_images : bool
+        Can build and pull container images; otherwise jobs run `Environment.training_image` by name.
+    usage_plan_by_authorizer : bool
+        API Gateway takes the usage identifier from the authorizer (`ApiKeySourceType.AUTHORIZER`).
+    composite_alarms : bool
+        CloudFormation knows `AWS::CloudWatch::CompositeAlarm`.
+    schedules : bool
+        Scheduled retraining makes sense: the target stays up from one week to the next.
+    """
+
+    container_images: bool = True
+    usage_plan_by_authorizer: bool = True
+    composite_alarms: bool = True
+    schedules: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throttle:
+    """A token bucket of API Gateway: requests per second, and the size of a burst."""
+
+    rate: int
+    burst: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Everything that may differ between two deployments of Paywarden.
+
+    Attributes
+    ----------
+    name : str
+        Part of every stack's name.
+    account, region : str or None
+        None leaves the stacks agnostic: the credentials at deploy time decide.
+    architecture : {"arm64", "x86_64"}
+        Of the Lambda functions and of the layers built for them.
+    retain_data : bool
+        Tables, buckets and logs outlive their stack.
+    point_in_time_recovery : bool
+        Continuous backups of the tables.
+    termination_protection : bool
+        A stack refuses to be deleted, and a table refuses to be dropped.
+    log_retention_days : int
+        One of the values that CloudWatch Logs accepts.
+    replay_time : bool
+        Accept the header that lets history be replayed with its own event times.
+    stage_throttle, merchant_throttle : Throttle
+        For the whole API, and for each merchant where usage plans go by authorizer.
+    monthly_quota : int
+        Requests per merchant and month where usage plans go by authorizer.
+    config_refresh_seconds : int
+        How often a scoring process polls for a new serving document.
+    updater_concurrency : int
+        The most copies of update_features at once.
+    lake_buffer_seconds : int
+        How long Firehose gathers rows before it writes a Parquet file.
+    training_image : str
+        The image's name where `capabilities.container_images` is absent.
+    """
+
+    name: str
+    account: str | None = None
+    region: str | None = None
+    architecture: Architecture = "arm64"
+    retain_data: bool = True
+    point_in_time_recovery: bool = True
+    termination_protection: bool = False
+    log_retention_days: int = 30
+    replay_time: bool = False
+    stage_throttle: Throttle = Throttle(rate=1_000, burst=2_000)
+    merchant_throttle: Throttle = Throttle(rate=200, burst=400)
+    monthly_quota: int = 10_000_000
+    config_refresh_seconds: int = 60
+    updater_concurrency: int = 20
+    lake_buffer_seconds: int = 300
+    training_image: str = "paywarden-training:local"
+    capabilities: Capabilities = Capabilities()
+
+    @property
+    def prefix(self) -> str:
+        """How the names of this environment's resources begin."""
+        return f"paywarden-{self.name}"
+
+
+def _host_architecture() -> Architecture:
+    return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+
+
+DEV = Environment(
+    name="dev",
+    retain_data=False,
+    point_in_time_recovery=False,
+    log_retention_days=7,
+    replay_time=True,
+    config_refresh_seconds=5,
+    lake_buffer_seconds=5,
+)
+
+# The local cloud is dev on another target: its capabilities, and the processor it runs on.
+LOCAL = replace(
+    DEV,
+    name="local",
+    architecture=_host_architecture(),
+    capabilities=Capabilities(
+        container_images=False,
+        usage_plan_by_authorizer=False,
+        composite_alarms=False,
+        schedules=False,
+    ),
+)
+
+STAGING = Environment(name="staging")
+
+PROD = Environment(
+    name="prod",
+    termination_protection=True,
+    log_retention_days=365,
+    stage_throttle=Throttle(rate=5_000, burst=10_000),
+    merchant_throttle=Throttle(rate=500, burst=1_000),
+    monthly_quota=100_000_000,
+    updater_concurrency=100,
+)
+
+ENVIRONMENTS: Mapping[str, Environment] = {each.name: each for each in (LOCAL, DEV, STAGING, PROD)}
+
+
+def lookup(name: str, *, account: str | None = None, region: str | None = None) -> Environment:
+    """The environment of a name, bound to an account and a region if both are given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such environment, or only one of `account` and `region` is given.
+    """
+    try:
+        environment = ENVIRONMENTS[name]
+    except KeyError:
+        known = ", ".join(ENVIRONMENTS)
+        raise ValueError(f"env: there is no environment {name!r}; give one of: {known}") from None
+    if (account is None) != (region is None):
+        missing = "account" if account is None else "region"
+        raise ValueError(f"{missing}: give account and region together, or neither (-c account=... -c region=...)")
+    return replace(environment, account=account, region=region)

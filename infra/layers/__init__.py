@@ -1,0 +1,15 @@
+"""The code that the functions run: three layers and one folder each, built without Docker."""
+
+from infra.layers.build import LAYERS, function_bundle, layer_bundle, prepare
+from infra.layers.bundle import Bundle, MissingBundleError, digest_tree, unpacked_size
+
+__all__ = [
+    "LAYERS",
+    "Bundle",
+    "MissingBundleError",
+    "digest_tree",
+    "function_bundle",
+    "layer_bundle",
+    "prepare",
+    "unpacked_size",
+]

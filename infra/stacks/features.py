@@ -1,0 +1,185 @@
+"""What a decision sets in motion: the bus, the feature table, the lake."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from constructs import Construct
+
+from infra.constructs import CodeLayers, Function, LakeDelivery, WorkQueue, notify
+from infra.constructs.queue import DeadLetters
+from infra.environments import Environment
+from infra.stacks.base import PaywardenStack
+from infra.stacks.data import DataStack
+
+__all__ = ["FeaturesStack"]
+
+_EVENTS = ("transaction.decided", "label.recorded")
+
+
+class FeaturesStack(PaywardenStack):
+    """Attributes: relay_decisions, update_features, updates, unrelayed, undelivered, iterator_age, deliveries."""
+
+    def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
+        super().__init__(
+            scope,
+            part="features",
+            environment=environment,
+            description="Paywarden: decisions and labels to the feature table and to the lake",
+        )
+        self._data = data
+        self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
+        self.unrelayed = DeadLetters(
+            self, "unrelayed", alarm_topic=data.alarm_topic, holds="decisions that never reached the bus"
+        )
+        self.undelivered = DeadLetters(
+            self, "undelivered", alarm_topic=data.alarm_topic, holds="events that the bus could not deliver"
+        )
+        self.relay_decisions = self._relay_decisions(environment)
+        self.iterator_age = self._iterator_age()
+        self.updates, self.update_features = self._update_features(environment)
+        self.deliveries = self._deliveries(environment)
+        self.outputs(
+            UpdateQueueUrl=self.updates.queue.queue_url,
+            UpdateDeadLetterQueueUrl=self.updates.dead_letters.queue_url,
+        )
+
+    def _relay_decisions(self, environment: Environment) -> Function:
+        data = self._data
+        function = Function(
+            self,
+            verb_noun="relay_decisions",
+            environment=environment,
+            layers=self._layers,
+            alarm_topic=data.alarm_topic,
+            description="Paywarden: from the decisions table's stream to the bus",
+            timeout=cdk.Duration.seconds(30),
+            memory=512,
+            variables={"EVENT_BUS": data.bus.event_bus_name},
+        )
+        stream = data.decisions.table_stream_arn
+        if stream is None:
+            raise ValueError("decisions: the table has no stream to relay")
+        function.allow("events:PutEvents", on=[data.bus.event_bus_arn])
+        function.allow("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", on=[stream])
+        # Lists the account's streams; it has no resource to name.
+        function.allow("dynamodb:ListStreams", on=["*"])
+        function.allow("sqs:SendMessage", on=[self.unrelayed.queue.queue_arn])
+        function.function.add_event_source(
+            sources.DynamoEventSource(
+                data.decisions,
+                starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+                batch_size=100,
+                report_batch_item_failures=True,
+                # One bad record must not hold its shard: halve, retry a few times, put it aside, go on.
+                bisect_batch_on_error=True,
+                retry_attempts=10,
+                max_record_age=cdk.Duration.hours(12),
+                on_failure=sources.SqsDlq(self.unrelayed.queue),
+            )
+        )
+        return function
+
+    def _iterator_age(self) -> cloudwatch.Alarm:
+        return notify(
+            cloudwatch.Alarm(
+                self,
+                "iterator-age-alarm",
+                metric=self.relay_decisions.function.metric(
+                    "IteratorAge", statistic=cloudwatch.Stats.MAXIMUM, period=cdk.Duration.minutes(1)
+                ),
+                threshold=cdk.Duration.minutes(1).to_milliseconds(),
+                evaluation_periods=3,
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+                alarm_description="relay_decisions is behind: features are stale. See docs/runbooks.",
+            ),
+            self._data.alarm_topic,
+        )
+
+    def _update_features(self, environment: Environment) -> tuple[WorkQueue, Function]:
+        data = self._data
+        timeout = cdk.Duration.seconds(30)
+        work = WorkQueue(
+            self,
+            "updates",
+            alarm_topic=data.alarm_topic,
+            holds="events for the feature table",
+            consumer_timeout=timeout,
+            attempts=5,
+            oldest=cdk.Duration.minutes(2),
+        )
+        rule = events.Rule(
+            self,
+            "to-features",
+            event_bus=data.bus,
+            description="Paywarden: decisions and labels to the feature table",
+            event_pattern=events.EventPattern(source=["paywarden"], detail_type=list(_EVENTS)),
+        )
+        rule.add_target(
+            targets.SqsQueue(
+                work.queue,
+                dead_letter_queue=self.undelivered.queue,
+                retry_attempts=10,
+                max_event_age=cdk.Duration.hours(6),
+            )
+        )
+        function = Function(
+            self,
+            verb_noun="update_features",
+            environment=environment,
+            layers=self._layers,
+            alarm_topic=data.alarm_topic,
+            description="Paywarden: folds events into the feature table, each exactly once",
+            timeout=timeout,
+            memory=1024,
+            variables={"FEATURES_TABLE": data.features.table_name},
+        )
+        # TransactWriteItems asks for the actions of its parts.
+        function.allow(
+            "dynamodb:BatchGetItem",
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            on=[data.features.table_arn],
+        )
+        function.allow(
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            on=[work.queue.queue_arn],
+        )
+        function.function.add_event_source(
+            sources.SqsEventSource(
+                work.queue,
+                batch_size=20,
+                # SQS gives batches of more than 10 only to those who wait.
+                max_batching_window=cdk.Duration.seconds(1),
+                report_batch_item_failures=True,
+                max_concurrency=environment.updater_concurrency,
+            )
+        )
+        return work, function
+
+    def _deliveries(self, environment: Environment) -> tuple[LakeDelivery, ...]:
+        lake = self._data.lake
+        return tuple(
+            LakeDelivery(
+                self,
+                f"{table.node.id}-to-lake",
+                environment=environment,
+                bus=self._data.bus,
+                detail_types=[detail_type],
+                lake=lake.bucket,
+                database=lake.database,
+                table=table,
+                folder=table.node.id,
+                undelivered=self.undelivered.queue,
+                alarm_topic=self._data.alarm_topic,
+            )
+            for table, detail_type in ((lake.decisions, _EVENTS[0]), (lake.labels, _EVENTS[1]))
+        )

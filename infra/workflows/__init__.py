@@ -1,0 +1,9 @@
+"""State machines, in Amazon States Language, one fragment per phase.
+
+Plain values and no CDK: the very same text is deployed to every environment, and `${...}` marks what a
+deployment fills in.
+"""
+
+from infra.workflows.retrain import SUBSTITUTIONS, retrain
+
+__all__ = ["SUBSTITUTIONS", "retrain"]

@@ -1,0 +1,24 @@
+"""Phase 1: what to learn from, and the names of everything that follows."""
+
+from infra.workflows.states import State, call_function
+
+__all__ = ["plan"]
+
+
+def plan(*, next_state: str) -> dict[str, State]:
+    """The answer of plan_training becomes the state: ids, job names, inputs and places in S3."""
+    return {
+        "PlanTraining": call_function(
+            function="plan_training",
+            payload={
+                "Payload": {
+                    "run_id.$": "$$.Execution.Name",
+                    "started_at.$": "$$.Execution.StartTime",
+                    "input.$": "$",
+                }
+            },
+            answer={"OutputPath": "$.Payload"},
+            timeout=120,
+            next_state=next_state,
+        )
+    }

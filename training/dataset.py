@@ -193,8 +193,9 @@ def corrected_vectors(
 def _history_by_id(history: History, options: Options, counter: Counter[str]) -> dict[str, Transaction]:
     found: dict[str, Transaction] = {}
     for transaction in history.transactions:
-        earlier = found.setdefault(transaction.event_id, transaction)
-        if earlier is transaction:
+        earlier = found.get(transaction.event_id)
+        if earlier is None:
+            found[transaction.event_id] = transaction
             continue
         if earlier != transaction:
             raise ProgramError(

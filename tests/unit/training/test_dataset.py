@@ -1,0 +1,214 @@
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraud.events import Label, Transaction
+from fraud.features import STANDARD
+from tests.unit.training.synthetic import (
+    DAY,
+    START,
+    labels,
+    transactions,
+    write_decisions,
+    write_history,
+    write_labels,
+)
+from training.contract import Contract, ProgramError
+from training.dataset import Options, Sources, assemble, build_dataset
+from training.lake import Decisions, History
+from training.outcomes import known_by
+from training.parts import Rows
+
+FOUND, FRAUDS = transactions(5, 120, days=10, rate=0.1)
+AS_OF = START + 9 * DAY
+OPTIONS = Options(as_of=AS_OF, maturity=2 * DAY, minimum_frauds=1)
+
+
+def _assemble(
+    found: list[Transaction], told: list[Label], options: Options = OPTIONS, decisions: Decisions | None = None
+) -> tuple[Rows, Counter[str]]:
+    excluded: Counter[str] = Counter()
+    nothing = Decisions([], [], [], np.empty((0, len(STANDARD.names))), [])
+    known = known_by(told, options.as_of)
+    return assemble(Sources(History(found, []), decisions or nothing, known), options, excluded=excluded), excluded
+
+
+def _decisions(found: list[Transaction], **changes: object) -> Decisions:
+    marked = np.arange(len(found) * len(STANDARD.names), dtype=np.float64).reshape(len(found), -1)
+    given_ = {
+        "transactions": found,
+        "feature_sets": [STANDARD.version] * len(found),
+        "degraded": [False] * len(found),
+        "vectors": marked,
+        "has_vector": [True] * len(found),
+        **changes,
+    }
+    return Decisions(**given_)  # type: ignore[arg-type]
+
+
+told_later = st.lists(
+    st.builds(
+        Label,
+        transaction=st.sampled_from(FOUND),
+        kind=st.sampled_from(("chargeback", "confirmed_fraud", "confirmed_genuine")),
+        known_at=st.integers(AS_OF + 1, AS_OF + 30 * DAY),
+    ),
+    max_size=15,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(told_later, st.booleans())
+def test_nothing_known_later_has_any_influence(later: list[Label], keep: bool) -> None:
+    options = Options(as_of=AS_OF, maturity=2 * DAY, keep_young_labelled=keep)
+    early = [label for label in labels(FOUND, FRAUDS) if label.known_at <= AS_OF]
+    assert early
+    plain, _ = _assemble([each for each in FOUND if each.event_time <= AS_OF], early, options)
+    flooded, excluded = _assemble(FOUND, [*later, *early], options)
+    assert plain.event_ids == flooded.event_ids
+    np.testing.assert_array_equal(plain.labels, flooded.labels)
+    np.testing.assert_array_equal(plain.vectors, flooded.vectors)
+    assert excluded["label_known_later"] == len(later)
+
+
+def test_rows_are_mature_ordered_and_labelled_by_what_was_known() -> None:
+    told = labels(FOUND, FRAUDS)
+    rows, excluded = _assemble(list(reversed(FOUND)), told)
+    mature = [each for each in FOUND if each.event_time <= AS_OF - 2 * DAY]
+    assert rows.event_ids == [each.event_id for each in mature]
+    known = {label.transaction.event_id for label in told if label.known_at <= AS_OF}
+    assert rows.labels.tolist() == [int(each.event_id in known) for each in mature]
+    assert 0 < rows.labels.sum() < len(rows.labels)
+    young = sum(AS_OF - 2 * DAY < each.event_time <= AS_OF for each in FOUND)
+    assert excluded["immature"] + excluded["immature_labelled"] == young
+    assert excluded["history_after_as_of"] == sum(each.event_time > AS_OF for each in FOUND)
+
+
+def test_a_dispute_that_was_won_makes_the_row_genuine() -> None:
+    payment = next(each for each in FOUND if FRAUDS[each.event_id] and each.event_time < AS_OF - 5 * DAY)
+    lost = Label(transaction=payment, kind="chargeback", known_at=payment.event_time + DAY)
+    won = Label(transaction=payment, kind="confirmed_genuine", known_at=payment.event_time + 2 * DAY)
+    place = FOUND.index(payment)
+    assert _assemble(FOUND, [lost])[0].labels[place] == 1
+    assert _assemble(FOUND, [won, lost])[0].labels[place] == 0
+
+
+def test_decisions_keep_the_vector_that_was_served() -> None:
+    decided = _decisions(FOUND[:4])
+    rows, excluded = _assemble(FOUND[2:6], [], decisions=decided)
+    assert rows.event_ids == [each.event_id for each in FOUND[:6]]
+    np.testing.assert_array_equal(rows.vectors[:4], decided.vectors)
+    assert excluded["history_also_decided"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"degraded": [True] * 4}, "decision_degraded"),
+        ({"feature_sets": ["old"] * 4}, "decision_of_another_feature_set"),
+        ({"has_vector": [False] * 4}, "decision_without_vector"),
+    ],
+)
+def test_decisions_without_a_usable_vector_are_left_out_and_counted(
+    changes: dict[str, object], reason: str
+) -> None:
+    rows, excluded = _assemble(FOUND[4:10], [], decisions=_decisions(FOUND[:4], **changes))
+    assert rows.event_ids == [each.event_id for each in FOUND[4:10]]
+    assert excluded[reason] == 4
+
+
+def test_a_degraded_decision_in_the_history_is_recomputed() -> None:
+    alone, _ = _assemble(FOUND[:4], [])
+    rows, _ = _assemble(FOUND[:4], [], decisions=_decisions(FOUND[:4], degraded=[True] * 4))
+    np.testing.assert_array_equal(rows.vectors, alone.vectors)
+
+
+def test_what_was_delivered_twice_counts_once() -> None:
+    once, _ = _assemble(FOUND[6:], [], decisions=_decisions(FOUND[:6]))
+    double = _decisions(FOUND[:6] * 2, vectors=np.vstack([_decisions(FOUND[:6]).vectors] * 2))
+    twice, excluded = _assemble(FOUND[6:] * 2, [], decisions=double)
+    assert twice.event_ids == once.event_ids
+    np.testing.assert_array_equal(twice.vectors, once.vectors)
+    assert excluded["decision_duplicate"] == 6
+    assert excluded["history_duplicate"] == len(FOUND) - 6
+
+
+def test_two_transactions_of_one_name_in_the_history_are_refused() -> None:
+    other = Transaction(
+        transaction_id=FOUND[0].transaction_id,
+        merchant_id=FOUND[0].merchant_id,
+        event_time=FOUND[0].event_time + 1,
+        amount=1,
+        currency="EUR",
+        card="card-1",
+        customer="customer-1",
+    )
+    with pytest.raises(ProgramError, match="two different transactions named 'merchant-"):
+        _assemble([*FOUND, other], [])
+
+
+@pytest.mark.parametrize(("validation", "evaluation"), [(0.5, 0.5), (0.0, 0.2), (0.2, -0.1)])
+def test_impossible_shares_are_refused(validation: float, evaluation: float) -> None:
+    with pytest.raises(ProgramError, match="must be above 0 and leave rows"):
+        Options(as_of=0, maturity=0, validation_share=validation, evaluation_share=evaluation)
+
+
+def _build(root: Path, files: int) -> Path:
+    """History, then decisions in some files, written in another order each time."""
+    found, frauds = transactions(3, 900, rate=0.05)
+    told = labels(found, frauds)
+    early, late = found[:600], found[600:]
+    write_history(root, early, [each for each in told if each.transaction in early])
+    write_labels(root, [each for each in told if each.transaction in late])
+    for number in range(files):
+        part = late[number::files]
+        vectors = [{name: float(each.amount % 7) for name in STANDARD.names} for each in part]
+        write_decisions(root, part, vectors, name=f"2025/{files - number}")
+    options = Options(as_of=START + 28 * DAY, maturity=3 * DAY, minimum_frauds=3)
+    return build_dataset(Contract(root), options)
+
+
+def test_the_same_input_gives_the_same_bytes_however_it_was_delivered(tmp_path: Path) -> None:
+    first, second = _build(tmp_path / "a", files=1), _build(tmp_path / "b", files=4)
+    names = sorted(path.name for path in first.iterdir())
+    assert names == ["dataset.json", "evaluation.parquet", "train.parquet", "validation.parquet"]
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_the_description_is_true(tmp_path: Path) -> None:
+    folder = _build(tmp_path, files=2)
+    description = json.loads((folder / "dataset.json").read_text())
+    edges = []
+    for name in ("train", "validation", "evaluation"):
+        table = pq.read_table(folder / f"{name}.parquet").to_pydict()
+        part = description["parts"][name]
+        assert part["rows"] == len(table["label"])
+        assert part["frauds"] == sum(table["label"]) >= 3
+        assert part["window"] == [min(table["event_time"]), max(table["event_time"])]
+        edges += part["window"]
+        assert all(math.isfinite(value) for value in table["amount"])
+    assert edges == sorted(edges)
+    assert description["features"] == list(STANDARD.names)
+    assert description["feature_set"] == STANDARD.version
+    assert len(description["fingerprint"]) == 64
+    assert description["sources"]["history"] == 600
+    total = sum(part["rows"] for part in description["parts"].values())
+    assert total + sum(count for reason, count in description["excluded"].items() if "label_" not in reason) == 900
+
+
+def test_another_label_is_another_fingerprint(tmp_path: Path) -> None:
+    first = json.loads((_build(tmp_path, files=1) / "dataset.json").read_text())["fingerprint"]
+    found, _ = transactions(3, 900, rate=0.05)
+    write_labels(
+        tmp_path, [Label(transaction=found[9], kind="chargeback", known_at=found[9].event_time)], name="more"
+    )
+    second = build_dataset(Contract(tmp_path), Options(as_of=START + 28 * DAY, maturity=3 * DAY, minimum_frauds=3))
+    assert json.loads((second / "dataset.json").read_text())["fingerprint"] != first

@@ -1,0 +1,79 @@
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.gate import Facts, GatePolicy, judge
+
+unit = st.floats(0, 1)
+policies = st.builds(
+    GatePolicy,
+    minimum_gain=st.floats(0, 0.2),
+    minimum_lift=st.floats(1, 10),
+    maximum_calibration_error=st.floats(0.01, 0.2),
+)
+
+
+def _facts(average_precision: float, champion: float | None, error: float = 0.0, base_rate: float = 0.02) -> Facts:
+    return Facts(
+        rows=1_000,
+        frauds=20,
+        base_rate=base_rate,
+        average_precision=average_precision,
+        calibration_error=error,
+        champion_average_precision=champion,
+        champion_version="v1",
+    )
+
+
+@given(policies, unit, unit)
+def test_who_is_not_better_never_takes_the_place(policy: GatePolicy, first: float, second: float) -> None:
+    low, high = sorted((first, second))
+    assert not judge(_facts(low, high), policy).promote
+
+
+@given(policies, unit, st.one_of(st.none(), unit), unit, unit)
+def test_a_better_candidate_is_never_judged_worse(
+    policy: GatePolicy, candidate: float, champion: float | None, error: float, more: float
+) -> None:
+    if judge(_facts(candidate, champion, error), policy).promote:
+        assert judge(_facts(min(1.0, candidate + more), champion, error), policy).promote
+        assert judge(_facts(candidate, champion, error * more), policy).promote
+
+
+@given(policies, st.one_of(st.none(), unit))
+def test_wrong_probabilities_are_refused_however_good_the_ranking(
+    policy: GatePolicy, champion: float | None
+) -> None:
+    verdict = judge(_facts(1.0, champion, policy.maximum_calibration_error + 0.001), policy)
+    assert not verdict.promote
+    assert "calibration error" in verdict.reason
+
+
+@given(policies, st.sampled_from(["candidate", "champion", "error"]))
+def test_a_figure_that_is_not_a_number_is_refused(policy: GatePolicy, place: str) -> None:
+    facts = _facts(
+        math.nan if place == "candidate" else 1.0,
+        math.nan if place == "champion" else 0.0,
+        math.nan if place == "error" else 0.0,
+    )
+    assert not judge(facts, policy).promote
+
+
+def test_the_first_model_must_clearly_beat_guessing() -> None:
+    policy = GatePolicy(minimum_lift=3.0)
+    assert judge(_facts(0.07, None), policy).promote
+    refused = judge(_facts(0.05, None), policy)
+    assert not refused.promote
+    assert "hardly better than guessing" in refused.reason
+    assert judge(_facts(1.0, None, base_rate=0.5), policy).promote
+
+
+def test_a_gain_counts_from_the_minimum_on() -> None:
+    policy = GatePolicy(minimum_gain=0.25)
+    assert judge(_facts(0.75, 0.5), policy).promote
+    refused = judge(_facts(0.74, 0.5), policy)
+    assert not refused.promote
+    assert "champion v1" in refused.reason
+    assert "+0.2400" in refused.reason
+    assert not judge(_facts(0.5, 0.5), GatePolicy(minimum_gain=0.0)).promote

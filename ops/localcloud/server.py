@@ -1,0 +1,155 @@
+"""The local cloud's server process: the emulator with our SageMaker in it.
+
+Started by `ops.localcloud.control`; by hand: ``python -m ops.localcloud.server --port 4566 --state DIR``.
+"""
+
+import argparse
+import asyncio
+import os
+import resource
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ops.localcloud.errors import LocalCloudError
+from ops.localcloud.settings import ACCOUNT, DEFAULT_PORT, HOST, REGION, environment
+
+
+def emulator_environment(port: int, state: Path, region: str, log_level: str, *, persist: bool) -> dict[str, str]:
+    """The emulator's settings, which it reads from its environment when imported."""
+    return {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": region,
+        "MINISTACK_HOST": "localhost",
+        "LOG_LEVEL": log_level,
+        "STATE_DIR": str(state / "ministack"),
+        "PERSIST_STATE": "1" if persist else "0",
+        "S3_PERSIST": "1" if persist else "0",
+        "S3_DATA_DIR": str(state / "s3"),
+        # Services that would open ports of their own.
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        # Surplus workers of a burst go after this long; each holds a copy of its layers.
+        "LAMBDA_WARM_TTL_SECONDS": "120",
+    }
+
+
+def job_environment(port: int, region: str, base: Mapping[str, str]) -> dict[str, str]:
+    """What a SageMaker job finds in its environment: the local cloud and nothing of the operator's."""
+    kept = {"PATH": base.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    return kept | {
+        name: value for name, value in environment(port, region=region).items() if name.startswith("AWS_")
+    }
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m ops.localcloud.server", description=__doc__)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--state", type=Path, required=True, help="folder for jobs, temporary files and state")
+    parser.add_argument("--region", default=REGION)
+    parser.add_argument("--account", default=ACCOUNT)
+    parser.add_argument("--parallel-jobs", type=int, default=2)
+    parser.add_argument("--stop-grace", type=float, default=120.0, help="seconds from SIGTERM to SIGKILL of a job")
+    parser.add_argument("--images", type=Path, help="JSON file of images in the place of the project's own")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    parser.add_argument("--persist", action="store_true", help="keep state from one start to the next")
+    return parser.parse_args(arguments)
+
+
+def _make_sagemaker(options: argparse.Namespace) -> Any:
+    """Our SageMaker; imported late because it needs botocore's models, which take a while."""
+    from ops.localcloud.control import session
+    from ops.localcloud.images import default_images, read_images
+    from ops.localcloud.sagemaker import SageMaker
+    from ops.localcloud.worker import Worker
+
+    repository = Path(__file__).resolve().parents[2]
+    images = read_images(options.images) if options.images else default_images(repository)
+
+    def clients() -> Any:
+        local = session(options.port, region=options.region)
+        return local.client("s3"), local.client("logs")
+
+    worker = Worker(
+        folder=options.state / "sagemaker",
+        images=images,
+        environment=job_environment(options.port, options.region, os.environ),
+        clients=clients,
+        kill=threading.Event(),
+        clock=time.time,
+        monotonic=time.monotonic,
+        grace=options.stop_grace,
+    )
+    return SageMaker(
+        worker, images, account=options.account, region=options.region, parallel=options.parallel_jobs
+    )
+
+
+async def _serve(application: Any, port: int, log_level: str) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"{HOST}:{port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.accesslog = None
+    config.loglevel = log_level
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    await serve(application, config, shutdown_trigger=ended.wait)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server until SIGTERM or SIGINT."""
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    options.state.mkdir(parents=True, exist_ok=True)
+    temporary = options.state / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    os.environ["TMPDIR"] = str(temporary)
+    os.environ.update(
+        emulator_environment(
+            options.port, options.state, options.region, options.log_level, persist=options.persist
+        )
+    )
+    # Every connection and every worker's pipes count; the usual soft limit of 1024 is soon reached.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Only now: the emulator reads its settings when it is imported.
+    from ops.localcloud import ministack_seam as seam
+
+    try:
+        seam.check()
+    except LocalCloudError as error:
+        print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201 - the log of this process
+        return 2
+    sagemaker = _make_sagemaker(options)
+    seam.install_sagemaker(sagemaker)
+    seam.quicken_workers()
+    buffers = seam.install_delivery(time.monotonic)
+    buffers.start()
+    try:
+        asyncio.run(_serve(seam.asgi_application(), options.port, options.log_level))
+    finally:
+        buffers.close()
+        sagemaker.close()
+        seam.kill_workers()
+        shutil.rmtree(temporary, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    # Daemon threads of the emulator may still be inside a call; there is nothing left to save.
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

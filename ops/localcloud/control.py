@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -192,29 +191,35 @@ def up(
 
 
 def _start(command: Sequence[str], port: int, region: str) -> None:
-    with _log_path(port).open("w") as log:
-        child = subprocess.Popen(
-            list(command),
-            cwd=_REPOSITORY,
-            env=_server_environment(os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    created = psutil.Process(child.pid).create_time()
-    _record_path(port).write_bytes(msgspec.json.encode(_Record(child.pid, created, port, region)))
+    number = _spawn(command, _server_environment(os.environ), _log_path(port))
+    child = psutil.Process(number)
+    _record_path(port).write_bytes(msgspec.json.encode(_Record(number, child.create_time(), port, region)))
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if child.poll() is not None:
-            raise LocalCloudError(
-                f"the local cloud ended with exit code {child.returncode} while starting: {_tail(port)}"
-            )
+        if not child.is_running() or child.status() == psutil.STATUS_ZOMBIE:
+            code = child.wait(timeout=1)
+            raise LocalCloudError(f"the local cloud ended with exit code {code} while starting: {_tail(port)}")
         if _healthy(port):
             return
         time.sleep(0.1)
     down(port)
     raise LocalCloudError(f"the local cloud did not answer within {_START_SECONDS:.0f} s: {_tail(port)}")
+
+
+def _spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+    """Start a process of a session of its own that outlives this one; its number."""
+    create = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    return os.posix_spawn(
+        command[0],
+        list(command),
+        dict(environment),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), create, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
 
 
 def _tail(port: int, lines: int = 15) -> str:

@@ -15,6 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.function import log_retention, notify, removal_policy
+from infra.constructs.roles import complete_before, service_role
 from infra.environments import Environment
 
 __all__ = ["LakeDelivery"]
@@ -66,7 +67,7 @@ class LakeDelivery(Construct):
             ),
             extended_s3_destination_configuration=self._destination(environment, role, log_group, log_stream),
         )
-        self.stream.node.add_dependency(role)
+        complete_before(role, self.stream)
         self.rule = self._rule(bus, detail_types, undelivered)
         self.freshness = notify(
             cloudwatch.Alarm(
@@ -89,13 +90,13 @@ class LakeDelivery(Construct):
         )
 
     def _rule(self, bus: events.IEventBus, detail_types: Sequence[str], undelivered: sqs.IQueue) -> events.CfnRule:
-        role = iam.Role(
+        role = service_role(
             self,
             "rule-role",
-            assumed_by=iam.ServicePrincipal("events.amazonaws.com"),
-            description=f"Paywarden: hands events to the lake's {self._folder}",
+            service="events",
+            description=f"hands events to the lake's {self._folder}",
+            statements=[iam.PolicyStatement(actions=["firehose:PutRecord"], resources=[self.stream.attr_arn])],
         )
-        role.add_to_policy(iam.PolicyStatement(actions=["firehose:PutRecord"], resources=[self.stream.attr_arn]))
         # The library's target for Firehose has no place for a dead-letter queue; the resource itself has.
         rule = events.CfnRule(
             self,
@@ -117,7 +118,7 @@ class LakeDelivery(Construct):
                 )
             ],
         )
-        rule.node.add_dependency(role)
+        complete_before(role, rule)
         undelivered.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["sqs:SendMessage"],
@@ -129,12 +130,6 @@ class LakeDelivery(Construct):
         return rule
 
     def _role(self, log_group: logs.ILogGroup) -> iam.Role:
-        role = iam.Role(
-            self,
-            "role",
-            assumed_by=iam.ServicePrincipal("firehose.amazonaws.com"),
-            description=f"Paywarden: writes the lake's {self._folder}",
-        )
         stack = cdk.Stack.of(self)
         catalog = [
             stack.format_arn(service="glue", resource="catalog"),
@@ -160,9 +155,13 @@ class LakeDelivery(Construct):
             ),
             iam.PolicyStatement(actions=["logs:PutLogEvents"], resources=[log_group.log_group_arn]),
         )
-        for statement in statements:
-            role.add_to_policy(statement)
-        return role
+        return service_role(
+            self,
+            "role",
+            service="firehose",
+            description=f"writes the lake's {self._folder}",
+            statements=statements,
+        )
 
     def _destination(
         self,

@@ -12,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.constructs.code import CodeLayers, architecture_of, asset_code
+from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
 from infra.layers import function_bundle
 
@@ -97,7 +98,7 @@ class Function(Construct):
             layers=layers.all,
             timeout=timeout,
             memory_size=memory,
-            role=self.role.without_policy_updates(),
+            role=fixed(self.role),
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
@@ -109,8 +110,7 @@ class Function(Construct):
                 **variables,
             },
         )
-        # A function must not be created, or called, before its role may do what it needs.
-        self.function.node.add_dependency(self.role)
+        complete_before(self.role, self.function)
         self.errors = self._alarm(
             "errors", self.function.metric_errors(period=cdk.Duration.minutes(1)), alarm_topic
         )
@@ -133,22 +133,21 @@ class Function(Construct):
         )
 
     def _role(self, log_group: logs.LogGroup) -> iam.Role:
-        role = iam.Role(
+        return service_role(
             self,
             "role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"Paywarden: what {self.verb_noun} may do",
+            service="lambda",
+            description=f"what {self.verb_noun} may do",
+            statements=[
+                iam.PolicyStatement(
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+                ),
+                # X-Ray has no resources to name.
+                iam.PolicyStatement(
+                    actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]
+                ),
+            ],
         )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
-            )
-        )
-        # X-Ray has no resources to name.
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"])
-        )
-        return role
 
     def _alarm(self, name: str, metric: cloudwatch.Metric, topic: sns.ITopic) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(

@@ -5,6 +5,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.constructs.roles import service_role
+
 __all__ = ["JobRole"]
 
 _LAKE_FOLDERS = ("decisions", "history", "labels")
@@ -20,12 +22,6 @@ class JobRole(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, lake: s3.IBucket, models: s3.IBucket) -> None:
         super().__init__(scope, id_)
-        self.role = iam.Role(
-            self,
-            "role",
-            assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"),
-            description="Paywarden: what training and processing jobs may do",
-        )
         stack = cdk.Stack.of(self)
         logs = [
             stack.format_arn(
@@ -74,5 +70,10 @@ class JobRole(Construct):
                 conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
             ),
         )
-        for statement in statements:
-            self.role.add_to_policy(statement)
+        self.role = service_role(
+            self,
+            "role",
+            service="sagemaker",
+            description="what training and processing jobs may do",
+            statements=statements,
+        )

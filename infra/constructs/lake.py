@@ -147,7 +147,7 @@ class Lake(Construct):
 
     def _table(self, name: str, columns: Mapping[str, str]) -> glue.CfnTable:
         location = f"s3://{self.bucket.bucket_name}/{name}/"
-        table = glue.CfnTable(
+        return glue.CfnTable(
             self,
             name,
             catalog_id=cdk.Aws.ACCOUNT_ID,
@@ -181,5 +181,3 @@ class Lake(Construct):
                 ),
             ),
         )
-        table.add_resource_dependency(self.database)
-        return table

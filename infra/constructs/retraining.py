@@ -12,6 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.constructs.function import Function, log_retention, notify, removal_policy
+from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
 from infra.workflows import retrain
 
@@ -19,6 +20,8 @@ __all__ = ["Retraining"]
 
 # plan_training names every job after its run and its phase; the role knows no other jobs.
 _JOBS = {"processing-job": ("dataset", "evaluate"), "training-job": ("train",)}
+
+_RULE_PREFIX = "StepFunctionsGetEventsForSageMaker"
 
 
 class Retraining(Construct):
@@ -36,14 +39,8 @@ class Retraining(Construct):
         alarm_topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, id_)
-        role = iam.Role(
-            self,
-            "role",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
-            description="Paywarden: what a retraining may do",
-        )
         arns = {name: each.function.function_arn for name, each in functions.items()}
-        for statement in (
+        statements = (
             iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(arns.values())),
             iam.PolicyStatement(actions=["sns:Publish"], resources=[alarm_topic.topic_arn]),
             *self._jobs(),
@@ -70,8 +67,10 @@ class Retraining(Construct):
                 ],
                 resources=["*"],
             ),
-        ):
-            role.add_to_policy(statement)
+        )
+        role = service_role(
+            self, "role", service="states", description="what a retraining may do", statements=statements
+        )
         log_group = logs.LogGroup(
             self,
             "logs",
@@ -91,12 +90,12 @@ class Retraining(Construct):
                 "training_image": training_image,
                 "alarm_topic": alarm_topic.topic_arn,
             },
-            role=role.without_policy_updates(),
+            role=fixed(role),
             tracing_enabled=True,
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        self.state_machine.node.add_dependency(role)
+        complete_before(role, self.state_machine)
         self.failed = notify(
             cloudwatch.Alarm(
                 self,
@@ -139,7 +138,7 @@ class Retraining(Construct):
                     stack.format_arn(
                         service="events",
                         resource="rule",
-                        resource_name=f"StepFunctionsGetEventsForSageMaker{kind}Rule",
+                        resource_name=f"{_RULE_PREFIX}{kind}Rule",
                     )
                     for kind in ("ProcessingJobs", "TrainingJobs")
                 ],

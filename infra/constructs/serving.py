@@ -6,9 +6,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_appconfig as appconfig
 from constructs import Construct
 
+from infra.constructs.function import removal_policy
 from infra.environments import Environment
 
-__all__ = ["INITIAL_DOCUMENT", "Serving"]
+__all__ = ["INITIAL_DOCUMENT", "SCHEMA", "Serving"]
 
 # Only the beginning: a promotion writes new versions, and a deployment never goes back to this one, as long as
 # it stays as it is. A change here would be deployed over the champion; change the live document instead.
@@ -19,7 +20,7 @@ INITIAL_DOCUMENT: dict[str, object] = {
 }
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
-_SCHEMA: dict[str, object] = {
+SCHEMA: dict[str, object] = {
     "$schema": "http://json-schema.org/draft-04/schema#",
     "title": "What serves: the champion, its challengers and the policy",
     "type": "object",
@@ -36,11 +37,14 @@ _SCHEMA: dict[str, object] = {
                     "properties": dict.fromkeys(("challenge", "review", "decline"), _PROBABILITY),
                     "additionalProperties": False,
                 },
+                "unscored_limit": {"type": "integer", "minimum": 0},
             },
+            "additionalProperties": False,
         },
         "champion": {"type": ["string", "null"], "minLength": 1},
         "challengers": {"type": "array", "items": {"type": "string", "minLength": 1}},
     },
+    "additionalProperties": False,
 }
 
 
@@ -64,7 +68,7 @@ class Serving(Construct):
             type="AWS.Freeform",
             validators=[
                 appconfig.CfnConfigurationProfile.ValidatorsProperty(
-                    type="JSON_SCHEMA", content=json.dumps(_SCHEMA, sort_keys=True)
+                    type="JSON_SCHEMA", content=json.dumps(SCHEMA, sort_keys=True)
                 )
             ],
         )
@@ -88,9 +92,7 @@ class Serving(Construct):
             content=json.dumps(INITIAL_DOCUMENT),
         )
         # Versions that promotions wrote later belong to the platform, not to the template.
-        first.apply_removal_policy(
-            cdk.RemovalPolicy.RETAIN if environment.retain_data else cdk.RemovalPolicy.DESTROY
-        )
+        first.apply_removal_policy(removal_policy(environment))
         appconfig.CfnDeployment(
             self,
             "first-deployment",

@@ -137,13 +137,10 @@ class FeaturesStack(PaywardenStack):
             memory=1024,
             variables={"FEATURES_TABLE": data.features.table_name},
         )
-        # TransactWriteItems asks for the actions of its parts.
+        # TransactWriteItems asks for the actions of its parts, and they are conditional puts.
         function.allow(
             "dynamodb:BatchGetItem",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:GetItem",
             "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
             on=[data.features.table_arn],
         )
         function.allow(

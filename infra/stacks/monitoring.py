@@ -52,7 +52,7 @@ class MonitoringStack(PaywardenStack):
         )
         self.degraded = self._alarm(
             "degraded-decisions",
-            self._ours("DegradedDecisions"),
+            self._ours("Degraded"),
             threshold=1,
             periods=5,
             breaching=3,
@@ -115,7 +115,7 @@ class MonitoringStack(PaywardenStack):
             _graph(
                 "Latency", *(api.metric_latency(period=_MINUTE, statistic=each) for each in ("p50", "p95", "p99"))
             ),
-            _graph("Degraded", self._ours("DegradedDecisions")),
+            _graph("Degraded", self._ours("Degraded")),
         )
         dashboard.add_widgets(
             _graph("Relay behind", features.iterator_age.metric),

@@ -87,7 +87,6 @@ class TrainingStack(PaywardenStack):
             on=[data.lake.bucket.bucket_arn],
             conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in _LAKE_FOLDERS]}},
         )
-        function.allow("s3:GetObject", on=[data.models.arn_for_objects("bundles/*")])
         self._allow_reading_the_document(function)
         return function
 

@@ -204,7 +204,7 @@ def _placed(
     kept = naive.dt.tz_localize(rule.zone, ambiguous="NaT", nonexistent="NaT")
     open_ = kept.isna() & naive.notna()
     if not open_.any():
-        return kept
+        return pd.Series(kept)
     shifted = naive.dt.tz_localize(rule.zone, ambiguous=early, nonexistent="NaT")
     skipped = shifted.isna() & naive.notna()
     if skipped.any() and rule.nonexistent == "refuse":

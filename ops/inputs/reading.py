@@ -1,12 +1,12 @@
 """Reading a table of payments, batch by batch, through a mapping."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+from pyarrow import csv, parquet
 
 from ops.inputs.convert import convert
 from ops.inputs.mapping import Mapping, MappingError
@@ -15,6 +15,11 @@ from ops.inputs.rows import CANONICAL
 __all__ = ["read", "read_frame"]
 
 BATCH_ROWS = 65_536
+_DAMAGE = {
+    "Empty CSV": "it is empty; a table starts with a row of column names",
+    "UTF8": "it is not UTF-8 text; convert it, for instance with iconv",
+    "Parquet magic bytes": "it is no Parquet file, whatever its name says",
+}
 
 
 def read(
@@ -52,7 +57,7 @@ def read(
     source = Path(path)
     row = 1
     left = limit
-    for batch in _batches(source, mapping, batch_rows):
+    for batch in _readable(source, mapping, batch_rows):
         if left is not None and left <= 0:
             return
         frame = convert(batch, mapping, row)
@@ -81,6 +86,19 @@ def read_frame(
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CANONICAL))
 
 
+def _readable(source: Path, mapping: Mapping, batch_rows: int) -> Iterator[pd.DataFrame]:
+    """The batches of a file, with the parsers' own errors told in our words."""
+    try:
+        yield from _batches(source, mapping, batch_rows)
+    except pa.ArrowInvalid as error:
+        # Arrow quotes the line at fault, which may hold anything; only its shape is passed on.
+        shape = re.search(r"(Row #\d+: )?Expected \d+ columns, got \d+", str(error))
+        detail = next((why for sign, why in _DAMAGE.items() if sign in str(error)), "it is damaged")
+        raise MappingError(
+            f"{source}: cannot be read: {shape[0].replace('Row #', 'line ') if shape else detail}"
+        ) from None
+
+
 def _batches(source: Path, mapping: Mapping, batch_rows: int) -> Iterator[pd.DataFrame]:
     if source.is_dir():
         parts = sorted(source.glob("*.parquet"))
@@ -99,22 +117,28 @@ def _batches(source: Path, mapping: Mapping, batch_rows: int) -> Iterator[pd.Dat
 
 
 def _parquet(source: Path, mapping: Mapping, batch_rows: int) -> Iterator[pd.DataFrame]:
-    with pa.parquet.ParquetFile(source) as file:
+    with parquet.ParquetFile(source) as file:
         mapping.check_columns(file.schema_arrow.names, source.name)
         for batch in file.iter_batches(batch_size=batch_rows, columns=list(mapping.source_columns)):
             yield batch.to_pandas()
 
 
 def _csv(source: Path, mapping: Mapping, batch_rows: int) -> Iterator[pd.DataFrame]:
-    header = pd.read_csv(source, nrows=0).columns.tolist()
-    mapping.check_columns(header, source.name)
+    parse = csv.ParseOptions(newlines_in_values=True)
+    # One thread, so that an error can name its row.
+    settings = csv.ReadOptions(use_threads=False)
+    with csv.open_csv(source, read_options=settings, parse_options=parse) as header:
+        mapping.check_columns(header.schema.names, source.name)
     # Everything is read as text: guessing types would turn the id 007 into 7.
-    with pd.read_csv(
-        source,
-        usecols=list(mapping.source_columns),
-        dtype="string",
-        keep_default_na=False,
-        na_values=[""],
-        chunksize=batch_rows,
-    ) as chunks:
-        yield from chunks
+    convert_options = csv.ConvertOptions(
+        column_types={name: pa.string() for name in mapping.source_columns},
+        include_columns=list(mapping.source_columns),
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+    with csv.open_csv(
+        source, read_options=settings, parse_options=parse, convert_options=convert_options
+    ) as reader:
+        for block in reader:
+            for start in range(0, block.num_rows, batch_rows):
+                yield block.slice(start, batch_rows).to_pandas()

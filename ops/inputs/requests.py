@@ -64,7 +64,7 @@ def label_body(label: Label) -> dict[str, Any]:
 
 
 def schedule(
-    rows: Iterable[Row], *, until: int | None = None, gap_ms: int = 20_000, size: int = 25
+    rows: Iterable[Row], *, until: int | None = None, gap_ms: int = 60_000, size: int = 25
 ) -> Iterator[Burst]:
     """Merge payments and their labels into one stream in arrival order, in bursts.
 

@@ -153,7 +153,7 @@ def _visit(rng: Random, ids: Ids, customer: Customer, moment: float, *, start: i
     amount = 0
     drafts = []
     for number in range(count):
-        if number and scenario != "retry" and scenario != "game burst" and rng.random() < 0.5:
+        if number and not scenario and context["channel"] != "pos" and rng.random() < 0.5:
             shop = SHOPS[_shop(rng, customer, merchant=shop.merchant)]
             context["shipping_country"] = context["shipping_country"] if shop.ships else ""
         factor = customer.spend * (1.25 if sale else 1.0) * (4.0 if scenario == "big ticket" else 1.0)

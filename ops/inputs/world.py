@@ -26,7 +26,7 @@ class WorldOptions:
     Attributes
     ----------
     start : int
-        Milliseconds since the epoch, UTC, of the first day's midnight; a Monday keeps the week's rhythm.
+        Milliseconds since the epoch, UTC, of the first day's midnight, which is a Monday's.
     history_fraud, live_fraud : mapping of str to int
         Fraudulent payments per kind of campaign in each part (names: `ops.inputs.campaigns.CAMPAIGNS`).
         What the history hardly knows and the live part is full of is what a new model can learn.
@@ -38,7 +38,7 @@ class WorldOptions:
 
     start: int = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * 1_000
     customers: int = 1_100
-    history_days: int = 40
+    history_days: int = 42
     history_rows: int = 12_000
     live_days: int = 11
     live_rows: int = 3_000
@@ -67,6 +67,9 @@ class WorldOptions:
     silence_days: float = 3.0
 
     def __post_init__(self) -> None:
+        # 1970-01-01 was a Thursday.
+        if self.start % DAY_MS or (self.start // DAY_MS + 3) % 7:
+            raise ValueError("start must be midnight UTC of a Monday, in ms, so that weekends are weekends")
         for part, frauds, rows in (
             ("history", self.history_fraud, self.history_rows),
             ("live", self.live_fraud, self.live_rows),
@@ -110,7 +113,7 @@ def build_world(seed: int = DEFAULT_SEED, options: WorldOptions | None = None) -
     ----------
     seed : int
     options : WorldOptions, optional
-        Defaults: 12,000 payments in 40 days of history, then 3,000 in 11 live days.
+        Defaults: 12,000 payments in 42 days of history, then 3,000 in 11 live days.
 
     Examples
     --------
@@ -134,7 +137,7 @@ def build_world(seed: int = DEFAULT_SEED, options: WorldOptions | None = None) -
             days=length,
             rows=rows - sum(frauds.values()),
             # The one sale falls on the first live weekend: new to the model, and no fraud at all.
-            sale_day=first_day + 5 if first_day else None,
+            sale_day=first_day + (5 - first_day) % 7 if first_day else None,
         )
         drafts += attacks(seed, population, start=chosen.start, first_day=first_day, days=length, quotas=frauds)
         labelled = _outcomes(drafts, stream(seed, "outcomes", first_day), chosen)

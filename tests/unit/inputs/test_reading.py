@@ -201,6 +201,25 @@ def test_a_file_of_no_known_kind_is_refused(tmp_path: Path, name: str) -> None:
         list(read(tmp_path / name, load_mapping(mapping(tmp_path))))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("in.csv", b"", "it is empty"),
+        ("in.csv", HEADER.encode() + b"\n1,s,c,p\xff,EUR,2024-01-02T03:04:05,1,0\n", "not UTF-8"),
+        (
+            "in.csv",
+            HEADER.encode() + b"\n1,2,3,4,5,6,7,8\n1,2,3,4,5,6,7,8,9\n",
+            "line 3: Expected 8 columns, got 9",
+        ),
+        ("in.parquet", b"no parquet at all", "no Parquet file"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MappingError, match=message):
+        list(read(tmp_path / name, load_mapping(mapping(tmp_path))))
+
+
 def test_parquet_folders_and_csv_read_alike(tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()

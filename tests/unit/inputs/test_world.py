@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -55,7 +56,7 @@ def test_sizes_span_and_merchants(world: World) -> None:
     assert (len(world.history), len(world.live)) == (12_000, 3_000)
     assert Counter(row.transaction.merchant_id for row in world.live).keys() == set(world.merchants)
     first, last = world.history[0].transaction.event_time, world.live[-1].transaction.event_time
-    assert 28 * DAY <= world.live_from - first <= 42 * DAY
+    assert 41 * DAY <= world.live_from - first <= 42 * DAY
     assert 10 * DAY <= last - world.live_from <= 12 * DAY
 
 
@@ -144,6 +145,34 @@ def test_a_world_survives_the_trip_through_a_frame() -> None:
     assert [(row.is_fraud, row.known_at) for row in back] == [(row.is_fraud, row.known_at) for row in rows]
 
 
+def test_the_sale_is_the_first_live_weekend(world: World) -> None:
+    days = Counter((row.transaction.event_time - world.live_from) // DAY for row in world.live if not row.is_fraud)
+    start = datetime.fromtimestamp(world.live_from / 1_000, UTC)
+    weekend = [day for day in sorted(days) if (start + timedelta(days=day)).weekday() >= 5][:2]
+    assert {day for day, _ in days.most_common(2)} == set(weekend)
+
+
+def test_customers_pay_at_their_hours_and_not_all_night(world: World) -> None:
+    hours = Counter(row.transaction.event_time % DAY // 3_600_000 for row in world.history)
+    assert sum(hours[hour] for hour in (1, 2, 3, 4)) < 0.3 * sum(hours[hour] for hour in (17, 18, 19, 20))
+
+
 def test_more_fraud_than_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="raise live_rows"):
         WorldOptions(live_rows=10, live_fraud={"card testing": 10})
+
+
+def test_a_world_starts_on_a_monday() -> None:
+    monday = WorldOptions().start
+    assert WorldOptions(start=monday + 7 * DAY).start == monday + 7 * DAY
+    with pytest.raises(ValueError, match="start must be midnight UTC of a Monday"):
+        WorldOptions(start=monday + DAY)
+
+
+def test_a_world_can_be_moved_in_time_and_stays_the_same() -> None:
+    later = 3 * 7 * DAY
+    here, there = small(7), small(7, start=WorldOptions().start + later)
+    assert there.live_from == here.live_from + later
+    assert [row.transaction.event_time + later for row in here.rows] == [
+        row.transaction.event_time for row in there.rows
+    ]

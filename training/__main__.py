@@ -10,10 +10,8 @@ from typing import Never
 
 from training.contract import Contract, ProgramError
 from training.dataset import Options, build_dataset
-from training.evaluate import evaluate
 from training.gate import GatePolicy
 from training.parameters import parse_duration
-from training.train import train
 
 __all__ = ["main"]
 
@@ -50,7 +48,10 @@ def main(arguments: Sequence[str], contract: Contract) -> int:
 
 
 def _run(options: argparse.Namespace, contract: Contract) -> None:
+    # XGBoost and scikit-learn take seconds to import, and the dataset step needs neither.
     if options.step == "train":
+        from training.train import train
+
         train(contract)
     elif options.step == "dataset":
         build_dataset(
@@ -65,6 +66,8 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
             ),
         )
     else:
+        from training.evaluate import evaluate
+
         policy = GatePolicy(
             minimum_gain=options.minimum_gain,
             minimum_lift=options.minimum_lift,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.metrics import Labels, RankedScores, Scores
+from training.arrays import Labels, Scores
+from training.metrics import RankedScores
 
 __all__ = ["Interval", "difference_interval"]
 

@@ -10,16 +10,16 @@ import numpy as np
 import xgboost as xgb
 
 from fraud.bundle import CorruptBundleError, Manifest, digest, verify
+from training.arrays import Scores
 from training.contract import ProgramError
-from training.metrics import Scores
 from training.platt import apply_platt
 
 __all__ = ["Model", "read_archive", "read_bundle", "write_bundle"]
 
 MODEL_FILE = "model.ubj"
 MANIFEST_FILE = "manifest.json"
-# Far above any model of ours; an archive that claims more is not one.
-_LARGEST_MEMBER = 1 << 30
+# What registration accepts; a larger file is not a model of ours.
+_LARGEST_MEMBER = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import numpy as np
 import xgboost as xgb
 from sklearn import metrics as sk
 
-from training.metrics import CALIBRATION_BINS, Labels, Scores
+from training.arrays import Labels, Scores
+from training.metrics import CALIBRATION_BINS
 
 __all__ = ["Curves", "curves", "gain"]
 

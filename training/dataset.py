@@ -18,7 +18,7 @@ from training.split import cut_by_time, refuse_thin_parts
 
 __all__ = ["Options", "Sources", "assemble", "build_dataset", "corrected_vectors"]
 
-_PROGRESS_EVERY = 50_000
+_PROGRESS_EVERY = 10_000
 
 type Vectors = dict[str, tuple[Transaction, tuple[float, ...]]]
 

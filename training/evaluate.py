@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from training.arrays import Scores
 from training.bootstrap import difference_interval
 from training.bundles import Model, read_archive, read_bundle
 from training.contract import Contract, ProgramError
 from training.curves import curves, gain
 from training.gate import Facts, GatePolicy, judge
-from training.metrics import Scores, summarise
+from training.metrics import summarise
 from training.parts import Part, read_description, read_part
 from training.train import FITTED_UNTIL
 
@@ -56,10 +57,13 @@ def evaluate(contract: Contract, policy: GatePolicy, *, resamples: int = 200, se
         "candidate": _figures(candidate, part, names, scores),
         "champion": None,
         "difference": None,
+        # Apart from the figures, which travel through the state machine and its logs.
+        "plots": {"candidate": _plots(candidate, part, scores), "champion": None},
     }
     if champion is not None:
         theirs = champion.score(part.vectors, names)
         document["champion"] = _figures(champion, part, names, theirs)
+        document["plots"]["champion"] = _plots(champion, part, theirs)
         document["difference"] = _difference(document, part, scores, theirs, resamples, seed)
     verdict = judge(_facts(document), policy)
     document["verdict"] = {**asdict(verdict), "policy": asdict(policy)}
@@ -82,9 +86,11 @@ def _figures(model: Model, part: Part, names: tuple[str, ...], scores: Scores) -
         "missing_features": model.missing(names),
         # More than 0 flatters a model: it has seen some of what it is judged on.
         "rows_seen_before": int(np.sum(part.times <= fitted_until)),
-        "curves": curves(part.labels, scores),
-        "gain": gain(model.booster),
     }
+
+
+def _plots(model: Model, part: Part, scores: Scores) -> Document:
+    return {**curves(part.labels, scores), "gain": gain(model.booster)}
 
 
 def _difference(

@@ -8,18 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sk
 
+from training.arrays import Labels, Scores
+
 __all__ = [
-    "Labels",
     "RankedScores",
-    "Scores",
     "card_precision_at_k",
     "expected_calibration_error",
     "recall_at_false_positive_rate",
     "summarise",
 ]
-
-type Scores = npt.NDArray[np.float64]
-type Labels = npt.NDArray[np.int8]
 
 _DAY_MS = 86_400_000
 CALIBRATION_BINS = 15

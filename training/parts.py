@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from training.arrays import Labels
 from training.contract import ProgramError
-from training.metrics import Labels
 from training.split import PARTS, Cuts
 
 __all__ = ["Description", "Part", "PartSummary", "Rows", "read_description", "read_part", "write_dataset"]

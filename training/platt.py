@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from fraud.calibration import Calibration
+from training.arrays import Labels, Scores
 from training.contract import ProgramError
-from training.metrics import Labels, Scores
 
 __all__ = ["apply_platt", "fit_platt", "margins"]
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
+from training.arrays import Labels
 from training.contract import ProgramError
-from training.metrics import Labels
 
 __all__ = ["PARTS", "Cuts", "cut_by_time", "refuse_thin_parts"]
 

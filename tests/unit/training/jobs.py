@@ -9,6 +9,9 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.__main__ import main
+from training.contract import Contract
+
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -19,20 +22,34 @@ class Finished:
     err: str
 
 
-def run(root: Path, *arguments: str) -> Finished:
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
     paths = [str(REPOSITORY), str(REPOSITORY / "layers" / "fraud" / "python")]
     environment = {**os.environ, "ML_ROOT": str(root), "PYTHONPATH": os.pathsep.join(paths)}
     environment.pop("TRAINING_JOB_NAME", None)
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "training", *arguments],
         env=environment,
         cwd=root,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
-        check=False,
     )
-    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def run(root: Path, *arguments: str) -> Finished:
+    with start(root, *arguments) as process:
+        try:
+            out, err = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return Finished(process.returncode, out, err)
+
+
+def fails(root: Path, *arguments: str) -> str:
+    """Run the program inside this process, which saves seconds; the reason that it left for SageMaker."""
+    assert main(arguments, Contract(root, cpus=1)) == 1
+    return (root / "output" / ("failure" if arguments[0] == "train" else "message")).read_text()
 
 
 def stage_training(root: Path, dataset: Path, hyperparameters: dict[str, object]) -> Path:

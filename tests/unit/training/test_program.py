@@ -1,0 +1,277 @@
+"""The container program as a process: dataset, train, evaluate, and what it says when it cannot."""
+
+import json
+import shutil
+import signal
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fraud.bundle import Manifest, digest, verify
+from fraud.features import STANDARD
+from runtime.booster import Booster
+from runtime.bundles import ServedModel
+from tests.unit.training.jobs import fails, run, stage_evaluation, stage_training, start
+from tests.unit.training.synthetic import DAY, START, labels, transactions, write_history, write_labels
+from training.bundles import read_bundle
+from training.parts import read_description, read_part
+
+AS_OF = str(START + 30 * DAY)
+PARAMETERS: dict[str, object] = {"run_id": "run-1", "rounds": "60", "nthread": "2"}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("dataset")
+    found, frauds = transactions(1, 3_000, rate=0.03)
+    write_history(root, found, labels(found, frauds))
+    done = run(root, "dataset", "--as-of", AS_OF, "--maturity", "3d")
+    assert done.code == 0, done.err
+    assert "features: 3000 of 3000 transactions" in done.err
+    return root / "processing" / "output" / "dataset"
+
+
+@pytest.fixture(scope="module")
+def model(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = stage_training(tmp_path_factory.mktemp("train"), dataset, PARAMETERS)
+    done = run(root, "train")
+    assert done.code == 0, done.err
+    assert "validation:aucpr=" in done.out
+    return root / "model"
+
+
+def _manifest(model: Path) -> Manifest:
+    return msgspec.json.decode((model / "manifest.json").read_bytes(), type=Manifest)
+
+
+def _evaluation(root: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(
+        (root / "processing" / "output" / "evaluation" / "evaluation.json").read_text()
+    )
+    return document
+
+
+def test_the_manifest_tells_where_the_model_came_from(dataset: Path, model: Path) -> None:
+    manifest = _manifest(model)
+    description = read_description(dataset)
+    verify(manifest, "model.ubj", (model / "model.ubj").read_bytes())
+    assert (manifest.version, manifest.lineage.run_id) == ("run-1", "run-1")
+    assert manifest.created_at == description.as_of == int(AS_OF)
+    assert manifest.features == STANDARD.names
+    assert manifest.feature_set == STANDARD.version
+    assert manifest.lineage.dataset == description.fingerprint
+    assert manifest.lineage.parameters["rounds"] == "60"
+    assert manifest.lineage.code_version.startswith("sources-")
+    assert manifest.calibration.a < 0
+    assert 0.5 < manifest.metrics["validation_auc"] < 1
+
+
+def test_the_same_dataset_gives_the_same_bytes(dataset: Path, model: Path, tmp_path: Path) -> None:
+    root = stage_training(tmp_path, dataset, PARAMETERS)
+    assert run(root, "train").code == 0
+    for name in ("model.ubj", "manifest.json"):
+        assert (root / "model" / name).read_bytes() == (model / name).read_bytes(), name
+
+
+def test_the_first_model_is_judged_on_later_rows(dataset: Path, model: Path, tmp_path: Path) -> None:
+    root = stage_evaluation(tmp_path, dataset, model)
+    done = run(root, "evaluate")
+    assert done.code == 0, done.err
+    document = _evaluation(root)
+    part = read_description(dataset).parts["evaluation"]
+    assert (document["run_id"], document["rows"], document["frauds"]) == ("run-1", part.rows, part.frauds)
+    assert document["window"] == list(part.window)
+    assert document["candidate"]["auc"] > 0.75
+    assert document["candidate"]["rows_seen_before"] == 0
+    assert document["champion"] is None
+    assert document["verdict"]["promote"] is True
+    assert "first model" in document["verdict"]["reason"]
+    assert {entry["feature"] for entry in document["plots"]["candidate"]["gain"]} <= set(STANDARD.names)
+
+
+def test_a_champion_is_judged_on_the_same_rows_and_not_replaced_by_its_equal(
+    dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    root = stage_evaluation(tmp_path, dataset, model, champion=model)
+    assert run(root, "evaluate", "--resamples", "20").code == 0
+    document = _evaluation(root)
+    assert document["candidate"] == document["champion"]
+    assert document["difference"] == {
+        "average_precision": 0.0,
+        "interval_95_by_card": [0.0, 0.0],
+        "resamples": 20,
+    }
+    assert document["verdict"]["promote"] is False
+
+
+def test_a_weak_champion_of_other_features_is_aligned_by_name_and_replaced(
+    dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    narrow = tmp_path / "narrow"
+    shutil.copytree(dataset, narrow)
+    description = json.loads((narrow / "dataset.json").read_text())
+    description["features"] = ["day_of_week", "gone_since", "hour_of_day"]
+    description["feature_set"] = "older"
+    (narrow / "dataset.json").write_text(json.dumps(description))
+    for name in ("train", "validation"):
+        table = pq.read_table(narrow / f"{name}.parquet")
+        pq.write_table(table.append_column("gone_since", table["amount"]), narrow / f"{name}.parquet")
+    weak = stage_training(tmp_path / "weak", narrow, {**PARAMETERS, "run_id": "run-0", "rounds": "3"})
+    assert run(weak, "train").code == 0
+    root = stage_evaluation(tmp_path / "evaluate", dataset, model, champion=weak / "model")
+    assert run(root, "evaluate", "--resamples", "50").code == 0
+    document = _evaluation(root)
+    assert document["champion"]["version"] == "run-0"
+    assert document["champion"]["missing_features"] == ["gone_since"]
+    assert document["difference"]["interval_95_by_card"][0] > 0
+    assert document["verdict"]["promote"] is True
+    assert "of champion run-0" in document["verdict"]["reason"]
+
+
+def test_serving_scores_what_evaluation_scored(dataset: Path, model: Path) -> None:
+    candidate = read_bundle(model)
+    assert candidate is not None
+    served = ServedModel(
+        candidate.manifest, Booster((model / "model.ubj").read_bytes(), len(candidate.manifest.features))
+    )
+    part = read_part(dataset, "evaluation", STANDARD.names)
+    assert np.isnan(part.vectors).any()
+    judged = candidate.score(part.vectors, STANDARD.names)
+    answered = [served.score(served.row(STANDARD.names, vector))[1] for vector in part.vectors.tolist()]
+    np.testing.assert_allclose(judged, answered, rtol=1e-6)
+    assert len(set(answered)) > 20
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"run_id": "r", "etta": "0.1"}, "Hyperparameter 'etta' is unknown"),
+        ({"run_id": "r", "rounds": "0"}, "'rounds' is 0; it must be between 1 and 10000"),
+        ({"rounds": "5"}, "'run_id' is missing"),
+    ],
+)
+def test_a_wrong_parameter_reaches_the_failure_file(
+    dataset: Path, tmp_path: Path, parameters: dict[str, object], reason: str
+) -> None:
+    root = stage_training(tmp_path, dataset, parameters)
+    assert reason in fails(root, "train")
+    assert not (root / "model").exists()
+
+
+def test_training_without_its_channel_or_with_a_column_gone_says_so(dataset: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    (empty / "input" / "config").mkdir(parents=True)
+    (empty / "input" / "config" / "hyperparameters.json").write_text('{"run_id": "r"}')
+    assert "dataset.json; give this job the output of the dataset step" in fails(empty, "train")
+
+    root = stage_training(tmp_path / "cut", dataset, PARAMETERS)
+    path = root / "input" / "data" / "dataset" / "train.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["card_count_24h"]), path)
+    assert "train.parquet has no column 'card_count_24h'" in fails(root, "train")
+
+
+def test_a_dataset_without_transactions_or_frauds_says_what_to_do(tmp_path: Path) -> None:
+    assert "There are no transactions" in fails(tmp_path, "dataset", "--as-of", AS_OF)
+    found, _ = transactions(1, 300)
+    write_history(tmp_path, found, [])
+    reason = fails(tmp_path, "dataset", "--as-of", AS_OF)
+    assert reason.startswith("The train part")
+    assert "holds 0 frauds" in reason
+    assert not (tmp_path / "processing" / "output").exists()
+
+
+def test_a_damaged_input_is_named_in_the_message(tmp_path: Path) -> None:
+    found, frauds = transactions(1, 200, rate=0.1)
+    write_history(tmp_path, found, [])
+    path = write_labels(tmp_path, labels(found, frauds))
+    pq.write_table(pq.read_table(path).drop_columns(["known_at"]), path)
+    assert "has no column 'known_at'" in fails(tmp_path, "dataset", "--as-of", AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["dataset"], "--as-of"),
+        (["dataset", "--as-of", "soon"], "invalid int value: 'soon'"),
+        (["dataset", "--as-of", "1", "--maturity", "3"], "'3' is not a duration"),
+        (["bake"], "invalid choice: 'bake'"),
+    ],
+)
+def test_a_wrong_command_line_reaches_the_message(tmp_path: Path, arguments: list[str], reason: str) -> None:
+    assert reason in fails(tmp_path, *arguments)
+
+
+def test_a_failure_is_an_exit_code_and_one_line_in_the_log(tmp_path: Path) -> None:
+    done = run(tmp_path, "evaluate")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"error: {(tmp_path / 'output' / 'message').read_text()}\n"
+
+
+def test_a_defect_of_ours_is_named_and_traced(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr("training.train.fit", broken)
+    assert "Unexpected KeyError: 'lost'" in fails(stage_training(tmp_path, dataset, PARAMETERS), "train")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_tampered_candidate_is_not_judged(dataset: Path, model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    content = bytearray((copy / "model.ubj").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "model.ubj").write_bytes(content)
+    root = stage_evaluation(tmp_path / "job", dataset, copy)
+    assert "cannot be trusted" in fails(root, "evaluate")
+
+
+def test_a_candidate_of_another_dataset_is_not_judged(dataset: Path, model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    document = json.loads((copy / "manifest.json").read_text())
+    document["lineage"]["dataset"] = digest(b"another")
+    (copy / "manifest.json").write_text(json.dumps(document))
+    root = stage_evaluation(tmp_path / "job", dataset, copy)
+    assert "was trained on dataset" in fails(root, "evaluate")
+
+
+def test_an_archive_cannot_write_outside_or_smuggle_links(dataset: Path, model: Path, tmp_path: Path) -> None:
+    root = stage_evaluation(tmp_path / "job", dataset, model)
+    outside = tmp_path / "outside"
+    outside.write_text("untouched")
+    archive_path = root / "processing" / "input" / "model" / "model.tar.gz"
+    with tarfile.open(archive_path, "w:gz") as archive:
+        archive.add(model / "manifest.json", "manifest.json")
+        archive.add(model / "model.ubj", "../../../../outside")
+        link = tarfile.TarInfo("model.ubj")
+        link.type, link.linkname = tarfile.SYMTYPE, str(model / "model.ubj")
+        archive.addfile(link)
+    assert "holds no model.ubj" in fails(root, "evaluate")
+    assert outside.read_text() == "untouched"
+
+
+def test_a_stop_signal_ends_the_program_without_calling_it_a_failure(tmp_path: Path) -> None:
+    found, frauds = transactions(1, 14_000, rate=0.03)
+    write_history(tmp_path, found, labels(found, frauds))
+    process = start(tmp_path, "dataset", "--as-of", AS_OF)
+    try:
+        assert process.stderr is not None
+        # The first progress line says that the long work is on its way.
+        assert process.stderr.readline().startswith("features: 10000 of 14000")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not (tmp_path / "output").exists()
+    assert not (tmp_path / "processing" / "output").exists()

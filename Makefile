@@ -1,0 +1,46 @@
+# Two commands matter: `make demo` runs the whole platform here, `make test` proves it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PORT ?= 4566
+
+.PHONY: help setup demo test up down deploy lint format requirements clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: ## Install everything into this folder (quick when nothing changed)
+	@bash ops/setup.sh
+
+demo: setup ## Run the whole platform here, from deployment to a retrained model; report in build/demo/
+	@$(BIN)/paywarden demo
+
+test: setup ## Run every check and every test
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest
+
+up: setup ## Start the local cloud and deploy to it; it stays until `make down`
+	@$(BIN)/paywarden up --port $(PORT)
+
+down: ## End the local cloud and all it started
+	@test ! -x $(BIN)/paywarden || $(BIN)/paywarden down --port $(PORT)
+
+deploy: setup ## Deploy to AWS: make deploy ENV=dev
+	@npx --no-install cdk deploy --all -c env=$(ENV)
+
+lint: setup ## Lint, format check and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+requirements: setup ## Pin the requirements anew, with hashes
+	@bash ops/requirements.sh
+
+clean: down ## Remove what was built; .venv and node_modules stay
+	@rm -rf build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis

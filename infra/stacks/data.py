@@ -34,7 +34,12 @@ class DataStack(PaywardenStack):
         self.merchants = self._table("merchants", partition_key="key_id")
         self.lake = Lake(self, "lake", environment=environment)
         self.models = private_bucket(self, "models", environment=environment)
-        self.bus = events.EventBus(self, "bus", description="Paywarden: what happened to transactions")
+        self.bus = events.EventBus(
+            self,
+            "bus",
+            event_bus_name=f"{environment.prefix}-transactions",
+            description="Paywarden: what happened to transactions",
+        )
         self.token_secret = secretsmanager.Secret(
             self,
             "token-secret",

@@ -11,10 +11,12 @@ import contextvars
 import importlib
 import importlib.metadata
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Final
 
+from ops.localcloud import streams
 from ops.localcloud.delivery import Buffers
 from ops.localcloud.errors import SeamError
 from ops.localcloud.sagemaker import TARGET_PREFIX, SageMaker
@@ -26,6 +28,7 @@ __all__ = [
     "check",
     "install_delivery",
     "install_sagemaker",
+    "install_streams",
     "kill_workers",
     "quicken_workers",
 ]
@@ -34,11 +37,15 @@ __all__ = [
 app: Any = importlib.import_module("ministack.app")
 lambda_runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
 router: Any = importlib.import_module("ministack.core.router")
+dynamodb: Any = importlib.import_module("ministack.services.dynamodb")
 eventbridge: Any = importlib.import_module("ministack.services.eventbridge")
 firehose: Any = importlib.import_module("ministack.services.firehose")
+lambda_svc: Any = importlib.import_module("ministack.services.lambda_svc")
 stepfunctions: Any = importlib.import_module("ministack.services.stepfunctions")
 
 MINISTACK: Final = "1.5.33"
+# Between a failed batch and its next try. AWS begins below a second and backs off to a minute.
+_BACKOFF_SECONDS = 0.5
 
 # The functions called or replaced, with the parameters they must have.
 _FUNCTIONS: Final[tuple[tuple[ModuleType, str, tuple[str, ...]], ...]] = (
@@ -51,6 +58,21 @@ _FUNCTIONS: Final[tuple[tuple[ModuleType, str, tuple[str, ...]], ...]] = (
     (firehose, "_deliver_records_to_s3", ("stream", "dest", "records")),
     (firehose, "_deliver_to_s3", ("stream", "dest", "record_data", "lambda_keys")),
     (firehose, "_convert_to_parquet", ("conversion", "data")),
+    (dynamodb, "stream_start_position", ("table_name", "account_id", "region")),
+    (dynamodb, "stream_end_position", ("table_name", "account_id", "region")),
+    (dynamodb, "stream_records_since", ("table_name", "position", "limit", "account_id", "region")),
+    (lambda_svc, "_poll_dynamodb_streams", ()),
+    (lambda_svc, "_iter_all_esms", ()),
+    (lambda_svc, "_get_func_record_for_qualifier", ("name", "qualifier")),
+    (lambda_svc, "_dynamodb_stream_table_from_arn_spec", ("spec",)),
+    (lambda_svc, "_dispatch_esm_batch", ("esm_id", "fn", "args")),
+    (lambda_svc, "_apply_filter_criteria", ("records", "esm")),
+    (lambda_svc, "_execute_function", ("func", "event")),
+    (
+        lambda_svc,
+        "_send_ddb_stream_failure_record",
+        ("esm", "func_rec", "batch", "stream_arn", "result", "condition"),
+    ),
 )
 _REGISTRIES: Final[tuple[tuple[ModuleType, str], ...]] = (
     (app, "SERVICE_HANDLERS"),
@@ -58,6 +80,7 @@ _REGISTRIES: Final[tuple[tuple[ModuleType, str], ...]] = (
     (stepfunctions, "_SERVICE_DISPATCH"),
     (stepfunctions, "_AWS_SDK_SERVICE_MAP"),
     (stepfunctions, "_AWS_SDK_ERROR_PREFIX"),
+    (lambda_svc, "_esm_inflight"),
 )
 
 
@@ -208,6 +231,78 @@ def _deliver_joined(put_alone: Callable[[Any, Any, Any], None]) -> Callable[[Any
         firehose._deliver_to_s3(stream, dest, joined)
 
     return deliver
+
+
+def install_streams() -> None:
+    """Give mappings of DynamoDB streams AWS's failure settings, and keep them off the poller's thread."""
+    progress: dict[str, streams.Progress] = {}
+
+    def poll() -> bool:
+        taken = False
+        for account, region, mapping in lambda_svc._iter_all_esms():
+            tokens = (lambda_svc._request_account_id.set(account), lambda_svc._request_region.set(region))
+            try:
+                taken = _take_batch(mapping, progress.setdefault(mapping["UUID"], streams.Progress())) or taken
+            finally:
+                lambda_svc._request_account_id.reset(tokens[0])
+                lambda_svc._request_region.reset(tokens[1])
+        return taken
+
+    lambda_svc._poll_dynamodb_streams = poll
+
+
+def _take_batch(mapping: dict[str, Any], progress: streams.Progress) -> bool:
+    """Start a run of the next batch of one mapping, if there is one and none is in flight."""
+    name, source = mapping["UUID"], mapping.get("EventSourceArn", "")
+    waits = lambda_svc._esm_backoff_until.get(name, 0) > time.time() or lambda_svc._esm_inflight.get(name, 0)
+    if ":dynamodb:" not in source or not mapping.get("Enabled", True) or waits:
+        return False
+    stream = lambda_svc._dynamodb_stream_table_from_arn_spec(lambda_svc.parse_arn(source))
+    function, _ = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
+    table = stream and dynamodb._tables.get(stream[0])
+    if not table or table.get("LatestStreamArn") != source or function is None:
+        return False
+    start = dynamodb.stream_start_position(stream[0])
+    with lambda_svc._dynamodb_stream_positions_lock:
+        positions = lambda_svc._dynamodb_stream_positions
+        latest = mapping.get("StartingPosition", "LATEST") == "LATEST"
+        if name not in positions:
+            positions[name] = dynamodb.stream_end_position(stream[0]) if latest else start
+        position = positions[name] = max(positions[name], start)
+    limit = progress.limits[0] if progress.limits else mapping.get("BatchSize", 100)
+    batch = list(dynamodb.stream_records_since(stream[0], position, limit))
+    if batch:
+        lambda_svc._dispatch_esm_batch(name, _run_batch, mapping, function, batch, position, progress)
+    return bool(batch)
+
+
+def _run_batch(
+    mapping: dict[str, Any], function: Any, batch: list[Any], position: int, progress: streams.Progress
+) -> None:
+    records = lambda_svc._apply_filter_criteria(batch, mapping)
+    outcome, result = streams.Outcome(0), {}
+    if records:
+        result = lambda_svc._execute_function(function, {"Records": records})
+        outcome = streams.advance(
+            streams.Mapping.of(mapping),
+            progress,
+            streams.Attempt.of(result),
+            [record["dynamodb"]["SequenceNumber"] for record in records],
+            time.time() - float(records[0]["dynamodb"]["ApproximateCreationDateTime"]),
+        )
+    # Records the filter passed over are done with as soon as their predecessors are.
+    done = outcome.consumed == len(records)
+    consumed = len(batch) if done else batch.index(records[outcome.consumed])
+    if outcome.discarded:
+        given_up = records[outcome.consumed - outcome.discarded : outcome.consumed]
+        lambda_svc._send_ddb_stream_failure_record(
+            mapping, function, given_up, mapping["EventSourceArn"], result, outcome.condition
+        )
+    if not done:
+        lambda_svc._esm_backoff_until[mapping["UUID"]] = time.time() + _BACKOFF_SECONDS
+    mapping["LastProcessingResult"] = "OK" if done and not outcome.discarded else "PROBLEM: Function call failed"
+    with lambda_svc._dynamodb_stream_positions_lock:
+        lambda_svc._dynamodb_stream_positions[mapping["UUID"]] = position + consumed
 
 
 def quicken_workers() -> None:

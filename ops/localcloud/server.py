@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sagemaker = _make_sagemaker(options)
     seam.install_sagemaker(sagemaker)
+    seam.install_streams()
     seam.quicken_workers()
     buffers = seam.install_delivery(time.monotonic)
     buffers.start()

@@ -4,6 +4,7 @@ The emulator delivers batches but knows none of the event source mapping's failu
 here follows "How Lambda processes records from stream and queue-based event sources" of the Lambda guide.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -51,6 +52,21 @@ class Attempt:
 
     failed: bool
     reported: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, result: dict[str, Any]) -> "Attempt":
+        """Read the emulator's result of an invocation."""
+        if result.get("error"):
+            return cls(failed=True)
+        try:
+            body = result.get("body")
+            answer = json.loads(body) if isinstance(body, str) and body else body
+            failures = (answer or {}).get("batchItemFailures") or []
+            return cls(failed=False, reported=frozenset(str(item["itemIdentifier"]) for item in failures))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # An identifier that is in no batch: with partial responses it fails the whole batch, as on AWS,
+            # and without them the answer does not matter.
+            return cls(failed=False, reported=frozenset({""}))
 
 
 @dataclass

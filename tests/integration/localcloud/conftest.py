@@ -1,7 +1,9 @@
 """One local cloud for all tests of this folder, with a tiny program in the place of the training image."""
 
+import functools
 import io
 import json
+import shutil
 import socket
 import sys
 import zipfile
@@ -38,6 +40,7 @@ def port(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int
     control.up(number, images=images, state_dir=tmp_path_factory.mktemp("cloud"), stop_grace=2)
     yield number
     control.down(number)
+    shutil.rmtree(control.state_directory(number))
 
 
 @pytest.fixture(scope="session")
@@ -54,40 +57,45 @@ def bucket(cloud: boto3.Session) -> str:
     return "jobs"
 
 
+def training_request(name: str, bucket: str, *, mode: str = "succeed", **changes: Any) -> dict[str, Any]:
+    """A complete CreateTrainingJob request, with top-level fields of choice in the place of its own."""
+    whole: dict[str, Any] = {
+        "TrainingJobName": name,
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": {
+            "TrainingImage": IMAGE,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "validation:auc", "Regex": "auc=([0-9.]+)"}],
+        },
+        "HyperParameters": {"mode": mode},
+        "InputDataConfig": [
+            {
+                "ChannelName": "dataset",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/"}},
+            }
+        ],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/models"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }
+    return whole | changes
+
+
+def job_name(request: pytest.FixtureRequest) -> str:
+    name: str = request.node.name
+    return name.replace("_", "-").replace("[", "-").replace("]", "")[:50]
+
+
 @pytest.fixture
 def training(bucket: str, request: pytest.FixtureRequest) -> Callable[..., dict[str, Any]]:
-    """A complete CreateTrainingJob request, with top-level fields of choice in the place of its own."""
-    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:50]
-
-    def build(*, mode: str = "succeed", **changes: Any) -> dict[str, Any]:
-        whole: dict[str, Any] = {
-            "TrainingJobName": name,
-            "RoleArn": ROLE,
-            "AlgorithmSpecification": {
-                "TrainingImage": IMAGE,
-                "TrainingInputMode": "File",
-                "MetricDefinitions": [{"Name": "validation:auc", "Regex": "auc=([0-9.]+)"}],
-            },
-            "HyperParameters": {"mode": mode},
-            "InputDataConfig": [
-                {
-                    "ChannelName": "dataset",
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/"}},
-                }
-            ],
-            "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/models"},
-            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        }
-        return whole | changes
-
-    return build
+    """Builds requests for a training job named after the test."""
+    return functools.partial(training_request, job_name(request), bucket)
 
 
 @pytest.fixture
 def processing(bucket: str, request: pytest.FixtureRequest) -> Callable[..., dict[str, Any]]:
     """A complete CreateProcessingJob request."""
-    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:50]
+    name = job_name(request)
 
     def build(*arguments: str, **changes: Any) -> dict[str, Any]:
         whole: dict[str, Any] = {

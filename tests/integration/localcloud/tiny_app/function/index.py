@@ -1,0 +1,6 @@
+"""Answers with what it was given."""
+
+
+def handler(event: object, context: object) -> object:
+    del context
+    return event

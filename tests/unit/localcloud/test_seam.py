@@ -1,0 +1,61 @@
+"""The seam fits the installed emulator, and says so clearly if it does not."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.localcloud import ministack_seam as seam
+from ops.localcloud.errors import SeamError
+
+PACKAGE = Path(seam.__file__).parent
+
+
+def test_installed_emulator_fits() -> None:
+    seam.check()
+
+
+def test_pin_and_requirement_agree() -> None:
+    requirement = (PACKAGE.parents[1] / "requirements" / "development.in").read_text()
+    assert f"ministack=={seam.MINISTACK}\n" in requirement
+
+
+def test_other_version_is_refused() -> None:
+    with pytest.raises(SeamError, match=r"ministack 9\.9\.9 is installed.*make setup"):
+        seam.check("9.9.9")
+
+
+def test_registry_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seam.app, "SERVICE_HANDLERS", [])
+    with pytest.raises(SeamError, match=r"SERVICE_HANDLERS is no longer a dictionary"):
+        seam.check()
+
+
+def test_function_with_other_parameters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(state: Any) -> Any:
+        return state
+
+    monkeypatch.setattr(seam.stepfunctions, "_execute_task", changed)
+    with pytest.raises(SeamError, match=r"_execute_task has the parameters \('state',\)"):
+        seam.check()
+
+
+def test_function_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(seam.firehose, "_put_record")
+    with pytest.raises(SeamError, match="_put_record"):
+        seam.check()
+
+
+def test_every_private_function_used_is_checked() -> None:
+    source = (PACKAGE / "ministack_seam.py").read_text()
+    modules = "app|dynamodb|eventbridge|firehose|lambda_svc|stepfunctions|router"
+    called = set(re.findall(rf"\b(?:{modules})\.(_\w+)\(", source))
+    checked = {name for _, name, _ in seam._FUNCTIONS} | {"_DeliveryError"}
+    assert called <= checked
+
+
+def test_no_other_module_touches_the_emulator() -> None:
+    imports = re.compile(r"^\s*(?:from|import)\s+ministack|import_module\(.ministack", re.MULTILINE)
+    touching = {path.name for path in PACKAGE.glob("*.py") if imports.search(path.read_text())}
+    assert touching == {"ministack_seam.py"}

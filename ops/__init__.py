@@ -1,0 +1,1 @@
+"""Operating Paywarden: the `paywarden` command, the local cloud and what feeds them."""

@@ -1,0 +1,264 @@
+"""The operators' command: `paywarden --help` teaches."""
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from infra.environments import ENVIRONMENTS
+from ops.deployment import DeploymentError, connect
+from ops.inputs import MAPPINGS, Mapping, MappingError, load_mapping, schedule
+from ops.localcloud.errors import LocalCloudError
+from ops.localcloud.settings import DEFAULT_PORT
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run, feed and look after a Paywarden deployment, on AWS or in the local cloud.",
+)
+merchants_app = typer.Typer(no_args_is_help=True, help="Merchants and their keys.")
+app.add_typer(merchants_app, name="merchants")
+
+console = Console(stderr=True)
+
+Env = Annotated[str, typer.Option("--env", help=f"Which deployment: {', '.join(ENVIRONMENTS)}.")]
+Port = Annotated[int, typer.Option("--port", help="Port of the local cloud on 127.0.0.1.")]
+Table_ = Annotated[Path, typer.Argument(help="A CSV or Parquet file, or a folder of Parquet files.")]
+MappingFile = Annotated[
+    str, typer.Option("--mapping", help="A mapping file, or the name of one that ships: handbook, sparkov.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", help="Stop after so many rows.")]
+Since = Annotated[datetime | None, typer.Option("--since", help="Leave out rows before this time (UTC).")]
+Until = Annotated[datetime | None, typer.Option("--until", help="Leave out rows from this time on (UTC).")]
+
+
+@app.command()
+def up(port: Port = DEFAULT_PORT) -> None:
+    """Start the local cloud and deploy the platform to it. It stays until `paywarden down`."""
+    from ops.localcloud.control import up as start
+    from ops.localcloud.deploy import bootstrap_and_deploy
+
+    with _progress() as progress:
+        task = progress.add_task("starting the local cloud", total=None)
+        start(port)
+        progress.update(task, description="deploying five stacks (cdk bootstrap, cdk deploy)")
+        bootstrap_and_deploy(port, lambda line: progress.update(task, description=_short(line)))
+    deployment = connect("local", port=port)
+    console.print(f"The platform is up. Its API: [bold]{deployment.api_url}[/bold]")
+    console.print("Next: `.venv/bin/paywarden merchants add shop-1` gives a key to call it with.")
+
+
+@app.command()
+def down(port: Port = DEFAULT_PORT) -> None:
+    """End the local cloud and everything it started."""
+    from ops.localcloud.control import down as stop
+
+    console.print("The local cloud is down." if stop(port) else "No local cloud was running.")
+
+
+@app.command()
+def status(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
+    """Show where a deployment is and what serves."""
+    from ops.measures import serving_champion
+
+    deployment = connect(env, port=port)
+    table = Table("resource", "name")
+    for name in sorted(deployment.resources):
+        table.add_row(name, deployment.resources[name])
+    table.add_row("API", deployment.api_url)
+    table.add_row("champion", serving_champion(deployment) or "none yet: run `paywarden train`")
+    console.print(table)
+
+
+@merchants_app.command("add")
+def add_merchant(
+    merchant_id: Annotated[str, typer.Argument(help="Letters, digits, '-', '_', '.', ':'.")],
+    env: Env = "local",
+    port: Port = DEFAULT_PORT,
+) -> None:
+    """Make a key for a merchant. It is printed once, on standard output, and cannot be shown again."""
+    from ops.merchants import add
+
+    key = add(connect(env, port=port), merchant_id)
+    console.print(f"Key {key.key_id} of merchant {merchant_id}. Keep it safe; it cannot be shown again:")
+    sys.stdout.write(key.secret + "\n")
+
+
+@merchants_app.command("list")
+def list_merchants(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
+    """List merchants and their keys' public halves."""
+    table = Table("merchant", "key", "active")
+    for credential in sorted(connect(env, port=port).merchants().all(), key=lambda each: each.merchant_id):
+        table.add_row(credential.merchant_id, credential.key_id, "yes" if credential.active else "no")
+    console.print(table)
+
+
+@app.command("import")
+def import_(
+    path: Table_,
+    mapping: MappingFile,
+    name: Annotated[str | None, typer.Option("--name", help="Of the import; the file's name by default.")] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    env: Env = "local",
+    port: Port = DEFAULT_PORT,
+) -> None:
+    """Import past payments: into the lake for training, and their state into the feature store."""
+    from ops.history import import_history
+    from ops.inputs.reading import read
+    from ops.inputs.rows import from_frame
+
+    deployment = connect(env, port=port)
+    frames = read(path, _mapping(mapping), since=_ms(since), until=_ms(until), limit=limit)
+    with _progress() as progress:
+        tasks: dict[str, object] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
+
+        rows = [row for frame in frames for row in from_frame(frame)]
+        imported = import_history(
+            deployment, name or path.stem, rows, clock=time.time_ns() // 1_000_000, progress=show
+        )
+    console.print(
+        f"{imported.rows} rows in the lake; {imported.states} states written, {imported.unchanged} were there "
+        f"already; {imported.later_labels} labels became known after the last row and wait in the lake."
+    )
+
+
+@app.command()
+def replay(
+    path: Table_,
+    mapping: MappingFile,
+    key: Annotated[str, typer.Option("--key", envvar="PAYWARDEN_KEY", help="The merchant's secret key.")],
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=32, help="Calls under way at once.")] = 4,
+    env: Env = "local",
+    port: Port = DEFAULT_PORT,
+) -> None:
+    """Send past payments and their labels over HTTP in event order, as the merchant whose key is given.
+
+    Event times are those of the file where the environment replays (local, dev).
+    """
+    from ops.client import Api
+    from ops.inputs.reading import read
+    from ops.inputs.rows import from_frame
+    from ops.measures import latency_table
+    from ops.traffic import replay as send
+
+    deployment = connect(env, port=port)
+    frames = read(path, _mapping(mapping), since=_ms(since), until=_ms(until), limit=limit)
+    rows = [row for frame in frames for row in from_frame(frame)]
+    api = Api(deployment.api_url, {"": key}, threads=threads)
+    with _progress() as progress:
+        task = progress.add_task("replay", total=sum(1 + (row.label is not None) for row in rows))
+        done = send(
+            api,
+            schedule(rows),
+            threads=threads,
+            merchant="",
+            live=not deployment.environment.replay_time,
+            progress=lambda count: progress.update(task, completed=count),
+        )
+    refused = [exchange.reply for exchange in done.exchanges if exchange.reply.status >= 300]
+    console.print(latency_table(done))
+    if refused:
+        console.print(f"[red]{len(refused)} of {len(done.exchanges)} calls were refused; the first answer:[/red]")
+        console.print(refused[0].body.decode(errors="replace"))
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    as_of: Annotated[
+        datetime | None, typer.Option(help="The moment that the run knows of; now by default.")
+    ] = None,
+    env: Env = "local",
+    port: Port = DEFAULT_PORT,
+) -> None:
+    """Start the training workflow and wait: dataset, training, evaluation, registration, promotion."""
+    from ops.retraining import retrain
+
+    deployment = connect(env, port=port)
+    name = f"manual-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    options: dict[str, object] = {"reason": "started by `paywarden train`"}
+    if as_of is not None:
+        options["as_of"] = _ms(as_of)
+    with _progress() as progress:
+        task = progress.add_task(name, total=None)
+        run = retrain(
+            deployment, name, options=options, entered=lambda state: progress.update(task, description=state)
+        )
+    console.print(run.reason)
+
+
+@app.command()
+def demo(
+    port: Port = 4599,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the local cloud running afterwards.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the generated world.")] = 4,
+) -> None:
+    """Run the whole platform here: deploy, train, replay, retrain, report (build/demo/report.html)."""
+    from ops.demo.run import run
+
+    raise typer.Exit(run(console, port=port, keep=keep, seed=seed))
+
+
+def main() -> None:
+    """Run the command; errors that a person can act on are printed without a traceback."""
+    from ops.history import ImportConflictError
+    from ops.inputs.convert import RowError
+    from ops.retraining import RetrainingError
+
+    try:
+        app()
+    except (
+        DeploymentError,
+        ImportConflictError,
+        LocalCloudError,
+        MappingError,
+        RetrainingError,
+        RowError,
+    ) as error:
+        console.print(f"[red]paywarden:[/red] {error}", highlight=False)
+        raise SystemExit(1) from error
+
+
+def _mapping(name: str) -> Mapping:
+    shipped = MAPPINGS / f"{name}.toml"
+    return load_mapping(shipped if shipped.exists() else Path(name))
+
+
+def _ms(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _short(line: str, width: int = 90) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,119 @@
+"""Where a deployed Paywarden is: its resources by name, the same way on AWS and in the local cloud."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fraud.tokens import Tokeniser
+from infra.environments import Environment, lookup
+from ops.localcloud import control
+from ops.localcloud.settings import DEFAULT_PORT
+from runtime.stores.features import DynamoFeatureStore
+from runtime.stores.merchants import DynamoMerchantStore
+
+__all__ = ["Deployment", "DeploymentError", "connect"]
+
+STACKS = ("data", "features", "scoring", "training", "monitoring")
+
+
+class DeploymentError(Exception):
+    """There is no such deployment, or it cannot be reached; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed environment.
+
+    Attributes
+    ----------
+    resources : mapping of str to str
+        The outputs of its stacks, such as ``FeaturesTable``.
+    """
+
+    environment: Environment
+    session: boto3.Session
+    resources: Mapping[str, str]
+    port: int | None = None
+
+    def client(self, service: str) -> Any:
+        """A client of an AWS service, where this deployment lives."""
+        return self.session.client(service)
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self.resources[name]
+        except KeyError:
+            raise DeploymentError(
+                f"environment {self.environment.name!r} has no resource {name}; deploy the current version first"
+            ) from None
+
+    @cached_property
+    def api_url(self) -> str:
+        """The address that merchants call, without a trailing slash."""
+        url = self["ApiUrl"].rstrip("/")
+        if self.port is None:
+            return url
+        # The emulator serves every API on its own port, by path instead of by host name.
+        host, _, stage = url.removeprefix("https://").partition("/")
+        return f"http://127.0.0.1:{self.port}/restapis/{host.partition('.')[0]}/{stage}/_user_request_"
+
+    def features(self) -> DynamoFeatureStore:
+        """The online feature store, read consistently."""
+        return DynamoFeatureStore(self.client("dynamodb"), self["FeaturesTable"], consistent=True)
+
+    def merchants(self) -> DynamoMerchantStore:
+        return DynamoMerchantStore(self.client("dynamodb"), self["MerchantsTable"])
+
+    def tokeniser(self) -> Tokeniser:
+        """Turns identifiers into this deployment's tokens."""
+        secret = self.client("secretsmanager").get_secret_value(SecretId=self["TokenSecret"])["SecretString"]
+        return Tokeniser(secret.encode())
+
+
+def connect(environment: str, *, port: int = DEFAULT_PORT) -> Deployment:
+    """Find a deployment by the name of its environment.
+
+    Parameters
+    ----------
+    port : int
+        Of the local cloud; for other environments the usual AWS credentials and region count.
+
+    Raises
+    ------
+    DeploymentError
+        If nothing is deployed under this name, or AWS cannot be reached.
+    """
+    try:
+        chosen = lookup(environment)
+    except ValueError as error:
+        raise DeploymentError(str(error)) from error
+    local = chosen.name == "local"
+    if local and not control.status(port).healthy:
+        raise DeploymentError(f"the local cloud does not answer on port {port}; start it with `make up`")
+    session = control.session(port) if local else boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    try:
+        resources = _outputs(session, chosen)
+    except (ClientError, BotoCoreError) as error:
+        hint = (
+            "run `make up`"
+            if local
+            else f"check your AWS credentials and region, or `make deploy ENV={environment}`"
+        )
+        raise DeploymentError(
+            f"environment {environment!r} is not deployed or out of reach ({error}): {hint}"
+        ) from error
+    return Deployment(chosen, session, resources, port if local else None)
+
+
+def _outputs(session: boto3.Session, environment: Environment) -> dict[str, str]:
+    client = session.client("cloudformation")
+    found: dict[str, str] = {}
+    for stack in STACKS:
+        described = client.describe_stacks(StackName=f"{environment.prefix}-{stack}")["Stacks"][0]
+        found |= {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    return found

@@ -1,0 +1,84 @@
+"""Figures that several commands show: latencies, freshness, and what serves."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from ops.deployment import Deployment
+from ops.traffic import Replayed
+from runtime.configuration import Profile, current
+
+__all__ = ["Percentiles", "freshness", "latencies", "latency_table", "percentiles", "serving_champion"]
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Of a list of durations, in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+def percentiles(values: Sequence[float]) -> Percentiles:
+    """The 50th, 95th and 99th percentile; needs at least two values."""
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return Percentiles(cuts[49], cuts[94], cuts[98])
+
+
+def latencies(done: Replayed) -> dict[str, Percentiles]:
+    """Where the time of a decision went: all of it, our own code, and the emulated AWS around it."""
+    replies = [exchange.reply for exchange in done.decisions if exchange.reply.status == 200]
+    return {
+        "whole call": percentiles([reply.total for reply in replies]),
+        "our own code": percentiles([reply.own for reply in replies]),
+        "DynamoDB calls": percentiles([reply.store for reply in replies]),
+        "gateway, function start, network": percentiles(
+            [reply.total - reply.own - reply.store for reply in replies]
+        ),
+    }
+
+
+def latency_table(done: Replayed) -> Table:
+    """The latencies as a table for people."""
+    table = Table("milliseconds", "p50", "p95", "p99", title=f"{len(done.decisions)} decisions")
+    for name, found in latencies(done).items():
+        table.add_row(name, f"{found.p50:.1f}", f"{found.p95:.1f}", f"{found.p99:.1f}")
+    return table
+
+
+def freshness(deployment: Deployment) -> dict[str, float]:
+    """Milliseconds from the write of a decision or label to its features, by event id.
+
+    Read from the markers of the feature store: each carries when its event was recorded and when it was
+    folded in. Imports have markers too and are left out.
+    """
+    pages = (
+        deployment.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=deployment["FeaturesTable"],
+            FilterExpression="begins_with(#k, :marker)",
+            ExpressionAttributeNames={"#k": "key"},
+            ExpressionAttributeValues={":marker": {"S": "m#"}},
+            ProjectionExpression="#k, recorded_at, applied_at",
+        )
+    )
+    return {
+        name: float(item["applied_at"]["N"]) - float(item["recorded_at"]["N"])
+        for page in pages
+        for item in page["Items"]
+        if not (name := item["key"]["S"].removeprefix("m#")).startswith("import/")
+    }
+
+
+def serving_champion(deployment: Deployment) -> str | None:
+    """The bundle that serves now."""
+    profile = Profile(
+        application=deployment["AppConfigApplication"],
+        environment=deployment["AppConfigEnvironment"],
+        profile=deployment["AppConfigProfile"],
+    )
+    return current(deployment.client("appconfigdata"), profile).champion

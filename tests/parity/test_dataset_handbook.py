@@ -28,7 +28,7 @@ def _write_history(root: Path) -> int:
     )
     times = table["TX_DATETIME"].cast(pa.timestamp("ms")).cast(pa.int64())
     customers = table["CUSTOMER_ID"].cast(pa.string())
-    frauds = pc.equal(table["TX_FRAUD"], 1)
+    frauds = pc.equal(table["TX_FRAUD"], pa.scalar(1, pa.int8()))
     columns = {
         "transaction_id": table["TRANSACTION_ID"].cast(pa.string()),
         "merchant_id": table["TERMINAL_ID"].cast(pa.string()),

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from fraud.events import Event
 from fraud.features import STANDARD
 from fraud.replay import arrival, replay
 from tests.unit.training.synthetic import (
@@ -37,7 +38,8 @@ def _built(root: Path) -> dict[str, list[float]]:
 def _replayed() -> dict[str, tuple[float, ...]]:
     """Every transaction's vector, with labels folded when they became known."""
     known = [label for label in TOLD if label.known_at <= OPTIONS.as_of]
-    events = sorted([*FOUND, *known], key=arrival)
+    learnt: list[Event] = [*FOUND, *known]
+    events = sorted(learnt, key=arrival)
     return {transaction.event_id: vector for transaction, vector in replay(events)}
 
 

@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.gate import Facts, GatePolicy, judge
@@ -26,12 +26,14 @@ def _facts(average_precision: float, champion: float | None, error: float = 0.0,
     )
 
 
+@settings(deadline=None)
 @given(policies, unit, unit)
 def test_who_is_not_better_never_takes_the_place(policy: GatePolicy, first: float, second: float) -> None:
     low, high = sorted((first, second))
     assert not judge(_facts(low, high), policy).promote
 
 
+@settings(deadline=None)
 @given(policies, unit, st.one_of(st.none(), unit), unit, unit)
 def test_a_better_candidate_is_never_judged_worse(
     policy: GatePolicy, candidate: float, champion: float | None, error: float, more: float
@@ -41,6 +43,7 @@ def test_a_better_candidate_is_never_judged_worse(
         assert judge(_facts(candidate, champion, error * more), policy).promote
 
 
+@settings(deadline=None)
 @given(policies, st.one_of(st.none(), unit))
 def test_wrong_probabilities_are_refused_however_good_the_ranking(
     policy: GatePolicy, champion: float | None
@@ -50,6 +53,7 @@ def test_wrong_probabilities_are_refused_however_good_the_ranking(
     assert "calibration error" in verdict.reason
 
 
+@settings(deadline=None)
 @given(policies, st.sampled_from(["candidate", "champion", "error"]))
 def test_a_figure_that_is_not_a_number_is_refused(policy: GatePolicy, place: str) -> None:
     facts = _facts(

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ def _rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     pq.write_table(change(pq.read_table(path)), path)
 
 
-def _replace(name: str, values: pa.Array) -> Callable[[pa.Table], pa.Table]:
+def _replace(name: str, values: "pa.Array[Any]") -> Callable[[pa.Table], pa.Table]:
     return lambda table: table.set_column(table.schema.get_field_index(name), name, values)
 
 
@@ -113,7 +114,7 @@ def test_a_label_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     ],
     ids=["map", "records", "struct"],
 )
-def test_vectors_are_read_from_every_form_of_a_map(tmp_path: Path, features: pa.Array) -> None:
+def test_vectors_are_read_from_every_form_of_a_map(tmp_path: Path, features: "pa.Array[Any]") -> None:
     path = write_decisions(tmp_path, FOUND[:3], [{}] * 3)
     _rewrite(path, _replace("features", features))
     read = read_decisions(_inputs(tmp_path, "decisions"), ("hour_of_day", "amount"))

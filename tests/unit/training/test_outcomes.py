@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud.events import Label, LabelKind
@@ -47,6 +47,7 @@ told = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(told, max_size=12), st.randoms(use_true_random=False))
 def test_order_and_repetition_of_deliveries_change_nothing(drawn: list[Label], random: object) -> None:
     as_of = FOUND[-1].event_time + 50

@@ -2,13 +2,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.contract import ProgramError
 from training.split import cut_by_time, refuse_thin_parts
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 30), min_size=1, max_size=80).map(sorted), st.floats(0.05, 0.4), st.floats(0.05, 0.4)
 )

@@ -223,13 +223,24 @@ def _deliver_joined(put_alone: Callable[[Any, Any, Any], None]) -> Callable[[Any
             return
         joined = b"\n".join(data for _, data in records)
         try:
-            firehose._convert_to_parquet(conversion, joined)
+            converted.append((joined, convert(conversion, joined)))
         except firehose._DeliveryError:
             # One bad record must not take its neighbours along to the error prefix.
             put_alone(stream, dest, list(records))
             return
         firehose._deliver_to_s3(stream, dest, joined)
+        converted.clear()
 
+    # Buffers are delivered one at a time, so there is at most one conversion to remember.
+    converted: list[tuple[bytes, bytes]] = []
+    convert = firehose._convert_to_parquet
+
+    def convert_once(conversion: Any, data: bytes) -> Any:
+        if converted and converted[0][0] is data:
+            return converted[0][1]
+        return convert(conversion, data)
+
+    firehose._convert_to_parquet = convert_once
     return deliver
 
 

@@ -159,7 +159,7 @@ def test_rule_to_firehose_writes_one_parquet_object(cloud: boto3.Session, bucket
         {"EventBusName": "transactions", "Source": "paywarden", "DetailType": "x", "Detail": json.dumps(row)}
         for row in rows
     ]
-    answer = events.put_events(Entries=entries)  # type: ignore[arg-type]
+    answer = events.put_events(Entries=entries)
     assert answer["FailedEntryCount"] == 0
     s3 = cloud.client("s3")
     objects = until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix="lake/").get("Contents"))

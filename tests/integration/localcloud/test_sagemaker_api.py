@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from botocore.exceptions import ClientError
 
@@ -41,8 +41,8 @@ def wait_for(cloud: boto3.Session, name: str, secondary: str) -> None:
 
 
 def program_processes(port: int) -> list[psutil.Process]:
-    server = psutil.Process(control.status(port).pid)
-    return server.children(recursive=True)
+    children: list[psutil.Process] = psutil.Process(control.status(port).pid).children(recursive=True)
+    return children
 
 
 def test_training_job_delivers_its_model(cloud: boto3.Session, training: Build, bucket: str) -> None:

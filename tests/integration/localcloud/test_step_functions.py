@@ -18,7 +18,8 @@ def start(cloud: boto3.Session, name: str, states: dict[str, Any], given: dict[s
     client = cloud.client("stepfunctions")
     definition = json.dumps({"StartAt": next(iter(states)), "States": states})
     machine = client.create_state_machine(name=name, definition=definition, roleArn=ROLE)["stateMachineArn"]
-    return client.start_execution(stateMachineArn=machine, input=json.dumps(given))["executionArn"]
+    execution: str = client.start_execution(stateMachineArn=machine, input=json.dumps(given))["executionArn"]
+    return execution
 
 
 def ended(cloud: boto3.Session, arn: str, *, within: float = 18) -> dict[str, Any]:

@@ -75,5 +75,10 @@ def test_body_that_is_no_object_is_refused() -> None:
 
 
 def test_projection_keeps_what_the_answer_may_hold() -> None:
-    values = {"TrainingJobArn": "arn", "TrainingJobName": "name", "Tags": [], "FailureReason": None}
+    values: dict[str, Any] = {
+        "TrainingJobArn": "arn",
+        "TrainingJobName": "name",
+        "Tags": [],
+        "FailureReason": None,
+    }
     assert project("DescribeTrainingJob", values) == {"TrainingJobName": "name", "TrainingJobArn": "arn"}

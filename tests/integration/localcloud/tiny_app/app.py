@@ -1,5 +1,7 @@
 """A CDK app of one stack: a bucket, a function, and a state machine with both kinds of SageMaker jobs."""
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -7,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 
 
-def task(resource: str, parameters: dict[str, object], following: str | None) -> dict[str, object]:
+def task(resource: str, parameters: dict[str, Any], following: str | None) -> dict[str, Any]:
     arn = f"arn:aws:states:::sagemaker:{resource}.sync"
     way = {"Next": following} if following else {"End": True}
     return {"Type": "Task", "Resource": arn, "Parameters": parameters, "ResultPath": f"$.{resource}", **way}

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.environments import ENVIRONMENTS
 from ops.deployment import DeploymentError, connect
@@ -70,12 +70,19 @@ def status(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     from ops.measures import serving_champion
 
     deployment = connect(env, port=port)
-    table = Table("resource", "name")
-    for name in sorted(deployment.resources):
+    table = Table("resource", Column("name", overflow="fold"))
+    # Outputs with digits in their names are the CDK's own wiring between stacks.
+    for name in sorted(name for name in deployment.resources if name.isalpha()):
         table.add_row(name, deployment.resources[name])
     table.add_row("API", deployment.api_url)
     table.add_row("champion", serving_champion(deployment) or "none yet: run `paywarden train`")
     console.print(table)
+
+
+@app.command()
+def url(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
+    """Print the address of the API, for scripts."""
+    sys.stdout.write(connect(env, port=port).api_url + "\n")
 
 
 @merchants_app.command("add")

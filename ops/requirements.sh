@@ -11,5 +11,4 @@ pin uv
 pin development
 # Serving speaks to libxgboost through its C API, so NumPy and SciPy stay out of the layer.
 pin vendor --constraints requirements/development.txt --no-emit-package numpy --no-emit-package scipy
-pin training --constraints requirements/development.txt
-pin training-image --constraints requirements/training.txt
+pin training-image --constraints requirements/development.txt

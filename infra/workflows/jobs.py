@@ -23,7 +23,7 @@ def build_dataset(*, next_state: str) -> dict[str, State]:
     return {
         "BuildDataset": _processing(
             name="$.jobs.dataset",
-            arguments="States.Array('dataset', '--as-of', $.as_of)",
+            arguments="$.dataset_arguments",
             inputs="$.dataset_inputs",
             output="dataset",
             output_uri="$.dataset_uri",

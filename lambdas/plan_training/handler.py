@@ -4,7 +4,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from runtime import clients
 from runtime.configuration import Profile, current
@@ -26,6 +28,39 @@ class Settings:
     appconfig_application: str
     appconfig_environment: str
     appconfig_profile: str
+
+
+class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person or a schedule may say when starting a run; all of it is optional.
+
+    Attributes
+    ----------
+    as_of : int
+        The moment, in ms since the epoch, as of which the run knows the world; its start by default.
+    reason : str
+        For those who read the list of executions later.
+    maturity : str
+        The age from which a transaction without a label counts as genuine, such as ``3d``.
+    validation_share, evaluation_share : float
+        The shares of the rows, the latest ones, that stop and calibrate the model, and that judge it.
+    """
+
+    as_of: Annotated[int, msgspec.Meta(gt=0)] | None = None
+    reason: str = ""
+    maturity: Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}[smhd]$")] | None = None
+    validation_share: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] | None = None
+    evaluation_share: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] | None = None
+
+    def dataset_options(self) -> list[str]:
+        """The options of the dataset step that were given."""
+        names = ("maturity", "validation_share", "evaluation_share")
+        given = [(name, getattr(self, name)) for name in names]
+        return [
+            word
+            for name, value in given
+            if value is not None
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
 
 
 settings = load(Settings)
@@ -60,8 +95,7 @@ def plan(event: dict[str, Any], *, champion: str, sources: list[str], lake: str,
     Parameters
     ----------
     event : dict
-        ``run_id`` and ``started_at`` of the execution, and its ``input``, which may name ``as_of``: the
-        moment, in ms since the epoch, as of which the run knows the world.
+        ``run_id`` and ``started_at`` of the execution, and its ``input`` (see `RunInput`).
     champion : str
         The bundle that serves now, or nothing.
     sources : list of str
@@ -70,14 +104,18 @@ def plan(event: dict[str, Any], *, champion: str, sources: list[str], lake: str,
     Raises
     ------
     ValueError
-        If there is nothing to learn from, or `as_of` is no time.
+        If there is nothing to learn from, or the input holds something unknown or impossible.
     """
     if not {"history", "decisions"} & set(sources):
         raise ValueError("the lake holds no transactions: import history (paywarden import) or send traffic first")
     run_id = _run_id(event["run_id"])
-    as_of = (event.get("input") or {}).get("as_of", _milliseconds(event["started_at"]))
-    if not isinstance(as_of, int) or isinstance(as_of, bool) or as_of <= 0:
-        raise ValueError("input.as_of: give milliseconds since 1970-01-01 UTC as a number, or leave it out")
+    try:
+        given = msgspec.convert(event.get("input") or {}, RunInput)
+    except msgspec.ValidationError as error:
+        raise ValueError(
+            f"the execution's input: {error}; it may hold {', '.join(RunInput.__struct_fields__)}"
+        ) from None
+    as_of = given.as_of or _milliseconds(event["started_at"])
     run = f"s3://{models}/runs/{run_id}"
     jobs = {step: f"{run_id}-{step}" for step in ("dataset", "train", "evaluate")}
     artifact = f"{run}/model/{jobs['train']}/output/model.tar.gz"
@@ -89,6 +127,7 @@ def plan(event: dict[str, Any], *, champion: str, sources: list[str], lake: str,
         "as_of": str(as_of),
         "jobs": jobs,
         "champion": champion,
+        "dataset_arguments": ["dataset", "--as-of", str(as_of), *given.dataset_options()],
         "dataset_uri": f"{run}/dataset/",
         "model_uri": f"{run}/model",
         "artifact_uri": artifact,

@@ -1,6 +1,6 @@
 """The vendor layer: the functions' third-party dependencies, for the processor they will run on.
 
-The recipe is this file: its bytes are part of the layer's name, so a change here builds the layer anew.
+The recipe is this file and `bundle`: their bytes are part of the layer's name, so a change there builds it anew.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.environments import Architecture
+from infra.layers import bundle
 from infra.layers.bundle import MissingBundleError, compile_tree, copy_python, normalise
 
 __all__ = ["PYTHON_VERSION", "build_vendor", "vendor_folder"]
@@ -31,7 +32,7 @@ _KEPT_OF_METADATA = ("METADATA", "licenses")
 def vendor_folder(*, root: Path, architecture: Architecture) -> Path:
     """Where the layer of these requirements, this recipe and this platform is, or will be."""
     recipe = hashlib.sha256(importlib.util.MAGIC_NUMBER)
-    for part in (root / "requirements" / "vendor.txt", Path(__file__)):
+    for part in (root / "requirements" / "vendor.txt", Path(__file__), Path(bundle.__file__)):
         recipe.update(part.read_bytes())
     return root / "build" / "layers" / _PLATFORMS[architecture] / f"vendor-{recipe.hexdigest()[:16]}"
 

@@ -1,0 +1,164 @@
+"""The merchants' API, the serving document and the lake's tables."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from fraud.decision import label_row
+from fraud.events import Label, Transaction
+from fraud.policy import Policy, Thresholds
+from fraud.serving import Serving
+from infra.constructs.lake import DECISION_COLUMNS, LABEL_COLUMNS
+from infra.constructs.serving import INITIAL_DOCUMENT, SCHEMA
+
+ENVIRONMENTS = ("local", "dev", "staging", "prod")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_call_names_its_merchant(platform: Callable[[str], Any], name: str) -> None:
+    methods = platform(name).resources("scoring", "AWS::ApiGateway::Method")
+    assert len(methods) == 2
+    for method in methods.values():
+        assert method["Properties"]["HttpMethod"] == "POST"
+        assert method["Properties"]["AuthorizationType"] == "CUSTOM"
+        assert method["Properties"]["AuthorizerId"]
+    (authorizer,) = platform(name).resources("scoring", "AWS::ApiGateway::Authorizer").values()
+    assert authorizer["Properties"]["IdentitySource"] == "method.request.header.Authorization"
+    # How long a revoked key may still be accepted.
+    assert authorizer["Properties"]["AuthorizerResultTtlInSeconds"] <= 60
+
+
+def test_merchants_reach_the_alias_and_not_the_newest_code(platform: Callable[[str], Any]) -> None:
+    aliases = platform("prod").resources("scoring", "AWS::Lambda::Alias")
+    assert {each["Properties"]["Name"] for each in aliases.values()} == {"live"}
+    for method in platform("prod").resources("scoring", "AWS::ApiGateway::Method").values():
+        assert any(alias in json.dumps(method["Properties"]["Integration"]["Uri"]) for alias in aliases)
+
+
+def test_usage_is_counted_per_merchant_where_that_can_be(platform: Callable[[str], Any]) -> None:
+    (api,) = platform("prod").resources("scoring", "AWS::ApiGateway::RestApi").values()
+    assert api["Properties"]["ApiKeySourceType"] == "AUTHORIZER"
+    (plan,) = platform("prod").resources("scoring", "AWS::ApiGateway::UsagePlan").values()
+    assert plan["Properties"]["Throttle"] == {"RateLimit": 500, "BurstLimit": 1000}
+    assert plan["Properties"]["Quota"] == {"Limit": 100_000_000, "Period": "MONTH"}
+    for name, planned in (("prod", True), ("local", False)):
+        for method in platform(name).resources("scoring", "AWS::ApiGateway::Method").values():
+            assert method["Properties"]["ApiKeyRequired"] is planned
+    assert not platform("local").resources("scoring", "AWS::ApiGateway::UsagePlan")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_stage_is_throttled_and_logs_no_bodies_and_no_keys(platform: Callable[[str], Any], name: str) -> None:
+    (stage,) = platform(name).resources("scoring", "AWS::ApiGateway::Stage").values()
+    (settings,) = stage["Properties"]["MethodSettings"]
+    assert settings["DataTraceEnabled"] is False
+    assert settings["LoggingLevel"] == "OFF"
+    assert 0 < settings["ThrottlingRateLimit"] < settings["ThrottlingBurstLimit"]
+    written = json.loads(stage["Properties"]["AccessLogSetting"]["Format"])
+    for secret in ("body", "authorizer.key", "apiKey", "sourceIp", "input", "header"):
+        assert not [each for each in written.values() if secret in each]
+    assert stage["Properties"]["TracingEnabled"] is True
+
+
+def test_api_gateway_answers_with_problems_as_our_code_does(platform: Callable[[str], Any]) -> None:
+    answers = platform("prod").resources("scoring", "AWS::ApiGateway::GatewayResponse").values()
+    by_type = {each["Properties"]["ResponseType"]: each["Properties"] for each in answers}
+    for response, status in {
+        **{"UNAUTHORIZED": 401, "ACCESS_DENIED": 403, "MISSING_AUTHENTICATION_TOKEN": 404},
+        **{"THROTTLED": 429, "QUOTA_EXCEEDED": 429, "DEFAULT_5XX": 500},
+    }.items():
+        properties = by_type[response]
+        problem = json.loads(properties["ResponseTemplates"]["application/json"])
+        assert set(problem) == {"type", "title", "status", "detail", "request_id"}
+        assert problem["type"].startswith("/problems/")
+        assert int(properties["StatusCode"]) == problem["status"] == status
+        parameters = properties["ResponseParameters"]
+        assert parameters["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+
+
+def test_the_first_document_is_one_that_serving_reads() -> None:
+    document = msgspec.convert(INITIAL_DOCUMENT, Serving)
+    assert document.champion is None
+    assert document.challengers == ()
+
+
+def test_the_schema_knows_every_field_of_the_document_and_no_other() -> None:
+    def names(kind: type[msgspec.Struct]) -> set[str]:
+        return {each.name for each in msgspec.structs.fields(kind)}
+
+    schema: Any = SCHEMA
+    policy = schema["properties"]["policy"]
+    assert set(schema["properties"]) == names(Serving)
+    assert set(policy["properties"]) == names(Policy)
+    assert set(policy["properties"]["thresholds"]["properties"]) == names(Thresholds)
+    for each in (schema, policy, policy["properties"]["thresholds"]):
+        assert each["additionalProperties"] is False
+
+
+def test_the_document_is_validated_deployed_at_once_and_rolled_back_without_waiting(
+    platform: Callable[[str], Any],
+) -> None:
+    (profile,) = platform("prod").resources("data", "AWS::AppConfig::ConfigurationProfile").values()
+    (validator,) = profile["Properties"]["Validators"]
+    assert json.loads(validator["Content"]) == SCHEMA
+    (strategy,) = platform("prod").resources("data", "AWS::AppConfig::DeploymentStrategy").values()
+    assert strategy["Properties"]["DeploymentDurationInMinutes"] == 0
+    assert strategy["Properties"]["FinalBakeTimeInMinutes"] == 0
+    assert len(platform("prod").resources("data", "AWS::AppConfig::Deployment")) == 1
+
+
+_HIVE = {"string": "str", "bigint": "int"}
+
+
+def test_the_lake_has_a_column_for_every_field_of_a_transaction() -> None:
+    for columns in (DECISION_COLUMNS, LABEL_COLUMNS):
+        for field in msgspec.structs.fields(Transaction):
+            assert _HIVE[columns[field.name]] == getattr(field.type, "__name__", field.type)
+
+
+def test_the_lake_has_a_column_for_every_field_of_a_label() -> None:
+    transaction = Transaction(
+        transaction_id="t", merchant_id="m", event_time=1, amount=2, currency="EUR", card="a", customer="b"
+    )
+    row = label_row(Label(transaction=transaction, kind="chargeback", known_at=3), 4)
+    assert set(row) == set(LABEL_COLUMNS)
+
+
+def test_athena_writes_results_where_the_workgroup_says(platform: Callable[[str], Any]) -> None:
+    (workgroup,) = platform("prod").resources("data", "AWS::Athena::WorkGroup").values()
+    configuration = workgroup["Properties"]["WorkGroupConfiguration"]
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+
+
+def test_days_are_found_without_a_crawler(platform: Callable[[str], Any]) -> None:
+    tables = platform("prod").resources("data", "AWS::Glue::Table").values()
+    assert {each["Properties"]["TableInput"]["Name"] for each in tables} == {"decisions", "labels"}
+    for table in tables:
+        given = table["Properties"]["TableInput"]
+        assert given["Parameters"]["projection.enabled"] == "true"
+        assert "day=${day}/" in json.dumps(given["Parameters"]["storage.location.template"])
+        assert given["PartitionKeys"] == [{"Name": "day", "Type": "string"}]
+
+
+OUTPUTS = {
+    "data": {
+        *("LakeBucket", "ModelsBucket", "FeaturesTable", "DecisionsTable", "MerchantsTable", "EventBus"),
+        *("TokenSecret", "AppConfigApplication", "AppConfigEnvironment", "AppConfigProfile", "AppConfigStrategy"),
+        *("GlueDatabase", "AthenaWorkgroup"),
+    },
+    "features": {"UpdateQueueUrl", "UpdateDeadLetterQueueUrl"},
+    "scoring": {"ApiUrl", "ApiId", "ApiStage"},
+    "training": {"RetrainStateMachine"},
+    "monitoring": {"AlarmTopic"},
+}
+
+
+@pytest.mark.parametrize("part", OUTPUTS)
+def test_operators_find_the_outputs_they_look_for(platform: Callable[[str], Any], part: str) -> None:
+    found = platform("local")
+    assert OUTPUTS[part] <= set(found.raw(part)["Outputs"])
+    assert found.stacks[part].stack_name == f"paywarden-local-{part}"

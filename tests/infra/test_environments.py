@@ -1,0 +1,59 @@
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, lookup
+
+
+def test_local_is_dev_but_for_its_capabilities_and_processor() -> None:
+    moved = replace(LOCAL, name=DEV.name, architecture=DEV.architecture, capabilities=DEV.capabilities)
+    assert moved == DEV
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_every_environment_is_found_by_its_name(name: str) -> None:
+    assert lookup(name) is not None
+    assert lookup(name) == ENVIRONMENTS[name]
+    assert lookup(name).account is None
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"no environment 'production'; give one of: local, dev, staging, prod"):
+        lookup("production")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [({"account": "123456789012"}, "region"), ({"region": "eu-west-1"}, "account")]
+)
+def test_half_a_target_is_refused(given: dict[str, str], missing: str) -> None:
+    with pytest.raises(ValueError, match=f"^{missing}:"):
+        lookup("dev", **given)
+
+
+def test_a_whole_target_binds_the_environment() -> None:
+    bound = lookup("prod", account="123456789012", region="eu-west-1")
+    assert (bound.account, bound.region) == ("123456789012", "eu-west-1")
+    assert replace(bound, account=None, region=None) == PROD
+
+
+def test_an_environment_does_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        DEV.name = "other"  # type: ignore[misc]
+
+
+def test_only_environments_without_real_merchants_replay_time() -> None:
+    assert {each.name for each in ENVIRONMENTS.values() if each.replay_time} == {"local", "dev"}
+
+
+def test_data_outlives_the_stacks_where_it_is_real() -> None:
+    for environment in (STAGING, PROD):
+        assert environment.retain_data
+        assert environment.point_in_time_recovery
+    assert {each.name for each in ENVIRONMENTS.values() if each.termination_protection} == {"prod"}
+
+
+def test_reading_the_environments_does_not_load_the_cdk() -> None:
+    program = "import sys, infra.environments; sys.exit('aws_cdk' in sys.modules or 'jsii' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

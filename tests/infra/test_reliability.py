@@ -1,0 +1,227 @@
+"""Nothing is lost, and somebody hears of trouble: retries, dead letters, alarms, encryption, retention."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Match, Template
+
+PARTS = ("data", "features", "scoring", "training", "monitoring")
+FUNCTIONS = (
+    *("authorize_merchant", "score_transaction", "record_label", "relay_decisions", "update_features"),
+    *("plan_training", "register_model", "promote_model"),
+)
+
+
+def template(platform: Callable[[str], Any], name: str, part: str) -> Template:
+    found: Template = platform(name).templates[part]
+    return found
+
+
+def test_the_relay_puts_a_bad_record_aside_and_goes_on(platform: Callable[[str], Any]) -> None:
+    template(platform, "prod", "features").has_resource_properties(
+        "AWS::Lambda::EventSourceMapping",
+        {
+            "StartingPosition": "TRIM_HORIZON",
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "BisectBatchOnFunctionError": True,
+            "MaximumRetryAttempts": 10,
+            "MaximumRecordAgeInSeconds": 12 * 3600,
+            "DestinationConfig": {
+                "OnFailure": {"Destination": {"Fn::GetAtt": [Match.string_like_regexp("^unrelayed"), "Arn"]}}
+            },
+        },
+    )
+
+
+def test_updates_come_in_bounded_batches_that_may_fail_in_part(platform: Callable[[str], Any]) -> None:
+    template(platform, "prod", "features").has_resource_properties(
+        "AWS::Lambda::EventSourceMapping",
+        {
+            "BatchSize": 20,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": 100},
+        },
+    )
+
+
+def test_a_message_is_tried_five_times_and_then_kept(platform: Callable[[str], Any]) -> None:
+    queues = platform("prod").resources("features", "AWS::SQS::Queue")
+    (work,) = [each["Properties"] for each in queues.values() if "RedrivePolicy" in each["Properties"]]
+    assert work["RedrivePolicy"]["maxReceiveCount"] == 5
+    letters = queues[work["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert letters["MessageRetentionPeriod"] == 14 * 24 * 3600
+    timeout = platform("prod").function("update_features")["Timeout"]
+    assert work["VisibilityTimeout"] >= 6 * timeout
+
+
+def test_every_rule_keeps_what_it_cannot_deliver(platform: Callable[[str], Any]) -> None:
+    rules = platform("prod").resources("features", "AWS::Events::Rule")
+    patterns = []
+    for rule in rules.values():
+        (target,) = rule["Properties"]["Targets"]
+        assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("undelivered")
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
+        patterns.append(rule["Properties"]["EventPattern"])
+    assert all(each["source"] == ["paywarden"] for each in patterns)
+    kinds = sorted(tuple(each["detail-type"]) for each in patterns)
+    assert kinds == [("label.recorded",), ("transaction.decided",), ("transaction.decided", "label.recorded")]
+
+
+def test_the_lake_gets_the_event_detail_as_parquet(platform: Callable[[str], Any]) -> None:
+    prod = platform("prod")
+    for rule in prod.resources("features", "AWS::Events::Rule").values():
+        (target,) = rule["Properties"]["Targets"]
+        if "stream" in json.dumps(target["Arn"]):
+            assert target["InputPath"] == "$.detail"
+    streams = prod.resources("features", "AWS::KinesisFirehose::DeliveryStream")
+    folders = set()
+    for stream in streams.values():
+        to_s3 = stream["Properties"]["ExtendedS3DestinationConfiguration"]
+        assert (
+            "ParquetSerDe" in to_s3["DataFormatConversionConfiguration"]["OutputFormatConfiguration"]["Serializer"]
+        )
+        assert to_s3["BufferingHints"]["SizeInMBs"] >= 64, "what Firehose asks for when it converts"
+        assert to_s3["ErrorOutputPrefix"].startswith("errors/")
+        assert stream["Properties"]["DeliveryStreamEncryptionConfigurationInput"]
+        folders.add(to_s3["Prefix"].partition("/")[0])
+    assert folders == {"decisions", "labels"}
+
+
+@pytest.mark.parametrize("verb_noun", FUNCTIONS)
+def test_every_function_is_made_alike(platform: Callable[[str], Any], verb_noun: str) -> None:
+    properties = platform("prod").function(verb_noun)
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Architectures"] == ["arm64"]
+    assert len(properties["Layers"]) == 3
+    assert properties["TracingConfig"] == {"Mode": "Active"}
+    assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+    assert "Ref" in properties["LoggingConfig"]["LogGroup"]
+    variables = properties["Environment"]["Variables"]
+    assert variables["ENVIRONMENT"] == "prod"
+    assert variables["POWERTOOLS_SERVICE_NAME"] == verb_noun
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Paywarden"
+
+
+@pytest.mark.parametrize("part", ["scoring", "features", "training"])
+def test_every_function_has_alarms_for_errors_and_throttles(platform: Callable[[str], Any], part: str) -> None:
+    prod = platform("prod")
+    watched = {
+        (each["Properties"]["MetricName"], each["Properties"]["Dimensions"][0]["Value"]["Ref"])
+        for each in prod.resources(part, "AWS::CloudWatch::Alarm").values()
+        if each["Properties"]["Namespace"] == "AWS/Lambda"
+    }
+    for logical_id in prod.resources(part, "AWS::Lambda::Function"):
+        assert {("Errors", logical_id), ("Throttles", logical_id)} <= watched
+
+
+def test_every_dead_letter_queue_has_an_alarm_at_the_first_letter(platform: Callable[[str], Any]) -> None:
+    prod = platform("prod")
+    queues = prod.resources("features", "AWS::SQS::Queue")
+    letters = {key for key, each in queues.items() if "RedrivePolicy" not in each["Properties"]}
+    alarms = prod.resources("features", "AWS::CloudWatch::Alarm").values()
+    watched = {
+        each["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for each in alarms
+        if each["Properties"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        and each["Properties"]["Threshold"] == 1
+    }
+    assert watched == letters
+    names = {each["Properties"]["MetricName"] for each in alarms}
+    assert {"ApproximateAgeOfOldestMessage", "IteratorAge", "DeliveryToS3.DataFreshness"} <= names
+
+
+@pytest.mark.parametrize("name", ["local", "prod"])
+def test_every_alarm_tells_somebody(platform: Callable[[str], Any], name: str) -> None:
+    for part in PARTS:
+        for logical_id, alarm in platform(name).resources(part, "AWS::CloudWatch::Alarm").items():
+            assert alarm["Properties"]["AlarmActions"], logical_id
+            assert alarm["Properties"]["OKActions"], logical_id
+            assert "runbooks" in alarm["Properties"]["AlarmDescription"], logical_id
+
+
+def test_merchants_trouble_is_watched(platform: Callable[[str], Any]) -> None:
+    monitoring = template(platform, "prod", "monitoring")
+    for metric in ("5XXError", "Duration", "Degraded"):
+        monitoring.has_resource_properties("AWS::CloudWatch::Alarm", {"MetricName": metric})
+    assert platform("prod").resources("monitoring", "AWS::CloudWatch::CompositeAlarm")
+    assert not platform("local").resources("monitoring", "AWS::CloudWatch::CompositeAlarm")
+
+
+def test_queues_and_buckets_are_encrypted_and_refuse_plain_http(platform: Callable[[str], Any]) -> None:
+    prod = platform("prod")
+    for queue in prod.resources("features", "AWS::SQS::Queue").values():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True
+    buckets = prod.resources("data", "AWS::S3::Bucket")
+    for bucket in buckets.values():
+        assert bucket["Properties"]["BucketEncryption"]
+        assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    refusals = {
+        policy["Properties"]["Bucket"]["Ref"]
+        for policy in prod.resources("data", "AWS::S3::BucketPolicy").values()
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Deny" and each["Condition"].get("Bool") == {"aws:SecureTransport": "false"}
+    }
+    assert refusals == set(buckets)
+
+
+def test_tables_are_what_the_stores_expect(platform: Callable[[str], Any]) -> None:
+    data = template(platform, "prod", "data")
+    data.has_resource_properties(
+        "AWS::DynamoDB::GlobalTable",
+        {
+            "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
+            "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+        },
+    )
+    data.has_resource_properties(
+        "AWS::DynamoDB::GlobalTable",
+        {
+            "KeySchema": [
+                {"AttributeName": "id", "KeyType": "HASH"},
+                {"AttributeName": "kind", "KeyType": "RANGE"},
+            ],
+            "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
+        },
+    )
+    data.has_resource_properties(
+        "AWS::DynamoDB::GlobalTable", {"KeySchema": [{"AttributeName": "key_id", "KeyType": "HASH"}]}
+    )
+    for table in platform("prod").resources("data", "AWS::DynamoDB::GlobalTable").values():
+        assert table["Properties"]["SSESpecification"]["SSEEnabled"] is True
+
+
+_DATA_TYPES = (
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
+    "AWS::Logs::LogGroup",
+)
+
+
+@pytest.mark.parametrize(("name", "policy"), [("dev", "Delete"), ("staging", "Retain"), ("prod", "Retain")])
+def test_data_outlives_its_stack_where_it_is_real(platform: Callable[[str], Any], name: str, policy: str) -> None:
+    for part in PARTS:
+        for type_ in _DATA_TYPES:
+            for logical_id, each in platform(name).resources(part, type_).items():
+                assert each["DeletionPolicy"] == policy, logical_id
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_production_is_protected(platform: Callable[[str], Any], name: str) -> None:
+    found = platform(name)
+    assert {each.termination_protection for each in found.stacks.values()} == {name == "prod"}
+    for table in found.resources("data", "AWS::DynamoDB::GlobalTable").values():
+        (replica,) = table["Properties"]["Replicas"]
+        assert replica.get("DeletionProtectionEnabled", False) is (name == "prod")
+        recovery = replica.get("PointInTimeRecoverySpecification", {})
+        assert recovery.get("PointInTimeRecoveryEnabled", False) is (name in {"staging", "prod"})
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_time_is_replayed_only_where_no_merchant_is_real(platform: Callable[[str], Any], name: str) -> None:
+    expected = "true" if name in {"local", "dev"} else "false"
+    for verb_noun in ("score_transaction", "record_label"):
+        assert platform(name).function(verb_noun)["Environment"]["Variables"]["REPLAY_TIME"] == expected

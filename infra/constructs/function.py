@@ -102,6 +102,8 @@ class Function(Construct):
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
+            # Where data is kept, so are the versions that `live` can be set back to.
+            current_version_options=lambda_.VersionOptions(removal_policy=removal_policy(environment)),
             environment={
                 "ENVIRONMENT": environment.name,
                 "POWERTOOLS_SERVICE_NAME": verb_noun,

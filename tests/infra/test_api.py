@@ -38,6 +38,13 @@ def test_merchants_reach_the_alias_and_not_the_newest_code(platform: Callable[[s
         assert any(alias in json.dumps(method["Properties"]["Integration"]["Uri"]) for alias in aliases)
 
 
+@pytest.mark.parametrize(("name", "policy"), [("dev", "Delete"), ("prod", "Retain")])
+def test_there_is_a_version_to_go_back_to(platform: Callable[[str], Any], name: str, policy: str) -> None:
+    versions = platform(name).resources("scoring", "AWS::Lambda::Version").values()
+    assert len(versions) == 3
+    assert {each["DeletionPolicy"] for each in versions} == {policy}
+
+
 def test_usage_is_counted_per_merchant_where_that_can_be(platform: Callable[[str], Any]) -> None:
     (api,) = platform("prod").resources("scoring", "AWS::ApiGateway::RestApi").values()
     assert api["Properties"]["ApiKeySourceType"] == "AUTHORIZER"

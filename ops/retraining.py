@@ -1,8 +1,9 @@
 """Starting the training workflow and following it to its end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -28,6 +29,8 @@ class Run:
         Whether its model became the champion.
     evaluation : dict
         The document that the evaluation step wrote.
+    states : tuple of (str, float)
+        The states that the execution went through, and the seconds it spent in each.
     """
 
     execution: str
@@ -36,6 +39,7 @@ class Run:
     reason: str
     seconds: float
     evaluation: dict[str, Any]
+    states: tuple[tuple[str, float], ...]
 
 
 def retrain(
@@ -93,6 +97,7 @@ def retrain(
         reason=registration["reason"],
         seconds=time.monotonic() - start,
         evaluation=msgspec.json.decode(stored),
+        states=tuple(_timings(client, arn)),
     )
 
 
@@ -110,6 +115,16 @@ def _report(client: Any, arn: str, seen: int, entered: Callable[[str], None]) ->
     for name in names[seen:]:
         entered(name)
     return len(names)
+
+
+def _timings(client: Any, arn: str) -> Iterator[tuple[str, float]]:
+    entered: dict[str, datetime] = {}
+    for event in _events(client, arn):
+        if "stateEnteredEventDetails" in event:
+            entered[event["stateEnteredEventDetails"]["name"]] = event["timestamp"]
+        elif "stateExitedEventDetails" in event:
+            name = event["stateExitedEventDetails"]["name"]
+            yield name, (event["timestamp"] - entered[name]).total_seconds()
 
 
 def _cause(client: Any, arn: str, described: dict[str, Any]) -> str:

@@ -26,6 +26,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$digest" ]; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
   .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/development.txt
   .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+  # Bytecode now: every start of the CDK app, of a function and of a job is seconds shorter for it.
+  .venv/bin/python -m compileall -q -j 2 .venv/lib >/dev/null || true
   echo "setup: CDK command line (node_modules)"
   npm ci --silent --no-audit --no-fund
   echo "$digest" > "$stamp"

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import botocore.session
 import msgspec
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from ops.localcloud.errors import LocalCloudError
 from ops.localcloud.settings import ACCOUNT, DEFAULT_PORT, HOST, REGION, environment
@@ -101,8 +101,9 @@ def _occupied(port: int) -> bool:
 def _occupant(port: int) -> str:
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
-            listening = connection.status == psutil.CONN_LISTEN and connection.laddr
-            if listening and connection.laddr.port == port and connection.pid:
+            address = tuple(connection.laddr)
+            listening = connection.status == psutil.CONN_LISTEN and address[1:] == (port,)
+            if listening and connection.pid:
                 process = psutil.Process(connection.pid)
                 return f"process {process.pid} ({process.name()})"
     return "another process"

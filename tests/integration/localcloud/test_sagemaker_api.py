@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 

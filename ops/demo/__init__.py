@@ -1,0 +1,1 @@
+"""The demo: the whole platform on this machine, in one command."""

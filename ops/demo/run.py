@@ -1,0 +1,227 @@
+"""The demo: the whole platform on this machine, from an empty cloud to a retrained model that serves."""
+
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from fraud.windows import DAY
+from ops.client import Api
+from ops.demo import checks
+from ops.demo.judging import judge
+from ops.demo.model import Report
+from ops.demo.report import render
+from ops.demo.stages import DemoError, Stages
+from ops.demo.summary import summary, timeline
+from ops.deployment import Deployment, DeploymentError, connect
+from ops.history import ImportConflictError, import_history
+from ops.inputs import World, WorldOptions, build_world, schedule
+from ops.localcloud import control
+from ops.localcloud.deploy import bootstrap_and_deploy
+from ops.localcloud.errors import LocalCloudError
+from ops.measures import freshness, percentiles
+from ops.merchants import add
+from ops.retraining import RetrainingError, Run, retrain
+from ops.traffic import Replayed, replay
+
+__all__ = ["run"]
+
+FOLDER: Final = Path("build/demo")
+THREADS: Final = 4
+BEFORE_RETRAINING_DAYS: Final = 13
+REPEATS: Final = 40
+
+# The live part is longer than the world's default: labels take days, and what is older than they take is
+# what a model can learn from. The shares are small for the same reason: the newest days are few.
+WORLD: Final = WorldOptions(
+    live_days=18,
+    live_rows=3_600,
+    live_fraud={
+        "card testing": 17,
+        "stolen card": 24,
+        "lost card": 5,
+        "friendly fraud": 10,
+        "account takeover": 62,
+        "ticket resale": 53,
+        "bin attack": 34,
+    },
+)
+DATASET: Final = {"maturity": "3d", "validation_share": 0.04, "evaluation_share": 0.04}
+
+
+def run(console: Console, *, port: int, keep: bool, seed: int) -> int:
+    """Run every step, print the summary and write the report; return the exit code.
+
+    Parameters
+    ----------
+    port : int
+        For a local cloud of the demo's own.
+    keep : bool
+        Leave that cloud running.
+    seed : int
+        Of the generated world.
+    """
+    stages = Stages(console)
+    start = time.monotonic()
+    report: Report | None = None
+    try:
+        control.down(port)
+        report = _play(stages, port=port, seed=seed, start=start)
+    except (
+        DemoError,
+        DeploymentError,
+        ImportConflictError,
+        LocalCloudError,
+        RetrainingError,
+    ) as error:
+        console.print(f"[red]The demo stopped:[/red] {error}", highlight=False)
+        console.print(f"The local cloud's log: build/local/{port}/server.log. Try again with `make demo`.")
+    finally:
+        if not keep:
+            control.down(port)
+    if report is None:
+        return 1
+    if not keep:
+        with stages.stage("nothing is left", "the local cloud and all it started have ended") as done:
+            checks.require(not control.status(port).running, "the local cloud is still running")
+            done("its processes are gone")
+        report = msgspec.structs.replace(report, steps=stages.steps, seconds=time.monotonic() - start)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    (FOLDER / "report.html").write_text(render(report))
+    console.print(summary(report))
+    console.print(f"Written: {FOLDER}/report.html and {FOLDER}/report.json ({report.seconds:.0f} s in all)")
+    return 0
+
+
+def _play(stages: Stages, *, port: int, seed: int, start: float) -> Report:
+    world = build_world(seed, WORLD)
+    deployment, resources = _deploy(stages, port)
+    keys = _onboard(stages, deployment, world)
+    first = _train(stages, deployment, "first", as_of=world.live_from)
+    api = Api(deployment.api_url, keys, threads=THREADS)
+    cut = world.live_from + BEFORE_RETRAINING_DAYS * DAY
+    code = checks.scoring_code(deployment)
+    before = _replay(stages, api, world, since=world.live_from, until=cut, name="live traffic")
+    _repeat(stages, api, before)
+    sent = {exchange.sent.event_id for exchange in before.exchanges}
+    _settle(stages, deployment, before, events=sent)
+    story = checks.velocity(stages, before)
+    second = _train(stages, deployment, "second", as_of=cut)
+    after = _replay(stages, api, world, since=cut, until=None, name="more traffic")
+    with stages.stage("the new model serves", "answers come from it, and no code was deployed") as done:
+        done(checks.swapped(deployment, after, first=first.version, second=second.version, code=code))
+    sent |= {exchange.sent.event_id for exchange in after.exchanges}
+    whole = Replayed(before.exchanges + after.exchanges, before.seconds + after.seconds)
+    _settle(stages, deployment, whole, events=sent)
+    later = [row for row in world.live if row.transaction.event_time >= cut]
+    with stages.stage("better on later data", "the retrained model beats the first on later payments") as done:
+        models = judge(deployment, later, (first, second))
+        done(checks.improved(models))
+    api.close()
+    lags = list(freshness(deployment).values())
+    return Report(
+        generated_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=seed,
+        seconds=time.monotonic() - start,
+        ok=all(step.ok for step in stages.steps),
+        steps=stages.steps,
+        resources=resources,
+        traffic={
+            "history_rows": len(world.history),
+            "payments": len(whole.decisions),
+            "labels": len(whole.labels),
+            "repeats": REPEATS,
+        },
+        decisions=dict(Counter(exchange.reply.json()["decision"] for exchange in whole.decisions)),
+        decisions_by_model=checks.by_model(whole),
+        latency=checks.latency(whole),
+        freshness=checks.spread(lags),
+        later_rows=len(later),
+        later_frauds=sum(row.is_fraud is True for row in later),
+        models=models,
+        velocity=story,
+        samples=checks.samples(whole, lags),
+        timeline=timeline(world.live, whole),
+        workflow=[
+            {"run": name, "state": state, "seconds": seconds}
+            for name, done_run in (("first", first), ("second", second))
+            for state, seconds in done_run.states
+        ],
+        verdicts=[first.reason, second.reason],
+    )
+
+
+def _deploy(stages: Stages, port: int) -> tuple[Deployment, dict[str, int]]:
+    with stages.stage("local cloud", "an AWS emulator and a local SageMaker answer on 127.0.0.1") as done:
+        control.up(port)
+        done(f"port {port}")
+    with stages.stage("deployment", "cdk bootstrap and cdk deploy --all brought up five stacks") as done:
+        bootstrap_and_deploy(port, done.note)
+        deployment = connect("local", port=port)
+        resources = checks.resources(deployment)
+        done(f"{sum(resources.values())} resources of {len(resources)} kinds")
+    return deployment, resources
+
+
+def _onboard(stages: Stages, deployment: Deployment, world: World) -> dict[str, str]:
+    with stages.stage("merchants", "two merchants have keys, stored as hashes") as done:
+        keys = {merchant: add(deployment, merchant).secret for merchant in world.merchants}
+        done(", ".join(keys))
+    with stages.stage("history", "six weeks of payments are in the lake and in the features") as done:
+        imported = import_history(
+            deployment,
+            "before",
+            world.history,
+            clock=time.time_ns() // 1_000_000,
+            progress=lambda what, at, total: done.note(f"{what} {at}/{total}"),
+        )
+        done(f"{imported.rows:,} payments, states of {imported.states:,} keys")
+    return keys
+
+
+def _train(stages: Stages, deployment: Deployment, name: str, *, as_of: int) -> Run:
+    with stages.stage(f"{name} model", "Step Functions built, trained, judged and promoted it") as done:
+        finished = retrain(
+            deployment,
+            f"{name}-{int(time.time())}",
+            options={"as_of": as_of, "reason": f"the demo's {name} run", **DATASET},
+            timeout=240,
+            entered=done.note,
+        )
+        checks.require(
+            finished.promoted, f"the model of run {finished.version} was not promoted: {finished.reason}"
+        )
+        done(finished.reason)
+    return finished
+
+
+def _replay(stages: Stages, api: Api, world: World, *, since: int, until: int | None, name: str) -> Replayed:
+    rows = list(world.live)
+    end = max(row.transaction.event_time for row in rows) if until is None else until
+    bursts = [burst for burst in schedule(rows, until=end, gap_ms=600_000, size=8) if burst.at >= since]
+    total = sum(len(burst.arrivals) for burst in bursts)
+    with stages.stage(name, "every payment and label was answered, with its features and a score") as done:
+        replayed = replay(
+            api, bursts, threads=THREADS, progress=lambda count: done.note(f"{count:,} of {total:,} calls")
+        )
+        done(checks.answered(replayed))
+    return replayed
+
+
+def _repeat(stages: Stages, api: Api, before: Replayed) -> None:
+    with stages.stage("retries", "the same payment sent again is answered with the same bytes") as done:
+        done(checks.same_bytes(api, before.decisions[:: max(1, len(before.decisions) // REPEATS)][:REPEATS]))
+
+
+def _settle(stages: Stages, deployment: Deployment, replayed: Replayed, *, events: set[str]) -> None:
+    with stages.stage("features", "every event was folded in exactly once; no dead letters") as done:
+        lags = checks.folded(deployment, events, done.note)
+        found = percentiles(lags)
+        done(f"{len(lags):,} events, fresh after {found.p50:.0f} ms (p50) and {found.p99:.0f} ms (p99)")
+    with stages.stage("lake", "SQL over the lake counts what the API answered") as done:
+        done(checks.in_the_lake(deployment, replayed, done.note))

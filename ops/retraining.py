@@ -134,4 +134,16 @@ def _cause(client: Any, arn: str, described: dict[str, Any]) -> str:
         for key, details in event.items():
             if key.endswith("FailedEventDetails") and isinstance(details, dict):
                 words += [details.get("error", ""), details.get("cause", "")]
-    return " | ".join(dict.fromkeys(word[:600] for word in words if word)) or "no cause was given"
+    return " | ".join(dict.fromkeys(_sentence(word) for word in words if word)) or "no cause was given"
+
+
+def _sentence(cause: str) -> str:
+    """A job's own words, where the cause is the description of a SageMaker job."""
+    try:
+        job = msgspec.json.decode(cause)
+    except msgspec.DecodeError:
+        return cause[:600]
+    if not isinstance(job, dict):
+        return cause[:600]
+    words = (job.get(name) for name in ("ExitMessage", "FailureReason", "errorMessage"))
+    return next((str(each) for each in words if each), cause[:600])

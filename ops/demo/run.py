@@ -35,8 +35,8 @@ THREADS: Final = 4
 BEFORE_RETRAINING_DAYS: Final = 13
 REPEATS: Final = 40
 
-# The live part is longer than the world's default: labels take days, and what is older than they take is
-# what a model can learn from. The shares are small for the same reason: the newest days are few.
+# The live part is longer than the world's default: labels take days, and a model can learn only from what
+# is older than they take.
 WORLD: Final = WorldOptions(
     live_days=18,
     live_rows=3_600,
@@ -50,7 +50,13 @@ WORLD: Final = WorldOptions(
         "bin attack": 34,
     },
 )
-DATASET: Final = {"maturity": "3d", "validation_share": 0.04, "evaluation_share": 0.04}
+FIRST: Final[dict[str, int | float | str]] = {"maturity": "3d", "validation_share": 0.1, "evaluation_share": 0.15}
+# The new kinds of fraud are a few days old by then: larger shares would leave none of them to learn from.
+SECOND: Final[dict[str, int | float | str]] = {
+    "maturity": "3d",
+    "validation_share": 0.04,
+    "evaluation_share": 0.04,
+}
 
 
 def run(console: Console, *, port: int, keep: bool, seed: int) -> int:
@@ -102,17 +108,18 @@ def _play(stages: Stages, *, port: int, seed: int, start: float) -> Report:
     world = build_world(seed, WORLD)
     deployment, resources = _deploy(stages, port)
     keys = _onboard(stages, deployment, world)
-    first = _train(stages, deployment, "first", as_of=world.live_from)
+    first = _train(stages, deployment, "first", {"as_of": world.live_from, **FIRST})
     api = Api(deployment.api_url, keys, threads=THREADS)
     cut = world.live_from + BEFORE_RETRAINING_DAYS * DAY
+    end = world.live_from + WORLD.live_days * DAY
     code = checks.scoring_code(deployment)
     before = _replay(stages, api, world, since=world.live_from, until=cut, name="live traffic")
     _repeat(stages, api, before)
     sent = {exchange.sent.event_id for exchange in before.exchanges}
     _settle(stages, deployment, before, events=sent)
     story = checks.velocity(stages, before)
-    second = _train(stages, deployment, "second", as_of=cut)
-    after = _replay(stages, api, world, since=cut, until=None, name="more traffic")
+    second = _train(stages, deployment, "second", {"as_of": cut, **SECOND})
+    after = _replay(stages, api, world, since=cut, until=end, name="more traffic")
     with stages.stage("the new model serves", "answers come from it, and no code was deployed") as done:
         done(checks.swapped(deployment, after, first=first.version, second=second.version, code=code))
     sent |= {exchange.sent.event_id for exchange in after.exchanges}
@@ -184,12 +191,12 @@ def _onboard(stages: Stages, deployment: Deployment, world: World) -> dict[str, 
     return keys
 
 
-def _train(stages: Stages, deployment: Deployment, name: str, *, as_of: int) -> Run:
+def _train(stages: Stages, deployment: Deployment, name: str, options: dict[str, int | float | str]) -> Run:
     with stages.stage(f"{name} model", "Step Functions built, trained, judged and promoted it") as done:
         finished = retrain(
             deployment,
             f"{name}-{int(time.time())}",
-            options={"as_of": as_of, "reason": f"the demo's {name} run", **DATASET},
+            options={"reason": f"the demo's {name} run", **options},
             timeout=240,
             entered=done.note,
         )
@@ -200,10 +207,8 @@ def _train(stages: Stages, deployment: Deployment, name: str, *, as_of: int) -> 
     return finished
 
 
-def _replay(stages: Stages, api: Api, world: World, *, since: int, until: int | None, name: str) -> Replayed:
-    rows = list(world.live)
-    end = max(row.transaction.event_time for row in rows) if until is None else until
-    bursts = [burst for burst in schedule(rows, until=end, gap_ms=600_000, size=8) if burst.at >= since]
+def _replay(stages: Stages, api: Api, world: World, *, since: int, until: int, name: str) -> Replayed:
+    bursts = list(schedule(world.live, since=since, until=until, gap_ms=600_000, size=8))
     total = sum(len(burst.arrivals) for burst in bursts)
     with stages.stage(name, "every payment and label was answered, with its features and a score") as done:
         replayed = replay(

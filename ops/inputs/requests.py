@@ -64,7 +64,12 @@ def label_body(label: Label) -> dict[str, Any]:
 
 
 def schedule(
-    rows: Iterable[Row], *, until: int | None = None, gap_ms: int = 60_000, size: int = 25
+    rows: Iterable[Row],
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    gap_ms: int = 60_000,
+    size: int = 25,
 ) -> Iterator[Burst]:
     """Merge payments and their labels into one stream in arrival order, in bursts.
 
@@ -74,8 +79,8 @@ def schedule(
 
     Parameters
     ----------
-    until : int, optional
-        Leave out what arrives later than this: milliseconds since the epoch, UTC. Labels of the long
+    since, until : int, optional
+        Keep what arrives at since <= time < until; milliseconds since the epoch, UTC. Labels of the long
         tail may arrive weeks after the last payment.
     """
     events: list[Arrival] = []
@@ -88,7 +93,9 @@ def schedule(
     last = 0
     for event in sorted(events, key=arrival):
         at = arrival(event)[0]
-        if until is not None and at > until:
+        if since is not None and at < since:
+            continue
+        if until is not None and at >= until:
             break
         depends = isinstance(event, Label) and event.transaction.event_id in members
         if burst and (at - last > gap_ms or len(burst) >= size or depends):

@@ -26,7 +26,7 @@ class Hyperparameters:
     as_of : int
         Milliseconds, UTC; becomes `created_at` of the bundle. 0: take the dataset's own.
     rounds, early_stopping_rounds : int
-        Trees at most, and trees without a better average precision on the validation part until stop.
+        Trees at most, and trees without a lower log loss on the validation part until stop.
     max_depth, min_child_weight, eta, subsample, colsample_bytree, reg_lambda
         As in XGBoost.
     scale_pos_weight : float

@@ -90,7 +90,11 @@ def train(contract: Contract) -> Manifest:
 def fit(
     train_part: Part, validation: Part, names: tuple[str, ...], parameters: Hyperparameters, threads: int
 ) -> xgb.Booster:
-    """Boost until average precision on the validation part stops rising; keep the best rounds only.
+    """Boost until the log loss on the validation part stops falling; keep the best rounds only.
+
+    Average precision would be nearer to what a model is judged by, but on the few dozen frauds of a
+    validation part it jumps: it stopped a run of the demo after 3 trees, at 0.52 on later rows, where
+    log loss went on to 87 trees and 0.68.
 
     `base_score`, the probability that boosting starts from, is set to the fraud rate of the rows it is fitted to:
     left alone, XGBoost estimates it by a Newton step whose result depends on the version.
@@ -102,7 +106,6 @@ def fit(
             "objective": "binary:logistic",
             "tree_method": "hist",
             "device": parameters.device,
-            # Stopping looks at the last of these.
             "eval_metric": ["logloss", "aucpr"],
             "base_score": float(train_part.labels.mean()),
             "max_depth": parameters.max_depth,
@@ -123,9 +126,9 @@ def fit(
         callbacks=[
             xgb.callback.EarlyStopping(
                 rounds=parameters.early_stopping_rounds,
-                metric_name="aucpr",
+                metric_name="logloss",
                 data_name="validation",
-                maximize=True,
+                maximize=False,
                 save_best=True,
             ),
             _Progress(),

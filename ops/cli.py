@@ -164,20 +164,24 @@ def replay(
     from ops.inputs.reading import read
     from ops.inputs.rows import from_frame
     from ops.measures import latency_table
+    from ops.merchants import as_merchant, merchant_of
+    from ops.traffic import Freshness
     from ops.traffic import replay as send
 
     deployment = connect(env, port=port)
     frames = read(path, _mapping(mapping), since=_ms(since), until=_ms(until), limit=limit)
-    rows = [row for frame in frames for row in from_frame(frame)]
-    api = Api(deployment.api_url, {"": key}, threads=threads)
+    merchant = merchant_of(deployment, key)
+    rows = [as_merchant(row, merchant) for frame in frames for row in from_frame(frame)]
+    api = Api(deployment.api_url, {merchant: key}, threads=threads)
+    replays = deployment.environment.replay_time
     with _progress() as progress:
         task = progress.add_task("replay", total=sum(1 + (row.label is not None) for row in rows))
         done = send(
             api,
             schedule(rows),
             threads=threads,
-            merchant="",
-            live=not deployment.environment.replay_time,
+            live=not replays,
+            settle=Freshness(deployment.features()) if replays else lambda _arrivals: None,
             progress=lambda count: progress.update(task, completed=count),
         )
     refused = [exchange.reply for exchange in done.exchanges if exchange.reply.status >= 300]

@@ -1,12 +1,15 @@
 """Onboarding merchants: a key is made, shown once and stored as a hash."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ops.deployment import Deployment
-from runtime.stores.merchants import PREFIX, Credential, secret_hash
+import msgspec
 
-__all__ = ["NewKey", "add"]
+from ops.deployment import Deployment, DeploymentError
+from ops.inputs import Row
+from runtime.stores.merchants import PREFIX, Credential, parse_key, secret_hash
+
+__all__ = ["NewKey", "add", "as_merchant", "merchant_of"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,26 @@ def add(deployment: Deployment, merchant_id: str) -> NewKey:
         )
     )
     return NewKey(merchant_id, key_id, f"{PREFIX}_{key_id}_{secret}")
+
+
+def merchant_of(deployment: Deployment, key: str) -> str:
+    """The merchant that a key belongs to.
+
+    Raises
+    ------
+    DeploymentError
+        If it is no active key of this deployment.
+    """
+    halves = parse_key(key)
+    credential = deployment.merchants().get(halves[0]) if halves else None
+    if halves is None or credential is None or not credential.admits(halves[1]):
+        raise DeploymentError("the key is none of this deployment's; make one with `paywarden merchants add`")
+    return credential.merchant_id
+
+
+def as_merchant(row: Row, merchant_id: str) -> Row:
+    """A row as if the payment had been this merchant's."""
+    return replace(row, transaction=msgspec.structs.replace(row.transaction, merchant_id=merchant_id))
 
 
 def _usage_key(deployment: Deployment, merchant_id: str, key_id: str) -> str:

@@ -1,8 +1,7 @@
 """Replaying payments and labels over HTTP in event order, in bursts."""
 
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -10,8 +9,11 @@ from fraud.events import Label, Transaction
 from fraud.replay import arrival
 from ops.client import Api, Reply
 from ops.inputs import Burst, decision_body, label_body, path
+from runtime.stores.features import FeatureStore
 
-__all__ = ["Exchange", "Replayed", "replay"]
+__all__ = ["Exchange", "Freshness", "Replayed", "replay"]
+
+_POLL_SECONDS = 0.01
 
 type Arrival = Transaction | Label
 
@@ -45,74 +47,58 @@ def replay(
     bursts: Iterable[Burst],
     *,
     threads: int,
-    spacing: float = 0.25,
-    merchant: str | None = None,
     live: bool = False,
+    settle: Callable[[Sequence[Arrival]], None] = lambda _arrivals: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Replayed:
     """Send bursts one after the other; the calls of a burst go out at once.
 
-    Days pass in seconds, but a card that pays twice does so at least `spacing` seconds apart: in life
-    its features would be fresh by then, and without the pause they would look staler than they are.
-
     Parameters
     ----------
-    merchant : str, optional
-        Send everything as this merchant, whoever the rows name.
     live : bool
         Send without the replay header: everything happens now.
+    settle : callable
+        Called after each burst with what was sent (see `Freshness`).
     """
     done = Replayed()
-    pace = _Pace(spacing)
     start = time.perf_counter()
 
-    def send(event: Arrival) -> None:
-        transaction = event.transaction
-        pace.wait(transaction.card if isinstance(event, Transaction) else "")
+    def send(event: Arrival) -> Exchange:
         body = label_body(event) if isinstance(event, Label) else decision_body(event)
         if live:
             body.pop("occurred_at", None)
             body.pop("known_at", None)
         at = None if live else arrival(event)[0]
-        reply = api.post(merchant or transaction.merchant_id, path(event), body, at=at)
-        done.exchanges.append(Exchange(event, reply))
-        progress(len(done.exchanges))
+        return Exchange(event, api.post(event.transaction.merchant_id, path(event), body, at=at))
 
     with ThreadPoolExecutor(threads) as pool:
         for burst in bursts:
-            for finished in [pool.submit(_in_order, send, chain) for chain in _chains(burst)]:
-                finished.result()
+            exchanges = list(pool.map(send, burst.arrivals))
+            done.exchanges += exchanges
+            settle([exchange.sent for exchange in exchanges if exchange.reply.status < 300])
+            progress(len(done.exchanges))
     done.seconds = time.perf_counter() - start
     return done
 
 
-def _chains(burst: Burst) -> list[list[Arrival]]:
-    """The calls of a burst, those about one card one after the other."""
-    chains: dict[str, list[Arrival]] = {}
-    for event in burst.arrivals:
-        chains.setdefault(event.transaction.card, []).append(event)
-    return list(chains.values())
+class Freshness:
+    """Waits until the features know a burst.
 
+    A replay plays days in seconds. In life a merchant's next payment comes long after its features are
+    fresh again; here it would come before, and its features would look staler than they ever are.
 
-def _in_order(send: Callable[[Arrival], None], chain: list[Arrival]) -> None:
-    for event in chain:
-        send(event)
+    Parameters
+    ----------
+    patience : float
+        Seconds after which a replay goes on all the same: a lost event is for others to find.
+    """
 
+    def __init__(self, store: FeatureStore, *, patience: float = 5.0) -> None:
+        self._store = store
+        self._patience = patience
 
-class _Pace:
-    """Keeps two payments with one card apart."""
-
-    def __init__(self, spacing: float) -> None:
-        self._spacing = spacing
-        self._last: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def wait(self, card: str) -> None:
-        if not card:
-            return
-        with self._lock:
-            now = time.monotonic()
-            slot = max(now, self._last.get(card, -self._spacing) + self._spacing)
-            self._last[card] = slot
-        if slot > now:
-            time.sleep(slot - now)
+    def __call__(self, arrivals: Sequence[Arrival]) -> None:
+        expected = {event.event_id for event in arrivals}
+        deadline = time.monotonic() + self._patience
+        while expected - self._store.digests(expected).keys() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)

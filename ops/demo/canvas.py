@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ops.demo.markup import Markup
 
-__all__ = ["AMBER", "BLUE", "GREEN", "GRID", "INK", "MUTED", "RED", "SKY", "draw", "log_axis"]
+__all__ = ["AMBER", "BLUE", "GREEN", "GREY", "GRID", "INK", "MUTED", "RED", "SKY", "draw", "log_axis"]
 
 # Stand-ins for the page's colours: matplotlib wants numbers, but what they look like is up to the style
 # sheet, which knows whether the page is light or dark.
@@ -24,6 +24,7 @@ RED: Final = "#01f005"
 AMBER: Final = "#01f006"
 GREEN: Final = "#01f007"
 SKY: Final = "#01f008"
+GREY: Final = "#01f009"
 
 _NAMES: Final = {
     INK: "ink",
@@ -34,6 +35,7 @@ _NAMES: Final = {
     AMBER: "amber",
     GREEN: "green",
     SKY: "sky",
+    GREY: "grey",
 }
 _STAND_IN: Final = re.compile("|".join(_NAMES))
 _STYLE: Final = {

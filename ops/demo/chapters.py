@@ -1,6 +1,7 @@
 """The report's chapters with figures: traffic, decisions, times, models."""
 
 from datetime import UTC, datetime
+from statistics import median
 
 from ops.demo import plots
 from ops.demo.markup import Markup, figure, join, table, tag
@@ -134,7 +135,7 @@ def speed(report: Report) -> Markup:
             f"{fresh.count:,} events; 99 % within {milliseconds(fresh.p99)}, all within "
             f"{milliseconds(fresh.worst)}. Emulated services: expect other times on AWS."
         )
-        content.append(tag("div", figure(title, plots.freshness(title, lags), note), class_="plots"))
+        content.append(figure(title, plots.freshness(title, lags), note, wide=True))
     return section("Speed and freshness", *content)
 
 
@@ -170,7 +171,7 @@ def models(report: Report) -> Markup:
         class_="quiet",
     )
     curve = _comparison(report.models)
-    spread = "Frauds score higher than genuine payments where a model tells them apart"
+    spread = _medians(report.models[-1])
     drawn = tag(
         "div",
         figure(
@@ -197,6 +198,13 @@ def _comparison(found: list[ModelFigures]) -> str:
         f"The {last.role} lies {better} the {first.role}: average precision {last.average_precision:.2f} against "
         f"{first.average_precision:.2f}"
     )
+
+
+def _medians(found: ModelFigures) -> str:
+    if not found.scores_fraud or not found.scores_genuine:
+        return "How each model scores the later payments"
+    fraud, genuine = median(found.scores_fraud), median(found.scores_genuine)
+    return f"To the {found.role} the median fraud scores {fraud:.2f}, the median genuine payment {genuine:.2f}"
 
 
 def learning(report: Report) -> Markup:

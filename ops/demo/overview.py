@@ -95,8 +95,8 @@ def banner(report: Report) -> Markup:
             tag("h1", verdict),
             tag(
                 "p",
-                f"From an empty cloud to a retrained model that serves, in {_duration(report.seconds)}: the CDK "
-                "app that goes to AWS, deployed to an emulator, with a generated world of payments.",
+                "From an empty cloud to a retrained model that serves: the CDK app that goes "
+                "to AWS, deployed to an emulator, with a generated world of payments.",
             ),
             class_="banner" if good else "banner failed",
         ),

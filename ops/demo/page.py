@@ -10,10 +10,10 @@ __all__ = ["page", "section"]
 _STYLE: Final = """
 :root { color-scheme: light dark;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-  --paper: #fdfdfc; --raised: #f4f4f1; --ink: #1c2126; --muted: #626b73; --line: #dfe1e0;
+  --paper: #fdfdfc; --raised: #f4f4f1; --ink: #1c2126; --muted: #626b73; --line: #dfe1e0; --grey: #9fa8af;
   --blue: #0072b2; --red: #d55e00; --amber: #d69400; --green: #009e73; --sky: #56b4e9; }
 @media (prefers-color-scheme: dark) { :root {
-  --paper: #15181b; --raised: #1e2327; --ink: #e6e8e9; --muted: #9aa4ac; --line: #343b41;
+  --paper: #15181b; --raised: #1e2327; --ink: #e6e8e9; --muted: #9aa4ac; --line: #343b41; --grey: #717c85;
   --blue: #5aaee6; --red: #f0853c; --amber: #e8b640; --green: #2fc49a; --sky: #a5d8f7; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans); }
@@ -67,6 +67,8 @@ td:has(.bar) { width: 45%; }
 .bar { display: inline-block; height: .8em; min-width: 2px; border-radius: 1px; background: var(--muted); }
 .plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 2rem; }
 figure { margin: 1.4rem 0 .6rem; min-width: 0; }
+/* Drawings side by side begin at one height, however long the words above them. */
+.plots figure.half { display: grid; grid-row: span 2; grid-template-rows: subgrid; }
 figure.wide { grid-column: 1 / -1; }
 figcaption { margin-bottom: .6rem; max-width: 46rem; }
 figcaption strong { display: block; font-weight: 600; line-height: 1.35; }

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ops.demo.canvas import AMBER, BLUE, GREEN, GRID, INK, MUTED, RED, SKY, draw, log_axis
+from ops.demo.canvas import AMBER, BLUE, GREEN, GREY, GRID, INK, MUTED, RED, SKY, draw, log_axis
 from ops.demo.markup import Markup
 from ops.demo.model import ModelFigures, Spread, Velocity
 
@@ -31,7 +31,7 @@ def traffic(label: str, days: Sequence[Mapping[str, str | int]], models: Sequenc
 
     def paint(figure: Figure) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.15))
-        above.bar(at, series["payments"], width=0.72, color=MUTED)
+        above.bar(at, series["payments"], width=0.72, color=GREY)
         above.set_ylabel("payments a day")
         below.bar(at - 0.19, series["frauds"], width=0.36, color=RED, label="frauds")
         below.bar(
@@ -126,16 +126,14 @@ def freshness(label: str, values: Sequence[float]) -> Markup:
         for share in (50, 99):
             at = float(ordered[min(len(ordered) - 1, -(-len(ordered) * share // 100) - 1)])
             axes.plot([at], [share], "o", color=BLUE, markersize=7)
-            axes.annotate(
-                f"{share} % within {at:,.0f} ms", (at, share), (10, -15), textcoords="offset points", va="center"
-            )
+            axes.annotate(f"{share} % within {at:,.0f} ms", (at, share), (12, -14), textcoords="offset points")
         axes.set_ylim(0, 104)
         axes.set_ylabel("% of events in the features")
         log_axis(
-            axes, float(ordered[0]) / 1.2, float(ordered[-1]) * 2.2, "milliseconds since recorded (logarithmic)"
+            axes, float(ordered[0]) / 1.2, float(ordered[-1]) * 2, "milliseconds since recorded (logarithmic)"
         )
 
-    return draw("freshness", label, (HALF, 300), paint)
+    return draw("freshness", label, (WIDE, 280), paint)
 
 
 def velocity(label: str, story: Sequence[Velocity]) -> Markup:
@@ -145,7 +143,7 @@ def velocity(label: str, story: Sequence[Velocity]) -> Markup:
 
     def paint(figure: Figure) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
-        above.plot(at, day, color=INK, linewidth=1.2, label="in 24 hours (marked by decision)")
+        above.plot(at, day, color=INK, linewidth=1.2, label="in 24 hours, marked by decision")
         above.plot(
             at,
             [each.card_count_10m for each in story],
@@ -157,12 +155,14 @@ def velocity(label: str, story: Sequence[Velocity]) -> Markup:
         for kind in sorted({each.decision for each in story}, key=_order):
             marker, colour = _MARKS.get(kind, ("D", MUTED))
             those = np.array([each.decision == kind for each in story])
-            above.plot(at[those], day[those], marker, color=colour, markersize=8, label=kind)
+            above.plot(
+                at[those], day[those], marker, color=colour, markersize=8, label=kind, clip_on=False, zorder=3
+            )
         above.set_ylabel("payments counted")
         above.margins(y=0.12)
         above.set_ylim(0, None)
-        above.legend(loc="upper left", bbox_to_anchor=(1.005, 1.02), borderaxespad=0, handlelength=1.6)
-        below.bar(at, [each.amount for each in story], width=0.6, color=MUTED)
+        above.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, borderaxespad=0.2, handlelength=1.6)
+        below.bar(at, [each.amount for each in story], width=0.6, color=GREY)
         below.set_ylabel("amount\n(minor units)")
         below.set_xlabel("answer about this card, in order")
         step = max(1, -(-len(story) // 20))
@@ -205,7 +205,7 @@ def scores(label: str, models: Sequence[ModelFigures]) -> Markup:
         panels = figure.subplots(len(models), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, model in zip(panels, models, strict=True):
             for values, offset, colour, name in (
-                (model.scores_genuine, 0.0, MUTED, "genuine"),
+                (model.scores_genuine, 0.0, GREY, "genuine"),
                 (model.scores_fraud, 0.025, RED, "fraud"),
             ):
                 shares = np.histogram(values, edges)[0] * 100 / max(1, len(values))

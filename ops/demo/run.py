@@ -26,7 +26,8 @@ from ops.localcloud.errors import LocalCloudError
 from ops.measures import freshness, percentiles
 from ops.merchants import add
 from ops.retraining import RetrainingError, Run, retrain
-from ops.traffic import Replayed, replay
+from ops.traffic import Freshness, Replayed, replay
+from runtime.stores.features import FeatureStore
 
 __all__ = ["run"]
 
@@ -110,16 +111,17 @@ def _play(stages: Stages, *, port: int, seed: int, start: float) -> Report:
     keys = _onboard(stages, deployment, world)
     first = _train(stages, deployment, "first", {"as_of": world.live_from, **FIRST})
     api = Api(deployment.api_url, keys, threads=THREADS)
+    features = deployment.features()
     cut = world.live_from + BEFORE_RETRAINING_DAYS * DAY
     end = world.live_from + WORLD.live_days * DAY
     code = checks.scoring_code(deployment)
-    before = _replay(stages, api, world, since=world.live_from, until=cut, name="live traffic")
+    before = _replay(stages, api, features, world, since=world.live_from, until=cut, name="live traffic")
     _repeat(stages, api, before)
     sent = {exchange.sent.event_id for exchange in before.exchanges}
     _settle(stages, deployment, before, events=sent)
     story = checks.velocity(stages, before)
     second = _train(stages, deployment, "second", {"as_of": cut, **SECOND})
-    after = _replay(stages, api, world, since=cut, until=end, name="more traffic")
+    after = _replay(stages, api, features, world, since=cut, until=end, name="more traffic")
     with stages.stage("the new model serves", "answers come from it, and no code was deployed") as done:
         done(checks.swapped(deployment, after, first=first.version, second=second.version, code=code))
     sent |= {exchange.sent.event_id for exchange in after.exchanges}
@@ -207,12 +209,18 @@ def _train(stages: Stages, deployment: Deployment, name: str, options: dict[str,
     return finished
 
 
-def _replay(stages: Stages, api: Api, world: World, *, since: int, until: int, name: str) -> Replayed:
+def _replay(
+    stages: Stages, api: Api, features: FeatureStore, world: World, *, since: int, until: int, name: str
+) -> Replayed:
     bursts = list(schedule(world.live, since=since, until=until, gap_ms=600_000, size=8))
     total = sum(len(burst.arrivals) for burst in bursts)
     with stages.stage(name, "every payment and label was answered, with its features and a score") as done:
         replayed = replay(
-            api, bursts, threads=THREADS, progress=lambda count: done.note(f"{count:,} of {total:,} calls")
+            api,
+            bursts,
+            threads=THREADS,
+            settle=Freshness(features),
+            progress=lambda count: done.note(f"{count:,} of {total:,} calls"),
         )
         done(checks.answered(replayed))
     return replayed

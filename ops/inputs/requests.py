@@ -74,8 +74,8 @@ def schedule(
     """Merge payments and their labels into one stream in arrival order, in bursts.
 
     A payment arrives at its event time, its label at `known_at`. Arrivals less than `gap_ms` after the
-    one before belong to one burst, up to `size` of them. A label never shares a burst with its payment,
-    so that the calls of a burst may be sent at once.
+    one before belong to one burst, up to `size` of them. No two calls of a burst are about the same card
+    or the same customer, so that they may be sent at once.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def schedule(
         if (label := row.label) is not None:
             events.append(label)
     burst: list[Arrival] = []
-    members: set[str] = set()
+    members: set[tuple[str, str]] = set()
     last = 0
     for event in sorted(events, key=arrival):
         at = arrival(event)[0]
@@ -97,12 +97,12 @@ def schedule(
             continue
         if until is not None and at >= until:
             break
-        depends = isinstance(event, Label) and event.transaction.event_id in members
-        if burst and (at - last > gap_ms or len(burst) >= size or depends):
+        about = {("card", event.transaction.card), ("customer", event.transaction.customer)}
+        if burst and (at - last > gap_ms or len(burst) >= size or about & members):
             yield Burst(arrival(burst[0])[0], tuple(burst))
             burst, members = [], set()
         burst.append(event)
-        members.add(event.transaction.event_id)
+        members |= about
         last = at
     if burst:
         yield Burst(arrival(burst[0])[0], tuple(burst))

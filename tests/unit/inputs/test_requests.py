@@ -18,9 +18,7 @@ def transaction(number: int, at: int = T0, **fields: str) -> Transaction:
         event_time=at,
         amount=1_250,
         currency="EUR",
-        card="card_a",
-        customer="cus_a",
-        **fields,
+        **({"card": "card_a", "customer": "cus_a"} | fields),
     )
 
 
@@ -99,12 +97,20 @@ def test_late_labels_can_be_cut_off() -> None:
     end = rows[-1].transaction.event_time
     labels = [e for b in schedule(rows, until=end) for e in b.arrivals if isinstance(e, Label)]
     assert labels
-    assert all(label.known_at <= end for label in labels)
+    assert all(label.known_at < end for label in labels)
 
 
-def test_bursts_end_at_a_gap_at_their_size_and_before_a_label_of_their_own() -> None:
-    rows = [Row(transaction(n, T0 + n)) for n in range(3)]
-    rows.append(Row(transaction(3, T0 + 60_000)))
+def others(number: int, at: int) -> Transaction:
+    return transaction(number, at, card=f"card_{number}", customer=f"cus_{number}")
+
+
+def test_bursts_end_at_a_gap_at_their_size_and_before_the_same_card_or_customer() -> None:
+    rows = [Row(others(n, T0 + n)) for n in range(3)]
+    rows.append(Row(others(3, T0 + 60_000)))
     assert [len(b.arrivals) for b in schedule(rows, gap_ms=1_000, size=2)] == [2, 1, 1]
+    same_card = [Row(transaction(n, T0 + n, customer=f"cus_{n}")) for n in range(2)]
+    assert [len(b.arrivals) for b in schedule(same_card)] == [1, 1]
+    same_customer = [Row(transaction(n, T0 + n, card=f"card_{n}")) for n in range(2)]
+    assert [len(b.arrivals) for b in schedule(same_customer)] == [1, 1]
     own = [Row(transaction(1), is_fraud=True, known_at=T0 + 1, kind="chargeback")]
     assert [len(b.arrivals) for b in schedule(own)] == [1, 1]

@@ -1,0 +1,230 @@
+"""One deployment, from a merchant's call to a model that serves: what the README promises."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fraud.features import STANDARD
+from ops.client import Api
+from ops.deployment import Deployment
+from ops.history import import_history
+from ops.inputs import MAPPINGS, World, decision_body, label_body, load_mapping
+from ops.lake import query
+from ops.measures import freshness, serving_champion
+from ops.retraining import RetrainingError, Run, retrain
+from runtime.bundles import BundleStore
+from runtime.stores.decisions import DECISION, DynamoDecisionStore
+
+from .conftest import ROOT
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+HANDBOOK = ROOT.parent / "shared" / "data" / "handbook" / "transactions_visible.parquet"
+
+
+def body(transaction_id: str, *, card: str = "tok-e2e", amount: int = 4_200) -> dict[str, object]:
+    return {
+        "transaction_id": transaction_id,
+        "amount": amount,
+        "currency": "EUR",
+        "card": {"token": card},
+        "customer": {"id": f"customer-of-{card}"},
+    }
+
+
+def wait_folded(deployment: Deployment, *event_ids: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while missing := set(event_ids) - freshness(deployment).keys():
+        assert time.monotonic() < deadline, f"never folded: {missing}"
+        time.sleep(0.2)
+
+
+def test_who_has_no_key_gets_a_problem_and_no_decision(deployment: Deployment) -> None:
+    stranger = Api(deployment.api_url, {"nobody": "pw_000000000000_wrong"})
+    reply = stranger.post("nobody", "/v1/decisions", body("t-stranger"))
+    assert reply.status in (401, 403)
+    assert reply.json()["status"] == reply.status
+
+
+def test_the_same_transaction_twice_gets_the_same_bytes(api: Api) -> None:
+    first = api.post("aurora", "/v1/decisions", body("t-twice"))
+    again = api.post("aurora", "/v1/decisions", body("t-twice"))
+    assert first.status == again.status == 200
+    assert first.body == again.body
+
+
+def test_the_same_id_with_another_body_is_refused(api: Api) -> None:
+    assert api.post("aurora", "/v1/decisions", body("t-reused")).status == 200
+    reply = api.post("aurora", "/v1/decisions", body("t-reused", amount=4_201))
+    assert reply.status == 409
+    assert reply.json()["field"] == "transaction_id"
+
+
+def test_the_same_id_of_another_merchant_is_another_transaction(api: Api) -> None:
+    assert api.post("aurora", "/v1/decisions", body("t-shared")).status == 200
+    assert api.post("meridian", "/v1/decisions", body("t-shared", amount=1)).status == 200
+
+
+def test_racing_requests_with_one_id_make_one_decision(api: Api, deployment: Deployment) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(
+            pool.map(lambda _: api.post("aurora", "/v1/decisions", body("t-race", card="tok-race")), range(8))
+        )
+    assert {reply.status for reply in replies} == {200}
+    assert len({reply.body for reply in replies}) == 1
+    ledger = DynamoDecisionStore(deployment.client("dynamodb"), deployment["DecisionsTable"])
+    stored = ledger.get("aurora/t-race", DECISION)
+    assert stored is not None
+    assert stored.answer.encode() == replies[0].body
+    wait_folded(deployment, "aurora/t-race")
+    after = api.post("aurora", "/v1/decisions", body("t-after-race", card="tok-race"))
+    assert after.json()["signals"]["card_count_24h"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"amount": "12"}, "amount"),
+        ({"card": {}}, "card.token"),
+        ({"colour": "red"}, "colour"),
+        ({"metadata": {"note": "4111 1111 1111 1111"}}, "metadata.note"),
+    ],
+)
+def test_a_bad_body_gets_a_400_that_names_the_field(api: Api, changed: dict[str, object], field: str) -> None:
+    reply = api.post("aurora", "/v1/decisions", body("t-bad") | changed)
+    assert reply.status == 400
+    assert reply.json()["field"] == field
+    assert b"4111" not in reply.body
+
+
+def test_velocity_moves_and_labels_are_taken(api: Api, deployment: Deployment) -> None:
+    seen = []
+    for number in range(3):
+        reply = api.post("meridian", "/v1/decisions", body(f"t-velocity-{number}", card="tok-velocity"))
+        seen.append(reply.json()["signals"]["card_count_24h"])
+        wait_folded(deployment, f"meridian/t-velocity-{number}")
+    assert seen == [0, 1, 2]
+    label = {"transaction_id": "t-velocity-0", "label": "chargeback"}
+    assert api.post("meridian", "/v1/labels", label).status == 202
+    wait_folded(deployment, "meridian/t-velocity-0#fraud")
+    assert api.post("aurora", "/v1/labels", label).status == 404
+
+
+@pytest.fixture
+def impatient_queue(deployment: Deployment) -> Iterator[str]:
+    """The update queue, with failed messages back after a second instead of minutes."""
+    sqs, url = deployment.client("sqs"), deployment["UpdateQueueUrl"]
+    kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    yield url
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=kept)
+
+
+def test_a_message_that_holds_no_event_blocks_none_and_ends_as_a_dead_letter(
+    api: Api, deployment: Deployment, impatient_queue: str
+) -> None:
+    sqs = deployment.client("sqs")
+    sqs.send_message(QueueUrl=impatient_queue, MessageBody="no event")
+    api.post("aurora", "/v1/decisions", body("t-neighbour"))
+    wait_folded(deployment, "aurora/t-neighbour")
+    dead = deployment["UpdateDeadLetterQueueUrl"]
+    deadline = time.monotonic() + 90
+    while not (found := sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1).get("Messages")):
+        assert time.monotonic() < deadline
+    assert found[0]["Body"] == "no event"
+
+
+def test_the_lake_answers_sql(api: Api, deployment: Deployment) -> None:
+    api.post("aurora", "/v1/decisions", body("t-lake", amount=98_765))
+    sql = "SELECT amount, features['amount'] AS served FROM decisions WHERE event_id = 'aurora/t-lake'"
+    deadline = time.monotonic() + 60
+    while not (rows := query(deployment, sql)):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert int(rows[0]["amount"]) == 98_765
+    assert float(rows[0]["served"]) == 98_765
+
+
+def test_the_workflow_trains_and_its_model_serves(
+    api: Api, deployment: Deployment, first_model: Run, world: World
+) -> None:
+    assert first_model.promoted, first_model.reason
+    assert serving_champion(deployment) == first_model.version
+    row = world.live[0]
+    deadline = time.monotonic() + 30
+    number = 0
+    while True:
+        number += 1
+        sent = decision_body(row.transaction) | {"transaction_id": f"t-served-{number}"}
+        reply = api.post("aurora", "/v1/decisions", sent, at=row.transaction.event_time)
+        assert reply.status == 200, reply.body
+        answer = reply.json()
+        if answer["model"]:
+            break
+        assert time.monotonic() < deadline, "the promoted model never served"
+        time.sleep(0.5)
+    assert answer["model"]["version"] == first_model.version
+    assert 0 < answer["score"] < 1
+    assert answer["reasons"]
+    ledger = DynamoDecisionStore(deployment.client("dynamodb"), deployment["DecisionsTable"])
+    record = ledger.get(f"aurora/t-served-{number}", DECISION)
+    assert record is not None
+    served = msgspec.json.decode(record.row)
+    model = BundleStore(deployment.client("s3"), deployment["ModelsBucket"]).load(
+        first_model.version, STANDARD.names
+    )
+    vector = [served["features"].get(name, float("nan")) for name in STANDARD.names]
+    assert model.score(model.row(STANDARD.names, vector)) == (served["raw_score"], served["score"])
+
+
+def test_a_run_that_cannot_learn_says_why(deployment: Deployment, first_model: Run, world: World) -> None:
+    del first_model
+    with pytest.raises(RetrainingError, match="frauds"):
+        retrain(deployment, "too-early", options={"as_of": world.history[10].transaction.event_time}, timeout=120)
+    with pytest.raises(RetrainingError, match="as_of"):
+        retrain(deployment, "typo", options={"as_off": 1}, timeout=60)
+
+
+def test_an_import_can_be_repeated_and_not_replaced(
+    deployment: Deployment, first_model: Run, world: World
+) -> None:
+    del first_model
+    again = import_history(deployment, "before", world.history, clock=1)
+    assert again.states == 0
+    assert again.unchanged > 0
+
+
+def test_the_handbook_is_replayed_through_its_mapping(deployment: Deployment, keys: dict[str, str]) -> None:
+    if not HANDBOOK.exists():
+        pytest.skip(f"the benchmark data is not beside this clone: {HANDBOOK}")
+    assert load_mapping(MAPPINGS / "handbook.toml")
+    command = [
+        Path(sys.executable).with_name("paywarden"), "replay", HANDBOOK, "--mapping", "handbook", "--limit", "150",
+        "--port", str(deployment.port),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env={"PAYWARDEN_KEY": keys["aurora"]}, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "150 decisions" in done.stderr
+    sql = "SELECT count(DISTINCT event_id) AS n FROM decisions WHERE transaction_id LIKE 'handbook-%'"
+    deadline = time.monotonic() + 60
+    while int(query(deployment, sql)[0]["n"]) < 150:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def test_a_label_body_is_what_the_api_takes(api: Api, world: World) -> None:
+    row = next(row for row in world.live if row.label is not None)
+    assert row.label is not None
+    merchant = row.transaction.merchant_id
+    sent = decision_body(row.transaction) | {"transaction_id": "t-label"}
+    assert api.post(merchant, "/v1/decisions", sent, at=row.transaction.event_time).status == 200
+    label = label_body(row.label) | {"transaction_id": "t-label"}
+    assert api.post(merchant, "/v1/labels", label, at=row.label.known_at).status == 202

@@ -135,7 +135,7 @@ def speed(report: Report) -> Markup:
             f"{fresh.count:,} events; 99 % within {milliseconds(fresh.p99)}, all within "
             f"{milliseconds(fresh.worst)}. Emulated services: expect other times on AWS."
         )
-        content.append(figure(title, plots.freshness(title, lags), note, wide=True))
+        content.append(figure(title, plots.freshness(title, lags, fresh), note, wide=True))
     return section("Speed and freshness", *content)
 
 
@@ -212,7 +212,7 @@ def learning(report: Report) -> Markup:
     content: list[Markup] = []
     if report.workflow:
         longest = max(report.workflow, key=lambda each: float(each["seconds"]))
-        title = f"Most of a run is {longest['state']}: up to {float(longest['seconds']):.0f} s"
+        title = f"The longest state of a run is {longest['state']}, with up to {float(longest['seconds']):.1f} s"
         content.append(
             figure(
                 title,

@@ -208,7 +208,7 @@ def caveats() -> Markup:
                     "The cloud is an emulator on one machine. Its times, limits and failures are not those of "
                     "AWS; only the time of our own code carries over, and that to a processor of similar speed.",
                     "Days are virtual: weeks of payments were replayed in minutes, each with its own time of "
-                    "receipt. Labels came as late in virtual time as they do in life.",
+                    "receipt. Labels came days after their payments, as they do in life.",
                 )
             ),
             class_="plain",

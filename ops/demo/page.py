@@ -63,6 +63,7 @@ th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--muted); font-size: .875rem; font-weight: 500; vertical-align: bottom; }
 tbody th { font-weight: 500; }
 .number { text-align: right; white-space: nowrap; }
+td code { white-space: nowrap; }
 td:has(.bar) { width: 45%; }
 .bar { display: inline-block; height: .8em; min-width: 2px; border-radius: 1px; background: var(--muted); }
 .plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 2rem; }

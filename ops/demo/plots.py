@@ -114,7 +114,7 @@ def _whisker(axes: Axes, row: int, found: Spread, colour: str) -> None:
     axes.plot([worst], [row], "o", color=colour, markersize=5, markerfacecolor="none")
 
 
-def freshness(label: str, values: Sequence[float]) -> Markup:
+def freshness(label: str, values: Sequence[float], found: Spread) -> Markup:
     """The share of events that are part of the features after some time."""
     ordered = np.sort(np.maximum(values, 1.0))
     shares = np.arange(1, len(ordered) + 1) * 100 / len(ordered)
@@ -123,8 +123,7 @@ def freshness(label: str, values: Sequence[float]) -> Markup:
         axes = figure.subplots()
         axes.step([ordered[0], *ordered], [0, *shares], where="post", color=BLUE, linewidth=2)
         axes.fill_between(ordered, shares, step="post", color=BLUE, alpha=0.12, linewidth=0)
-        for share in (50, 99):
-            at = float(ordered[min(len(ordered) - 1, -(-len(ordered) * share // 100) - 1)])
+        for share, at in ((50, max(found.p50, 1.0)), (99, max(found.p99, 1.0))):
             axes.plot([at], [share], "o", color=BLUE, markersize=7)
             axes.annotate(f"{share} % within {at:,.0f} ms", (at, share), (12, -14), textcoords="offset points")
         axes.set_ylim(0, 104)
@@ -164,6 +163,7 @@ def velocity(label: str, story: Sequence[Velocity]) -> Markup:
         above.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, borderaxespad=0.2, handlelength=1.6)
         below.bar(at, [each.amount for each in story], width=0.6, color=GREY)
         below.set_ylabel("amount\n(minor units)")
+        below.yaxis.set_major_formatter("{x:,.0f}")
         below.set_xlabel("answer about this card, in order")
         step = max(1, -(-len(story) // 20))
         below.set_xticks(at[::step])
@@ -188,7 +188,7 @@ def precision_recall(label: str, models: Sequence[ModelFigures], chance: float) 
                 recall, precision, dashes, color=colour, linewidth=2, drawstyle="steps-post", label=model.role
             )
         axes.axhline(100 * chance, color=MUTED, linewidth=1, linestyle=":", label="chance")
-        axes.set_xlim(0, 100)
+        axes.set_xlim(0, 101)
         axes.set_ylim(0, 104)
         axes.set_xlabel("recall: % of the frauds that are found")
         axes.set_ylabel("precision: % of alarms that are fraud")
@@ -237,7 +237,7 @@ def workflow(label: str, states: Sequence[Mapping[str, str | float]]) -> Markup:
                 long = float(each["seconds"])
                 axes.barh(row, max(long, whole / 400), thick * 0.9, left=start, color=colour)
                 axes.annotate(
-                    f"{long:.1f} s",
+                    f"{long:.1f} s" if long >= 0.05 else "",
                     (start + long, row),
                     (5, 0),
                     textcoords="offset points",

@@ -126,6 +126,8 @@ class State:
                             tile.count, tile.total, tile.squares, tile.minimum, tile.maximum, tile.last
                         )
         for slot, sketch in other.sketches.items():
+            if slot not in layout.sketches:
+                continue
             seen = self.sketches.setdefault(slot, {})
             for hashed, time in sketch.items():
                 seen[hashed] = max(time, seen.get(hashed, time))
@@ -139,10 +141,15 @@ class State:
 
     def _prune(self, layout: Layout, before: int) -> None:
         for slot, levels in list(self.series.items()):
+            kept = layout.levels.get(slot, {})
             for hop, level in list(levels.items()):
-                edge = _edge(hop, layout.levels[slot][hop], self.newest)
+                if hop not in kept:
+                    # Of a feature that is no more: nothing reads it, and nothing would keep it up to date.
+                    del levels[hop]
+                    continue
+                edge = _edge(hop, kept[hop], self.newest)
                 # Nothing can expire between two edges, so most events leave most levels alone.
-                if edge == _edge(hop, layout.levels[slot][hop], before):
+                if edge == _edge(hop, kept[hop], before):
                     continue
                 _drop(level, [index for index in level if index < edge])
                 if not level:
@@ -150,6 +157,9 @@ class State:
             if not levels:
                 del self.series[slot]
         for slot, sketch in list(self.sketches.items()):
+            if slot not in layout.sketches:
+                del self.sketches[slot]
+                continue
             horizon = self.newest - layout.sketches[slot].retention
             _drop(sketch, [hashed for hashed, time in sketch.items() if time <= horizon])
             if not sketch:

@@ -199,4 +199,7 @@ def _told(message: str) -> tuple[str, str | None]:
         kind = "is missing" if "required" in sentence else "is not known; remove it or check its spelling"
         where = f"{where}.{named[1]}" if where else named[1]
         return f"The field {kind}.", where
+    if sentence.startswith("Invalid enum value"):
+        # The library's own sentence repeats the value.
+        sentence = "The value is none of those that this field takes"
     return f"{sentence.rstrip('.')}.", where or None

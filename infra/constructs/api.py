@@ -33,7 +33,7 @@ _PROBLEMS = (
         response="UNAUTHORIZED",
         status=401,
         kind="unauthorized",
-        title="No merchant key was given",
+        title="No valid merchant key was given",
         detail="Send the header `Authorization: Bearer <merchant key>`.",
         headers={"WWW-Authenticate": "'Bearer'"},
     ),

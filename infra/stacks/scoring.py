@@ -27,16 +27,19 @@ class ScoringStack(PaywardenStack):
         self.authorize_merchant = self._authorize_merchant(environment)
         self.score_transaction = self._score_transaction(environment)
         self.record_label = self._record_label(environment)
-        self.api = MerchantApi(
+        merchants = MerchantApi(
             self,
             "merchants",
             environment=environment,
             authorizer=self.authorize_merchant.live,
             calls={"/v1/decisions": self.score_transaction.live, "/v1/labels": self.record_label.live},
-        ).api
+        )
+        self.api = merchants.api
         self.outputs(
             ApiUrl=self.api.url, ApiId=self.api.rest_api_id, ApiStage=self.api.deployment_stage.stage_name
         )
+        if merchants.usage_plan is not None:
+            self.outputs(UsagePlan=merchants.usage_plan.usage_plan_id)
 
     def _authorize_merchant(self, environment: Environment) -> Function:
         function = Function(

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Column, Table
 
 from infra.environments import ENVIRONMENTS
@@ -127,12 +135,12 @@ def import_(
     deployment = connect(env, port=port)
     frames = read(path, _mapping(mapping), since=_ms(since), until=_ms(until), limit=limit)
     with _progress() as progress:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
+            progress.update(tasks[what], completed=done, total=total)
 
         rows = [row for frame in frames for row in from_frame(frame)]
         imported = import_history(

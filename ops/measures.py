@@ -77,8 +77,8 @@ def freshness(deployment: Deployment) -> dict[str, float]:
 def serving_champion(deployment: Deployment) -> str | None:
     """The bundle that serves now."""
     profile = Profile(
-        application=deployment["AppConfigApplication"],
-        environment=deployment["AppConfigEnvironment"],
-        profile=deployment["AppConfigProfile"],
+        appconfig_application=deployment["AppConfigApplication"],
+        appconfig_environment=deployment["AppConfigEnvironment"],
+        appconfig_profile=deployment["AppConfigProfile"],
     )
     return current(deployment.client("appconfigdata"), profile).champion

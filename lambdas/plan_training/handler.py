@@ -22,12 +22,9 @@ LONGEST_RUN_ID = 40
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Profile):
     lake_bucket: str
     models_bucket: str
-    appconfig_application: str
-    appconfig_environment: str
-    appconfig_profile: str
 
 
 class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,11 +61,6 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 settings = load(Settings)
-profile = Profile(
-    application=settings.appconfig_application,
-    environment=settings.appconfig_environment,
-    profile=settings.appconfig_profile,
-)
 s3 = clients.s3()
 appconfigdata = clients.appconfigdata()
 
@@ -77,7 +69,7 @@ appconfigdata = clients.appconfigdata()
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer the state machine with the plan that every later step works by."""
     del context
-    serving = current(appconfigdata, profile)
+    serving = current(appconfigdata, settings)
     planned = plan(
         event,
         champion=serving.champion or "",

@@ -13,20 +13,12 @@ from runtime.telemetry import logger
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Profile):
     models_bucket: str
-    appconfig_application: str
-    appconfig_environment: str
-    appconfig_profile: str
     appconfig_strategy: str
 
 
 settings = load(Settings)
-profile = Profile(
-    application=settings.appconfig_application,
-    environment=settings.appconfig_environment,
-    profile=settings.appconfig_profile,
-)
 appconfig = clients.appconfig()
 appconfigdata = clients.appconfigdata()
 bundles = BundleStore(clients.s3(), settings.models_bucket)
@@ -38,11 +30,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     del context
     version: str = event["registration"]["version"]
     bundles.manifest(version)  # a version without a bundle must never be named in the document
-    serving = current(appconfigdata, profile)
+    serving = current(appconfigdata, settings)
     if serving.champion == version:
         return {"version": version, "deployment": None}
     promoted = msgspec.structs.replace(serving, champion=version)
     reason = f"champion {serving.champion or 'none'} -> {version}: {event['registration']['reason']}"
-    number = publish(appconfig, profile, settings.appconfig_strategy, promoted, reason=reason)
+    number = publish(appconfig, settings, settings.appconfig_strategy, promoted, reason=reason)
     logger.info("promoted", extra={"version": version, "before": serving.champion})
     return {"version": version, "deployment": number}

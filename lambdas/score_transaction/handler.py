@@ -21,26 +21,18 @@ from .scoring import Scorer, Timer
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Profile):
     features_table: str
     decisions_table: str
     models_bucket: str
     token_secret: str
-    appconfig_application: str
-    appconfig_environment: str
-    appconfig_profile: str
     replay_time: bool
     config_refresh_seconds: int
 
 
 settings = load(Settings)
-profile = Profile(
-    application=settings.appconfig_application,
-    environment=settings.appconfig_environment,
-    profile=settings.appconfig_profile,
-)
 models = LiveModels(
-    ServingReader(clients.appconfigdata(), profile),
+    ServingReader(clients.appconfigdata(), settings),
     BundleStore(clients.s3(), settings.models_bucket),
     names=STANDARD.names,
     interval=settings.config_refresh_seconds,

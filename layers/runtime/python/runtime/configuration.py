@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,19 +13,23 @@ if TYPE_CHECKING:
     from mypy_boto3_appconfig import AppConfigClient
     from mypy_boto3_appconfigdata import AppConfigDataClient
 
-__all__ = ["ConfigurationError", "Profile", "Refresher", "ServingReader", "publish"]
+__all__ = ["ConfigurationError", "Profile", "Refresher", "ServingReader", "current", "publish"]
 
 
 class ConfigurationError(RuntimeError):
     """The serving document is absent or unreadable."""
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the serving document is: ids of an AppConfig application, environment and profile."""
+@dataclass(frozen=True)
+class Profile:
+    """Where the serving document is: ids of an AppConfig application, environment and profile.
 
-    application: str
-    environment: str
-    profile: str
+    A function that reads or writes the document inherits these settings.
+    """
+
+    appconfig_application: str
+    appconfig_environment: str
+    appconfig_profile: str
 
 
 class ServingReader:
@@ -45,9 +50,9 @@ class ServingReader:
         """
         if self._token is None:
             self._token = self._client.start_configuration_session(
-                ApplicationIdentifier=self._profile.application,
-                EnvironmentIdentifier=self._profile.environment,
-                ConfigurationProfileIdentifier=self._profile.profile,
+                ApplicationIdentifier=self._profile.appconfig_application,
+                EnvironmentIdentifier=self._profile.appconfig_environment,
+                ConfigurationProfileIdentifier=self._profile.appconfig_profile,
             )["InitialConfigurationToken"]
         token, self._token = self._token, None  # a token works once: after a failure a new session starts
         answer = self._client.get_latest_configuration(ConfigurationToken=token)
@@ -97,16 +102,16 @@ class Refresher:
 def publish(client: "AppConfigClient", profile: Profile, strategy: str, document: Serving, *, reason: str) -> int:
     """Make a document the one that serves; return its AppConfig version."""
     version = client.create_hosted_configuration_version(
-        ApplicationId=profile.application,
-        ConfigurationProfileId=profile.profile,
+        ApplicationId=profile.appconfig_application,
+        ConfigurationProfileId=profile.appconfig_profile,
         Content=msgspec.json.encode(document),
         ContentType="application/json",
         Description=reason[:1024],
     )["VersionNumber"]
     client.start_deployment(
-        ApplicationId=profile.application,
-        EnvironmentId=profile.environment,
-        ConfigurationProfileId=profile.profile,
+        ApplicationId=profile.appconfig_application,
+        EnvironmentId=profile.appconfig_environment,
+        ConfigurationProfileId=profile.appconfig_profile,
         ConfigurationVersion=str(version),
         DeploymentStrategyId=strategy,
         Description=reason[:1024],

@@ -1,6 +1,6 @@
 """The report's chapters with figures: traffic, decisions, times, models."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from ops.demo import plots
@@ -31,12 +31,33 @@ def life(report: Report) -> Markup:
             "Frauds are the truth of the generated world, which nobody knew at the time; what was declined or "
             "sent to review may be fraud or not."
         )
-        content.append(figure(title, plots.traffic(title, rows, report.models), note, wide=True))
+        content.append(figure(title, plots.traffic(title, rows, _marks(report)), note, wide=True))
     else:
         content.append(tag("p", "No traffic was replayed.", class_="quiet"))
     if report.velocity:
         content.append(_velocity(report.velocity))
     return section("Traffic", *content)
+
+
+def _marks(report: Report) -> list[plots.Mark]:
+    """Until when the last model learned, and since when it serves: it made the last of the decisions."""
+    if not report.models:
+        return []
+    last, days = report.models[-1], report.timeline
+    starts = [datetime.fromisoformat(str(day["day"])).replace(tzinfo=UTC) for day in days]
+    learned = (datetime.fromtimestamp(last.trained_until / 1_000, UTC) - starts[0]) / timedelta(days=1)
+    marks: list[plots.Mark] = []
+    if 0 < learned <= (starts[-1] - starts[0]).days:
+        marks.append((learned, f"the {last.role} learned up to here", "right"))
+    before = sum(int(day["payments"]) for day in days) - report.decisions_by_model.get(last.version, 0)
+    for start, day in zip(starts, days, strict=True):
+        payments = int(day["payments"])
+        if 0 < before < payments:
+            marks.append(
+                ((start - starts[0]).days + before / payments, f"the {last.role} serves from here", "left")
+            )
+        before -= payments
+    return marks
 
 
 def _velocity(whole: list[Velocity]) -> Markup:

@@ -1,28 +1,40 @@
 """The plots of the demo's report; each takes figures and gives an inline SVG."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Final
+from datetime import date
+from typing import Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ops.demo.canvas import AMBER, BLUE, GREEN, GREY, GRID, INK, MUTED, RED, SKY, draw, log_axis
 from ops.demo.markup import Markup
 from ops.demo.model import ModelFigures, Spread, Velocity
 
-__all__ = ["HALF", "WIDE", "freshness", "latency", "precision_recall", "scores", "traffic", "velocity", "workflow"]
+__all__ = [
+    "Mark",
+    "freshness",
+    "latency",
+    "precision_recall",
+    "scores",
+    "traffic",
+    "velocity",
+    "workflow",
+]
 
 WIDE: Final = 1000
 HALF: Final = 484
+# A moment in days since the first one began, its name, and the side of the name that touches it.
+type Mark = tuple[float, str, Literal["left", "right"]]
 _LEAST: Final = 0.05  # ms: shorter times are drawn as this, on axes that cannot show nothing
 _MARKS: Final = {"approve": ("o", GREEN), "challenge": ("^", SKY), "review": ("s", AMBER), "decline": ("X", RED)}
 _RUN_COLOURS: Final = (AMBER, BLUE)
 
 
-def traffic(label: str, days: Sequence[Mapping[str, str | int]], models: Sequence[ModelFigures]) -> Markup:
-    """Payments a day above, frauds and stopped payments below."""
+def traffic(label: str, days: Sequence[Mapping[str, str | int]], marks: Sequence[Mark]) -> Markup:
+    """Payments a day above, frauds and stopped payments below, with some moments marked."""
     dates = [date.fromisoformat(str(day["day"])) for day in days]
     at = np.array([(each - dates[0]).days for each in dates])
     series = {
@@ -46,20 +58,16 @@ def traffic(label: str, days: Sequence[Mapping[str, str | int]], models: Sequenc
         below.set_xlabel("day of the generated world (UTC)")
         for axes in (above, below):
             axes.grid(visible=False, axis="x")
-        for model in models:
-            until = datetime.fromtimestamp(model.trained_until / 1_000, UTC)
-            position = (until.date() - dates[0]).days - 0.5 + until.hour / 24
-            if not -0.5 < position <= at[-1]:
-                continue
+        for position, text, side in marks:
             for axes in (above, below):
-                axes.axvline(position, color=INK, linewidth=1, linestyle=(0, (3, 3)))
+                axes.axvline(position - 0.5, color=INK, linewidth=1, linestyle=(0, (3, 3)))
             above.annotate(
-                f"the {model.role} learned up to here",
-                (position, 1),
-                (-6, -2),
+                text,
+                (position - 0.5, 1),
+                (-6 if side == "right" else 6, -2),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",
-                ha="right",
+                ha=side,
                 va="bottom",
             )
 
@@ -158,6 +166,7 @@ def velocity(label: str, story: Sequence[Velocity]) -> Markup:
                 at[those], day[those], marker, color=colour, markersize=8, label=kind, clip_on=False, zorder=3
             )
         above.set_ylabel("payments counted")
+        above.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         above.margins(y=0.12)
         above.set_ylim(0, None)
         above.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, borderaxespad=0.2, handlelength=1.6)

@@ -288,6 +288,14 @@ def test_a_long_story_is_told_around_its_peak() -> None:
     assert text.count("1970-01-01 00:") == 60
 
 
+def test_the_traffic_shows_until_when_the_model_learned_and_from_when_it_serves(page: str) -> None:
+    text = words(page)
+    assert "the retrained model learned up to here" in text
+    assert "the retrained model serves from here" in text
+    never = report().decisions_by_model | {report().models[-1].version: 0}
+    assert "serves from here" not in words(render(changed(decisions_by_model=never)))
+
+
 def test_a_worse_model_is_called_worse() -> None:
     first, second = report().models
     better = words(render(report()))

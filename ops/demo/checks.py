@@ -139,12 +139,13 @@ def in_the_lake(deployment: Deployment, replayed: Replayed, note: Callable[[str]
 
 
 def velocity(stages: Stages, replayed: Replayed) -> list[Velocity]:
-    """The answers about the card that paid most often in a day: each must have seen the payments before it."""
+    """The answers about one card that paid often in a day: each must have counted the payments before it."""
     with stages.stage("velocity", "successive answers about one card count its payments") as done:
         by_card: dict[str, list[Exchange]] = defaultdict(list)
         for exchange in replayed.decisions:
             by_card[exchange.sent.transaction.card].append(exchange)
-        chosen = max(by_card.values(), key=lambda exchanges: max(_counts(exchanges)))
+        # Of the cards that were both let through and stopped, if there are any: their story tells the most.
+        chosen = max(by_card.values(), key=lambda exchanges: (_changed(exchanges), max(_counts(exchanges))))
         story = [
             Velocity(
                 at=answer["evaluated_at"],
@@ -160,6 +161,10 @@ def velocity(stages: Stages, replayed: Replayed) -> list[Velocity]:
         require(max(counts) > counts[0], f"the count never moved: {counts}")
         done(f"payments in 24 h, as answered: {', '.join(f'{count:.0f}' for count in counts[:12])}")
     return story
+
+
+def _changed(exchanges: Iterable[Exchange]) -> bool:
+    return len({exchange.reply.json()["decision"] for exchange in exchanges}) > 1
 
 
 def _counts(exchanges: Iterable[Exchange]) -> list[float]:

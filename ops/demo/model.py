@@ -50,24 +50,27 @@ class Velocity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it; see the fields' names. Durations in `samples` and `latency` are in milliseconds."""
+    """All of it; see the fields' names. Durations in `samples` and `latency` are in milliseconds.
+
+    What a demo did not come to is empty.
+    """
 
     generated_at: str
     seed: int
     seconds: float
     ok: bool
     steps: list[Step]
-    resources: dict[str, int]
-    traffic: dict[str, int]
-    decisions: dict[str, int]
-    decisions_by_model: dict[str, int]
-    latency: dict[str, Spread]
-    freshness: Spread
-    later_rows: int
-    later_frauds: int
-    models: list[ModelFigures]
-    velocity: list[Velocity]
-    samples: dict[str, list[float]]
-    timeline: list[dict[str, str | int]]
-    workflow: list[dict[str, str | float]]
-    verdicts: list[str]
+    resources: dict[str, int] = {}
+    traffic: dict[str, int] = {}
+    decisions: dict[str, int] = {}
+    decisions_by_model: dict[str, int] = {}
+    latency: dict[str, Spread] = {}
+    freshness: Spread = Spread(p50=0, p95=0, p99=0, worst=0, count=0)
+    later_rows: int = 0
+    later_frauds: int = 0
+    models: list[ModelFigures] = []
+    velocity: list[Velocity] = []
+    samples: dict[str, list[float]] = {}
+    timeline: list[dict[str, str | int]] = []
+    workflow: list[dict[str, str | float]] = []
+    verdicts: list[str] = []

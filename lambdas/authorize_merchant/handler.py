@@ -7,6 +7,9 @@ from runtime import clients
 from runtime.settings import load
 from runtime.stores.merchants import Credential, DynamoMerchantStore, MerchantStore, parse_key
 
+# Keys have 59 characters. DynamoDB answers a key past 2,048 bytes with an error, which would make a 500 of a 401.
+LONGEST = 256
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -32,7 +35,7 @@ def authenticate(authorization: str, merchants: MerchantStore) -> Credential | N
     """The credential of an ``Authorization: Bearer pw_...`` header; None if there is none that admits it."""
     scheme, _, key = authorization.partition(" ")
     halves = parse_key(key.strip()) if scheme.lower() == "bearer" else None
-    if halves is None:
+    if halves is None or len(key) > LONGEST:
         return None
     key_id, secret = halves
     credential = merchants.get(key_id)

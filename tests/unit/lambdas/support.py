@@ -1,0 +1,132 @@
+"""What the tests of the functions share: events as AWS sends them, AppConfig in memory, a small real model."""
+
+import copy
+import functools
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import xgboost as xgb
+from botocore.exceptions import ClientError
+
+from fraud.bundle import Lineage, Manifest, digest
+from fraud.calibration import Calibration
+from fraud.features import STANDARD
+from fraud.policy import Policy, Thresholds
+from fraud.serving import Serving
+
+EVENTS = Path(__file__).parents[2] / "events"
+REGION = "eu-west-1"
+# A known key that opens nothing: the accounts of these tests are in memory.
+TOKEN_KEY = "a token key for the tests, 32 bytes or more"  # noqa: S105
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "ENVIRONMENT": "test",
+    "MERCHANTS_TABLE": "merchants",
+    "FEATURES_TABLE": "features",
+    "DECISIONS_TABLE": "decisions",
+    "LAKE_BUCKET": "lake",
+    "MODELS_BUCKET": "models",
+    "EVENT_BUS": "payments",
+    "TOKEN_SECRET": "token-key",
+    "APPCONFIG_APPLICATION": "app1234",
+    "APPCONFIG_ENVIRONMENT": "env1234",
+    "APPCONFIG_PROFILE": "pro1234",
+    "APPCONFIG_STRATEGY": "str1234",
+    "REPLAY_TIME": "true",
+    "CONFIG_REFRESH_SECONDS": "30",
+}
+POLICY = Policy(version="p1", thresholds=Thresholds(challenge=0.2, review=0.5, decline=0.8))
+
+
+def lambda_event(name: str) -> dict[str, Any]:
+    """One of the events of the corpus, as a copy to change."""
+    document: dict[str, Any] = copy.deepcopy(_event(name))
+    return document
+
+
+@functools.cache
+def _event(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda tells a function about itself, as far as Powertools asks."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:function"
+    aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+
+
+class AppConfigData:
+    """AppConfig's data plane: each session is handed a document once, until another is deployed."""
+
+    def __init__(self, document: Serving | bytes) -> None:
+        self.deploy(document)
+        self.sessions: dict[str, int] = {}
+        self.down = False
+
+    def deploy(self, document: Serving | bytes) -> None:
+        self.content = document if isinstance(document, bytes) else msgspec.json.encode(document)
+        self.version = getattr(self, "version", 0) + 1
+
+    def start_configuration_session(self, **names: str) -> dict[str, Any]:
+        assert set(names) == {
+            "ApplicationIdentifier",
+            "EnvironmentIdentifier",
+            "ConfigurationProfileIdentifier",
+        }
+        self._answer()
+        token = f"s{len(self.sessions)}.0"
+        self.sessions[token] = 0
+        return {"InitialConfigurationToken": token}
+
+    def get_latest_configuration(self, *, ConfigurationToken: str) -> dict[str, Any]:  # noqa: N803
+        self._answer()
+        seen = self.sessions.pop(ConfigurationToken)  # a token works once
+        session, _, number = ConfigurationToken.partition(".")
+        following = f"{session}.{int(number) + 1}"
+        self.sessions[following] = self.version
+        content = b"" if seen == self.version else self.content
+        return {"NextPollConfigurationToken": following, "Configuration": io.BytesIO(content)}
+
+    def _answer(self) -> None:
+        if self.down:
+            raise ClientError({"Error": {"Code": "InternalServerException", "Message": "down"}}, "any")
+
+
+@functools.cache
+def booster() -> xgb.Booster:
+    """A real model, small and quick to train, that uses every kind of column."""
+    random = np.random.default_rng(7)
+    rows = random.gamma(2.0, 300.0, size=(400, len(STANDARD.names))).astype(np.float32)
+    rows[random.random(rows.shape) < 0.15] = np.nan
+    frauds = np.nansum(rows, axis=1) + random.normal(0, 400, 400) > np.median(np.nansum(rows, axis=1))
+    data = xgb.DMatrix(rows, label=frauds, feature_names=list(STANDARD.names))
+    return xgb.train({"max_depth": 3, "objective": "binary:logistic", "nthread": 1, "seed": 7}, data, 12)
+
+
+def bundle(version: str = "run-1") -> tuple[Manifest, bytes]:
+    """A bundle of the small model."""
+    model = bytes(booster().save_raw("ubj"))
+    manifest = Manifest(
+        version=version,
+        created_at=1_767_000_000_000,
+        features=STANDARD.names,
+        feature_set=STANDARD.version,
+        calibration=Calibration(a=-0.8, b=0.3),
+        metrics={"auc": 0.9},
+        lineage=Lineage(run_id=version, dataset="d" * 12, parameters={"max_depth": "3"}, code_version="c0ffee"),
+        files={"model.ubj": digest(model)},
+    )
+    return manifest, model

@@ -1,0 +1,152 @@
+"""The rooms of the house: who may import whom, and who may read the environment."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = {
+    "fraud": ROOT / "layers/fraud/python/fraud",
+    "runtime": ROOT / "layers/runtime/python/runtime",
+    "lambdas": ROOT / "lambdas",
+    "training": ROOT / "training",
+    "infra": ROOT / "infra",
+    "ops": ROOT / "ops",
+}
+ALLOWED = {
+    "fraud": {"fraud"},
+    "runtime": {"fraud", "runtime"},
+    "lambdas": {"fraud", "runtime"},
+    "training": {"fraud", "training"},
+    "infra": {"infra"},
+    "ops": {"fraud", "runtime", "infra", "ops"},
+}
+# What a room may not use, whoever offers it: the domain is pure, and serving carries no data frames.
+FORBIDDEN = {
+    "fraud": {
+        "boto3",
+        "botocore",
+        "os",
+        "time",
+        "random",
+        "pandas",
+        "numpy",
+        "xgboost",
+        "secrets",
+        "socket",
+        "uuid",
+    },
+    "runtime": {"boto3", "pandas", "numpy", "scipy", "xgboost"},
+    "lambdas": {"boto3", "pandas", "numpy", "scipy", "xgboost", "os"},
+    "training": {"boto3", "botocore"},
+    "infra": {"boto3", "botocore"},
+    "ops": set(),
+}
+# Whoever reads the process's environment does so in one place, into one value.
+READS_ENVIRONMENT = {
+    "layers/runtime/python/runtime/settings.py",
+    "training/contract.py",
+    "ops/deployment.py",
+    "ops/localcloud/control.py",
+    "ops/localcloud/deploy.py",
+    "ops/localcloud/process.py",
+    "ops/localcloud/server.py",
+}
+
+
+def modules(room: str) -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(ROOMS[room].rglob("*.py")):
+        yield path, ast.parse(path.read_text(), str(path))
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Names that a module imports when it runs; imports for type checkers only do not count."""
+    checked = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in checked:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_run_one_way(room: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, tree in modules(room)
+        for name in imported(tree)
+        if name.partition(".")[0] in ROOMS and name.partition(".")[0] not in ALLOWED[room]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_room_uses_what_it_must_do_without(room: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, tree in modules(room)
+        for name in imported(tree)
+        if name.partition(".")[0] in FORBIDDEN[room]
+    ]
+    assert wrong == []
+
+
+def test_ops_knows_the_environments_but_no_stack() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, tree in modules("ops")
+        for name in imported(tree)
+        if name.startswith("infra") and name != "infra.environments"
+    ]
+    assert wrong == []
+
+
+def test_a_function_imports_no_other_function() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, tree in modules("lambdas")
+        for name in imported(tree)
+        if name.startswith("lambdas")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_environment_is_read_in_few_places(room: str) -> None:
+    readers = {
+        str(path.relative_to(ROOT))
+        for path, tree in modules(room)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv")
+    }
+    assert readers <= READS_ENVIRONMENT
+
+
+def test_the_domain_reads_no_clock() -> None:
+    clocks = {"datetime.now", "datetime.utcnow", "date.today", "time.time", "time.time_ns", "time.monotonic"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, tree in modules("fraud")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in clocks
+    ]
+    assert wrong == []
+
+
+def test_every_function_has_a_handler_that_says_what_it_does() -> None:
+    folders = [path for path in ROOMS["lambdas"].iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert len(folders) >= 8
+    for folder in folders:
+        tree = ast.parse((folder / "handler.py").read_text())
+        handler = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "handler")
+        assert ast.get_docstring(tree), folder
+        assert ast.get_docstring(handler), folder

@@ -72,4 +72,6 @@ def payment(name: str = "t1", *, at: int = START, amount: int = 1_000, **fields:
 
 def same(first: Sequence[float], second: Sequence[float]) -> bool:
     """Whether two vectors are equal to the last bit, NaN being equal to NaN."""
-    return len(first) == len(second) and all(a == b or (a != a and b != b) for a, b in zip(first, second, strict=True))
+    return len(first) == len(second) and all(
+        a == b or (a != a and b != b) for a, b in zip(first, second, strict=True)
+    )

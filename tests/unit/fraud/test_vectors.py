@@ -54,7 +54,9 @@ def test_replay_equals_a_count_by_hand_over_a_long_dense_history() -> None:
         events.append(transaction)
         if rng.random() < 0.4:
             late = rng.randrange(50 * DAY)
-            events.append(Label(transaction=transaction, kind="chargeback", known_at=transaction.event_time + late))
+            events.append(
+                Label(transaction=transaction, kind="chargeback", known_at=transaction.event_time + late)
+            )
     assert _agree(sorted(events, key=arrival)) == 500
 
 
@@ -100,9 +102,10 @@ def test_the_maximum_falls_back_when_only_the_largest_payment_leaves_the_window(
     list(replay(paid, features, states))
     assert features.vector(payment("q", at=START + 30 * MINUTE), states) == (100.0,)
     assert features.vector(payment("q", at=START + 31 * MINUTE), states) == (20.0,)
-    assert features.vector(payment("q", at=START + 51 * MINUTE), states)[0] != features.vector(
-        payment("q", at=START + 50 * MINUTE), states
-    )[0], "the last payment leaves too"
+    assert (
+        features.vector(payment("q", at=START + 51 * MINUTE), states)[0]
+        != features.vector(payment("q", at=START + 50 * MINUTE), states)[0]
+    ), "the last payment leaves too"
 
 
 def test_a_payment_never_counts_itself() -> None:

@@ -53,7 +53,7 @@ def read(records: list[Any], poison: list[str]) -> Iterator[Delivery]:
         try:
             detail = msgspec.json.decode(record["body"])["detail"]
             yield Delivery(record["messageId"], event_of(detail), int(detail["recorded_at"]))
-        except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
             # The message itself may hold anything, so only the kind of error is logged.
             logger.error("no event in message %s: %s", record["messageId"], type(error).__name__)
             poison.append(record["messageId"])
@@ -67,8 +67,10 @@ def count(report: Report, poison: list[str]) -> None:
         "Late": report.late,
         "Mismatched": report.mismatched,
         "Conflict": report.conflicts,
-        "Poison": len(poison),
+        "Poison": len(poison) + len(report.unusable),
     }
+    for reason in report.unusable:
+        logger.error("an event cannot be folded: %s", reason)
     for name, value in counts.items():
         metrics.add_metric(name, MetricUnit.Count, value)
     if report.lags:

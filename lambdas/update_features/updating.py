@@ -36,6 +36,8 @@ class Report:
     ----------
     failed : list of str
         Message ids to deliver again.
+    unusable : list of str
+        What was wrong with each event that could not be folded; their messages are among `failed`.
     lags : list of int
         Milliseconds from recording to commit, one for each event applied.
     """
@@ -46,6 +48,7 @@ class Report:
     mismatched: int = 0
     conflicts: int = 0
     failed: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
 
 
@@ -100,9 +103,24 @@ class Updater:
                 self._attempt(chunk, report)
             except ConflictError:
                 report.conflicts += 1
+            except ValueError as error:
+                self._apart(chunk, report, error)
+                return
             else:
                 return
         report.failed += [delivery.message_id for delivery in chunk]
+
+    def _apart(self, chunk: list[Delivery], report: Report, error: ValueError) -> None:
+        """Apply each event of a chunk by itself: the one that cannot be folded must not block the others.
+
+        Such an event holds what no state can, or belongs to a state that is corrupt.
+        """
+        if len(chunk) > 1:
+            for delivery in chunk:
+                self._apply_chunk([delivery], report)
+        else:
+            report.failed.append(chunk[0].message_id)
+            report.unusable.append(str(error))
 
     def _attempt(self, chunk: list[Delivery], report: Report) -> None:
         known = self.store.digests({delivery.event.event_id for delivery in chunk})

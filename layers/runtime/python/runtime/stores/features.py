@@ -179,6 +179,8 @@ class MemoryFeatureStore:
         del expires_at  # memory forgets everything when the process ends
         if len(markers) + len(states) > MOST_ITEMS:
             raise ValueError(f"a transaction carries at most {MOST_ITEMS} items; commit in smaller chunks")
+        # Packed before anything is written: what cannot be packed must leave nothing behind.
+        packed = {key: (encode(versioned.state), versioned.version + 1) for key, versioned in states.items()}
         with self._lock:
             for marker in markers:
                 if marker.event_id in self._markers:
@@ -187,5 +189,4 @@ class MemoryFeatureStore:
                 if self._states.get(key, (b"", 0))[1] != versioned.version:
                     raise ConflictError(f"state {key} moved")
             self._markers.update({marker.event_id: marker for marker in markers})
-            for key, versioned in states.items():
-                self._states[key] = (encode(versioned.state), versioned.version + 1)
+            self._states.update(packed)

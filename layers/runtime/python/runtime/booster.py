@@ -38,6 +38,9 @@ class Booster:
     def __init__(self, model: bytes, columns: int) -> None:
         self._library = _library()
         self._handle = ctypes.c_void_p()
+        if not model:
+            # XGBoost ends the whole process on an empty buffer; on every other one it reports an error.
+            raise BoosterError("the model is empty")
         self._call("XGBoosterCreate", None, ctypes.c_uint64(0), ctypes.byref(self._handle))
         self._call("XGBoosterSetParam", self._handle, b"nthread", b"1")
         self._call("XGBoosterLoadModelFromBuffer", self._handle, model, ctypes.c_uint64(len(model)))

@@ -1,0 +1,166 @@
+"""Policy, reasons, tokens, rows: what a decision is made of and what is kept of it."""
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraud.calibration import Calibration, calibrate
+from fraud.decision import MOST_REASONS, Decision, decision_row, event_of, explain, label_row, signals
+from fraud.events import Label, LabelKind
+from fraud.features import STANDARD, FeatureSet
+from fraud.features.definitions import FRAUDS, PAYMENTS, Aggregation, Distinct, Reason, RowFeature, WindowFeature
+from fraud.features.standard import CARD
+from fraud.policy import Policy, Thresholds
+from fraud.tokens import Tokeniser
+from fraud.windows import DAY, Window
+from tests.unit.fraud.strategies import KINDS, START, payment, payments
+
+POLICY = Policy(version="7", thresholds=Thresholds(challenge=0.3, review=0.6, decline=0.85), unscored_limit=5_000)
+WHY = Reason("WHY", "Because")
+KEY = b"k" * 32
+
+
+@pytest.mark.parametrize(
+    ("score", "action"),
+    [
+        (0.0, "approve"),
+        (0.3, "challenge"),
+        (0.59, "challenge"),
+        (0.6, "review"),
+        (0.85, "decline"),
+        (1.0, "decline"),
+    ],
+)
+def test_a_score_decides_by_thresholds(score: float, action: str) -> None:
+    assert POLICY.decide(payment("t", at=START), score) == action
+
+
+@pytest.mark.parametrize(("amount", "action"), [(5_000, "approve"), (5_001, "review")])
+def test_without_a_score_the_amount_decides(amount: int, action: str) -> None:
+    assert POLICY.decide(payment("t", at=START, amount=amount), None) == action
+
+
+def test_thresholds_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="challenge <= review <= decline"):
+        Thresholds(challenge=0.7, review=0.6, decline=0.9)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"challenge": 0.1, "review": 0.2, "decline": 1.2}, Thresholds)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_calibration_never_changes_a_ranking_and_never_is_certain(first: float, second: float) -> None:
+    platt = Calibration(a=-0.8, b=0.4)
+    low, high = sorted((first, second))
+    assert 0 < calibrate(low, platt) <= calibrate(high, platt) < 1
+
+
+def test_reasons_sum_contributions_by_code_and_name_the_weightiest_first() -> None:
+    given_ = explain(STANDARD, {"card_count_10m": 0.5, "card_count_24h": 0.5, "amount": -0.8, "hour_of_day": 0.1})
+    assert [(reason.code, reason.direction) for reason in given_] == [
+        ("CARD_VELOCITY", "raises"),
+        ("AMOUNT", "lowers"),
+        ("TIME_OF_DAY", "raises"),
+    ]
+    assert len(explain(STANDARD, dict.fromkeys(STANDARD.names, 1.0))) == MOST_REASONS
+    assert explain(STANDARD, {}) == ()
+
+
+def test_only_counts_that_name_no_merchant_are_shown() -> None:
+    vector = [float(number) for number in range(len(STANDARD.names))]
+    assert signals(STANDARD, vector).keys() == {"card_count_10m", "card_count_24h"}
+    assert signals(STANDARD, [math.nan] * len(vector)) == {}
+
+
+def decision() -> Decision:
+    return Decision(
+        transaction_id="t",
+        decision="approve",
+        score=0.1,
+        reasons=(),
+        signals={},
+        model=None,
+        policy="7",
+        degraded=False,
+        evaluated_at=START,
+    )
+
+
+@given(payments(), st.sampled_from(KINDS), st.integers(0, 90 * DAY))
+def test_rows_tell_the_events_they_were_made_of(transaction: object, kind: LabelKind, delay: int) -> None:
+    made = msgspec.structs.replace(transaction, transaction_id="t9")  # type: ignore[type-var]
+    vector = [math.nan, *range(1, len(STANDARD.names))]
+    row = decision_row(made, decision(), features=STANDARD, vector=vector, raw_score=0.2, recorded_at=1)
+    assert event_of(msgspec.json.decode(msgspec.json.encode(row))) == made
+    assert STANDARD.names[0] not in row["features"]
+    label = Label(transaction=made, kind=kind, known_at=made.event_time + delay)
+    told = label_row(label, recorded_at=2)
+    assert event_of(msgspec.json.decode(msgspec.json.encode(told))) == label
+
+
+@pytest.mark.parametrize("name", ["event_time", "amount", "card", "merchant_id"])
+def test_a_row_that_lacks_a_field_is_refused_by_name(name: str) -> None:
+    row = decision_row(
+        payment("t", at=START), decision(), features=STANDARD, vector=[0.0] * len(STANDARD.names), raw_score=None,
+        recorded_at=1,
+    )  # fmt: skip
+    del row[name]
+    with pytest.raises(msgspec.ValidationError, match=name):
+        event_of(row)
+
+
+def test_tokens_link_what_is_one_thing_and_nothing_else() -> None:
+    raw = payment(
+        "t", at=START, card="c", customer="7", email=" Some.One@example.com ", device="d", ip="192.0.2.1"
+    )
+    first = Tokeniser(KEY).apply(raw)
+    assert first == Tokeniser(KEY).apply(raw)
+    other = Tokeniser(KEY).apply(
+        msgspec.structs.replace(raw, merchant_id="elsewhere", email="some.one@EXAMPLE.com")
+    )
+    assert (other.card, other.device, other.ip, other.email) == (first.card, first.device, first.ip, first.email)
+    assert other.customer != first.customer, "a customer's id is the merchant's own"
+    strange = Tokeniser(b"x" * 32).apply(raw)
+    fields = ("card", "customer", "device", "ip", "email")
+    assert all(getattr(strange, name) != getattr(first, name) for name in fields)
+    assert len({getattr(first, name) for name in fields}) == len(fields)
+    absent = Tokeniser(KEY).apply(payment("t", at=START, device=""))
+    assert absent.device == ""
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Tokeniser(b"short")
+
+
+@pytest.mark.parametrize("feature", STANDARD.features, ids=STANDARD.names)
+def test_every_feature_can_do_without_what_was_not_sent(feature: WindowFeature | RowFeature) -> None:
+    bare = payment("t", at=START, customer="", device="")
+    first = STANDARD.vector(bare, {})
+    assert first == pytest.approx(STANDARD.vector(bare, {}), nan_ok=True)
+    value = first[STANDARD.names.index(feature.name)]
+    assert math.isnan(value) or math.isfinite(value)
+    assert feature.catches.endswith(".")
+    assert feature.reason.code.isupper()
+
+
+def test_a_definition_that_cannot_be_right_is_refused() -> None:
+    with pytest.raises(ValueError, match="must declare a delay"):
+        WindowFeature(CARD, Aggregation.FRAUD_RATE, FRAUDS, Window.of("7d"), WHY, "x.")
+    with pytest.raises(ValueError, match="Distinct"):
+        WindowFeature(CARD, Aggregation.COUNT, Distinct(9, "device"), Window.of("7d"), WHY, "x.")
+    doubled = WindowFeature(CARD, Aggregation.COUNT, PAYMENTS, Window.of("7d"), WHY, "x.")
+    with pytest.raises(ValueError, match="card_count_7d"):
+        FeatureSet(doubled, doubled)
+
+
+def test_the_version_of_a_set_follows_its_definitions() -> None:
+    def made(version: int = 1, length: str = "7d") -> FeatureSet:
+        window = Window.of(length)
+        return FeatureSet(WindowFeature(CARD, Aggregation.COUNT, PAYMENTS, window, WHY, "x.", version=version))
+
+    assert made().version == made().version
+    assert len({made().version, made(2).version, made(length="8d").version}) == 3
+    assert made(2).names == ("card_count_7d_v2",)

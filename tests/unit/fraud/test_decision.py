@@ -112,14 +112,10 @@ def test_a_row_that_lacks_a_field_is_refused_by_name(name: str) -> None:
 
 
 def test_tokens_link_what_is_one_thing_and_nothing_else() -> None:
-    raw = payment(
-        "t", at=START, card="c", customer="7", email=" Some.One@example.com ", device="d", ip="192.0.2.1"
-    )
+    raw = payment("t", at=START, card="c", customer="7", email=" A.B@example.com ", device="d", ip="192.0.2.1")
     first = Tokeniser(KEY).apply(raw)
     assert first == Tokeniser(KEY).apply(raw)
-    other = Tokeniser(KEY).apply(
-        msgspec.structs.replace(raw, merchant_id="elsewhere", email="some.one@EXAMPLE.com")
-    )
+    other = Tokeniser(KEY).apply(msgspec.structs.replace(raw, merchant_id="elsewhere", email="a.b@EXAMPLE.com"))
     assert (other.card, other.device, other.ip, other.email) == (first.card, first.device, first.ip, first.email)
     assert other.customer != first.customer, "a customer's id is the merchant's own"
     strange = Tokeniser(b"x" * 32).apply(raw)

@@ -31,16 +31,17 @@ ledger: DecisionStore = DynamoDecisionStore(clients.dynamodb(), settings.decisio
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway: 202 once the label is in the ledger, from where it cannot be lost."""
     del context
-    request = Request.of(event)
-    logger.append_keys(request_id=request.request_id, merchant_id=request.merchant_id)
+    asked = event["requestContext"]
+    logger.append_keys(request_id=asked["requestId"], merchant_id=asked["authorizer"]["merchant_id"])
     clock = time.time_ns() // 1_000_000
     try:
+        request = Request.of(event)
         received_at = receipt_time(dict(request.headers), clock, replay=settings.replay_time)
         body = record(request.merchant_id, request.body, ledger, received_at=received_at, recorded_at=clock)
     except Problem as problem:
         logger.info("refused", extra={"problem": problem.body["type"], "field": problem.body.get("field")})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
-        return problem.answer(request.request_id)
+        return problem.answer(asked["requestId"])
     metrics.add_metric("Labels", MetricUnit.Count, 1)
     logger.info("label recorded")
     return answer(202, body)

@@ -55,16 +55,17 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     del context
     start = time.perf_counter()
     scorer.timer.store = 0.0
-    request = Request.of(event)
-    logger.append_keys(request_id=request.request_id, merchant_id=request.merchant_id)
+    asked = event["requestContext"]
+    logger.append_keys(request_id=asked["requestId"], merchant_id=asked["authorizer"]["merchant_id"])
     try:
+        request = Request.of(event)
         models.refresh(time.monotonic())
         received_at = receipt_time(dict(request.headers), now(), replay=settings.replay_time)
         outcome = scorer.decide(request.merchant_id, request.body, received_at=received_at, clock=now)
     except Problem as problem:
         logger.info("refused", extra={"problem": problem.body["type"], "field": problem.body.get("field")})
         metrics.add_metric("Refused", MetricUnit.Count, 1)
-        return problem.answer(request.request_id)
+        return problem.answer(asked["requestId"])
     if not outcome.repeated:
         metrics.add_metric(outcome.action.capitalize(), MetricUnit.Count, 1)
     metrics.add_metric("Degraded", MetricUnit.Count, int(outcome.degraded))

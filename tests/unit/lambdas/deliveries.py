@@ -13,7 +13,7 @@ from fraud.features import STANDARD, Key
 from fraud.replay import fold
 from fraud.state import State
 from lambdas.update_features.updating import Delivery, Updater
-from runtime.stores.features import Marker, MemoryFeatureStore, Versioned
+from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore, Versioned
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 DAY = 86_400_000
@@ -65,7 +65,7 @@ def payment(name: str = "t1", *, at: int = START, amount: int = 1_000, **fields:
     return Transaction(transaction_id=name, event_time=at, amount=amount, **given)
 
 
-def packed(store: MemoryFeatureStore, events: Sequence[Event]) -> dict[Key, bytes]:
+def packed(store: FeatureStore, events: Sequence[Event]) -> dict[Key, bytes]:
     """The states of every key that the events touch, as bytes."""
     keys = sorted({key for event in events for key in STANDARD.keys_written(event)})
     return {key: encode(versioned.state) for key, versioned in store.read(keys).items()}

@@ -1,0 +1,185 @@
+"""What became known of a payment: beside its decision, once, and never of somebody else's payment."""
+
+import json
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from fraud.decision import event_of
+from fraud.events import Label, Transaction
+from runtime.http import Problem
+from runtime.stores.decisions import DECISION, MemoryDecisionStore, Record
+from tests.unit.lambdas.support import Context, lambda_event
+
+PAID = 1_767_261_600_000  # 2026-01-01T10:00:00Z
+NOW = PAID + 86_400_000
+AHEAD = 120_000
+PAYMENT = Transaction(
+    transaction_id="order-1001",
+    merchant_id="acme",
+    event_time=PAID,
+    amount=4_999,
+    currency="EUR",
+    card="card_a",
+    customer="cust_a",
+    email="mail_a",
+    channel="app",
+)
+
+
+@pytest.fixture
+def function(load: Any) -> ModuleType:
+    module: ModuleType = load("record_label")
+    return module
+
+
+@pytest.fixture
+def ledger() -> MemoryDecisionStore:
+    store = MemoryDecisionStore()
+    row = {
+        "event_id": PAYMENT.event_id,
+        **msgspec.to_builtins(PAYMENT),
+        "decision": "approve",
+        "recorded_at": PAID,
+    }
+    store.put(Record(PAYMENT.event_id, DECISION, "0" * 64, "{}", json.dumps(row)))
+    return store
+
+
+def body(label: str = "chargeback", known_at: int | str | None = None, name: str = "order-1001") -> bytes:
+    given = {"transaction_id": name, "label": label}
+    if isinstance(known_at, int):
+        known_at = datetime.fromtimestamp(known_at / 1_000, UTC).isoformat()
+    return json.dumps(given | ({"known_at": known_at} if known_at else {})).encode()
+
+
+def record(function: ModuleType, ledger: MemoryDecisionStore, sent: bytes, merchant: str = "acme") -> str:
+    answer: str = function.record(merchant, sent, ledger, received_at=NOW, recorded_at=NOW + 3)
+    return answer
+
+
+def refusal(function: ModuleType, ledger: MemoryDecisionStore, sent: bytes, merchant: str = "acme") -> Problem:
+    before = dict(ledger.records)
+    with pytest.raises(Problem) as refused:
+        record(function, ledger, sent, merchant)
+    assert ledger.records == before
+    return refused.value
+
+
+def test_the_row_is_read_back_as_the_label(function: ModuleType, ledger: MemoryDecisionStore) -> None:
+    answer = json.loads(record(function, ledger, body("chargeback", PAID + 5_000)))
+    assert answer == {
+        "transaction_id": "order-1001",
+        "label": "chargeback",
+        "known_at": "2026-01-01T10:00:05+00:00",
+    }
+    kept = ledger.get("acme/order-1001", "label#fraud")
+    assert kept is not None
+    row = json.loads(kept.row)
+    assert event_of(row) == Label(transaction=PAYMENT, kind="chargeback", known_at=PAID + 5_000)
+    assert (row["is_fraud"], row["recorded_at"]) == (True, NOW + 3)
+
+
+def test_a_label_becomes_known_when_it_is_received_unless_it_says_otherwise(
+    function: ModuleType, ledger: MemoryDecisionStore
+) -> None:
+    record(function, ledger, body())
+    kept = ledger.get("acme/order-1001", "label#fraud")
+    assert kept is not None
+    assert json.loads(kept.row)["known_at"] == NOW
+
+
+@pytest.mark.parametrize("merchant", ["other", "acme/order-1001", "", "acm"])
+def test_another_merchants_payment_is_unknown(
+    function: ModuleType, ledger: MemoryDecisionStore, merchant: str
+) -> None:
+    refused = refusal(function, ledger, body(), merchant)
+    assert (refused.status, refused.body["field"]) == (404, "transaction_id")
+
+
+def test_an_id_never_sent_is_unknown(function: ModuleType, ledger: MemoryDecisionStore) -> None:
+    assert refusal(function, ledger, body(name="order-1002")).status == 404
+
+
+@pytest.mark.parametrize("known_at", [PAID, PAID + 1, NOW, NOW + AHEAD])
+def test_a_label_may_be_as_old_as_its_payment_and_as_new_as_clocks_differ(
+    function: ModuleType, ledger: MemoryDecisionStore, known_at: int
+) -> None:
+    record(function, ledger, body("confirmed_genuine", known_at))
+    kept = ledger.get("acme/order-1001", "label#genuine")
+    assert kept is not None
+    assert json.loads(kept.row)["known_at"] == known_at
+
+
+@pytest.mark.parametrize(
+    "known_at",
+    [PAID - 1, NOW + AHEAD + 1, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-02T00:00:00"],
+)
+def test_a_label_from_before_its_payment_or_from_the_future_is_refused(
+    function: ModuleType, ledger: MemoryDecisionStore, known_at: int | str
+) -> None:
+    refused = refusal(function, ledger, body("chargeback", known_at))
+    assert (refused.status, refused.body["field"]) == (400, "known_at")
+
+
+def test_the_same_verdict_again_is_answered_as_the_first_time(
+    function: ModuleType, ledger: MemoryDecisionStore
+) -> None:
+    first = record(function, ledger, body("chargeback", PAID + 1))
+    assert record(function, ledger, body("chargeback", PAID + 1)) == first
+    # A second source of the same verdict is no second fraud.
+    assert record(function, ledger, body("confirmed_fraud", PAID + 2)) == first
+    assert [kind for _, kind in ledger.records] == [DECISION, "label#fraud"]
+
+
+def test_a_later_verdict_of_the_other_kind_stands_beside_the_first(
+    function: ModuleType, ledger: MemoryDecisionStore
+) -> None:
+    record(function, ledger, body("confirmed_fraud"))
+    record(function, ledger, body("confirmed_genuine"))
+    assert {kind for _, kind in ledger.records} == {DECISION, "label#fraud", "label#genuine"}
+
+
+@pytest.mark.parametrize("label", ["fraud", "", "CHARGEBACK"])
+def test_an_unknown_label_is_refused_by_name(
+    function: ModuleType, ledger: MemoryDecisionStore, label: str
+) -> None:
+    refused = refusal(function, ledger, body(label))
+    assert (refused.status, refused.body["field"]) == (400, "label")
+
+
+def test_the_function_answers_202_and_then_the_same_again(
+    function: ModuleType, ledger: MemoryDecisionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function, "ledger", ledger)
+    event = lambda_event("label_request")
+    event["headers"]["Paywarden-Replay-Time"] = str(NOW)
+    first = function.handler(event, Context())
+    assert first["statusCode"] == 202
+    assert json.loads(first["body"])["known_at"] == "2026-01-02T10:00:00+00:00"
+    assert function.handler(event, Context()) == first
+
+
+def test_the_function_answers_a_problem(
+    function: ModuleType, ledger: MemoryDecisionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function, "ledger", ledger)
+    event = lambda_event("label_request")
+    event["requestContext"]["authorizer"]["merchant_id"] = "other"
+    answer = function.handler(event, Context())
+    assert answer["statusCode"] == 404
+    assert answer["headers"]["Content-Type"] == "application/problem+json"
+    assert json.loads(answer["body"])["request_id"] == event["requestContext"]["requestId"]
+
+
+@pytest.mark.parametrize(("text", "encoded"), [("\ud800", False), ("not base64!", True)])
+def test_a_body_that_is_not_what_its_encoding_says_is_a_problem(
+    function: ModuleType, text: str, encoded: bool
+) -> None:
+    event = lambda_event("label_request") | {"body": text, "isBase64Encoded": encoded}
+    answer = function.handler(event, Context())
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["type"] == "/problems/invalid-body"

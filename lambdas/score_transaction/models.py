@@ -40,6 +40,7 @@ class LiveModels:
         if document is None:
             raise ConfigurationError("nothing is deployed under the serving profile; deploy the data stack first")
         self._live = (document, self._champion(document))
+        self._pending: Serving | None = None
         self._refresher.started(time.monotonic())
 
     def current(self) -> tuple[Serving, ServedModel | None]:
@@ -55,9 +56,11 @@ class LiveModels:
 
     def take(self) -> None:
         """Take over the newest document, if there is a new one."""
-        document = self._reader.poll()
+        # AppConfig hands a document out once: one whose champion cannot be loaded now is tried again.
+        self._pending = document = self._reader.poll() or self._pending
         if document is not None:
             self._live = (document, self._champion(document))
+            self._pending = None
             logger.info(
                 "serving changed", extra={"champion": document.champion, "policy": document.policy.version}
             )

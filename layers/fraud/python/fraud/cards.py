@@ -1,17 +1,23 @@
 """Finding raw card numbers where none may be, before anything is logged or stored."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["card_number_at", "is_card_number"]
 
-# 13 to 19 digits, however they are spaced or dashed; ISO/IEC 7812 allows no other length in use.
-_CANDIDATE = re.compile(r"(?<!\d)\d(?:[ .\-]?\d){12,18}(?!\d)")
+# Groups of digits, however they are spaced or dashed.
+_GROUPS = re.compile(r"\d+(?:[\s.\-\u2010-\u2015]\d+)*")
+# ISO/IEC 7812 allows no other lengths in use.
+_SHORTEST, _LONGEST = 13, 19
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def is_card_number(text: str) -> bool:
-    """Whether a text holds a run of 13 to 19 digits that passes the Luhn check."""
-    return any(_luhn(re.sub(r"\D", "", match[0])) for match in _CANDIDATE.finditer(text))
+    """Whether a text holds 13 to 19 digits, in one group or in neighbouring ones, that pass the Luhn check.
+
+    Every start and end is tried, so that an expiry or an order number beside a card number does not hide it.
+    """
+    return any(_held(re.findall(r"\d+", run[0])) for run in _GROUPS.finditer(text))
 
 
 def card_number_at(body: object, path: str = "") -> str | None:
@@ -38,9 +44,37 @@ def card_number_at(body: object, path: str = "") -> str | None:
     return None
 
 
+def _held(groups: list[str]) -> bool:
+    for start in range(len(groups)):
+        digits = ""
+        for end in range(start, len(groups)):
+            digits += groups[end]
+            if len(digits) > _LONGEST:
+                break
+            if len(digits) >= _SHORTEST and _luhn(digits):
+                return True
+    return False
+
+
+def _candidates(run: str) -> Iterator[str]:
+    """What may be a card's number in a run of digits: all of it, or some of its groups.
+
+    An order number, an expiry or a security code beside it may be spaced as its own groups are. No group of
+    a printed number is shorter than three digits; a number spaced digit by digit is found when it stands alone.
+    """
+    groups = re.split(r"[ .\-]", run)
+    if _SHORTEST <= sum(map(len, groups)) <= _LONGEST:
+        yield "".join(groups)
+    for first in range(len(groups)):
+        digits = ""
+        for group in groups[first : first + _LONGEST]:
+            digits += group
+            if len(group) < 3 or len(digits) > _LONGEST:
+                break
+            if len(digits) >= _SHORTEST:
+                yield digits
+
+
 def _luhn(digits: str) -> bool:
-    total = 0
-    for position, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 if position % 2 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    values = [int(digit) for digit in reversed(digits)]
+    return (sum(values[::2]) + sum(_DOUBLED[value] for value in values[1::2])) % 10 == 0

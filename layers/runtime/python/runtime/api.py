@@ -19,9 +19,11 @@ MOST_BYTES = 65_536
 MOST_AHEAD = timedelta(minutes=2)
 MOST_BEHIND = timedelta(hours=24)
 
-type _Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+# Patterns end with \Z: Python's $ lets a line feed pass, and \d the digits of every script.
+# `$` alone also matches before a final line break, which no id or code may have; `\d` is more than 0 to 9.
+type _Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]
 type _Token = Annotated[str, Meta(min_length=1, max_length=256)]
-type _Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
+type _Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="ISO 3166-1 alpha-2")]
 
 
 class _Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -32,14 +34,14 @@ class Card(_Model, frozen=True):
     """A card as a network token or fingerprint; never its number."""
 
     token: _Token
-    bin: Annotated[str, Meta(pattern=r"^\d{6,8}$")] | None = None
+    bin: Annotated[str, Meta(pattern=r"^[0-9]{6,8}\Z")] | None = None
     brand: Annotated[str, Meta(max_length=32)] | None = None
     issuer_country: _Country | None = None
 
 
 class Customer(_Model, frozen=True):
     id: _Token
-    email: Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    email: Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z")] | None = None
 
 
 class Device(_Model, frozen=True):
@@ -56,7 +58,7 @@ class DecisionRequest(_Model, frozen=True):
 
     transaction_id: _Id
     amount: Annotated[int, Meta(ge=0, le=10**12)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217")]
     card: Card
     customer: Customer
     occurred_at: datetime | None = None
@@ -64,7 +66,7 @@ class DecisionRequest(_Model, frozen=True):
     ip: Annotated[str, Meta(max_length=45)] | None = None
     billing: Address | None = None
     shipping: Address | None = None
-    mcc: Annotated[str, Meta(pattern=r"^\d{4}$")] | None = None
+    mcc: Annotated[str, Meta(pattern=r"^[0-9]{4}\Z")] | None = None
     channel: Literal["ecommerce", "app", "pos", "moto"] = "ecommerce"
     entry_mode: Literal["chip", "contactless", "swipe", "manual", "card_on_file"] | None = None
     three_ds: Literal["none", "attempted", "authenticated", "failed"] = "none"
@@ -161,7 +163,7 @@ def receipt_time(headers: dict[str, str], clock: int, *, replay: bool) -> int:
     if not replay:
         detail = "This environment does not replay history. Leave the header out."
         raise Problem(400, "replay-refused", "Replay refused", detail, "Paywarden-Replay-Time")
-    if not re.fullmatch(r"\d{12,14}", text):
+    if not re.fullmatch(r"[0-9]{12,14}", text):
         detail = "The header holds milliseconds since 1970-01-01 UTC, such as 1700000000000."
         raise Problem(400, "invalid-field", "Invalid field", detail, "Paywarden-Replay-Time")
     return int(text)
@@ -192,13 +194,15 @@ def check_occurred_at(occurred_at: datetime | None, received_at: int) -> None:
 
 def _told(message: str) -> tuple[str, str | None]:
     """A validation message of msgspec's, split into a sentence and the path of the field."""
-    sentence, _, path = message.partition(" - at `")
-    where = path.removesuffix("`").removeprefix("$").removeprefix(".")
-    named = re.search(r"(?:required|unknown) field `([^`]*)`", sentence)
+    # Looked for from the front: the name of an unknown field is the client's, and may hold anything.
+    named = re.match(
+        r"Object (missing required|contains unknown) field `(.*?)`(?: - at `\$(.*)`)?\Z", message, re.S
+    )
     if named:
-        kind = "is missing" if "required" in sentence else "is not known; remove it or check its spelling"
-        where = f"{where}.{named[1]}" if where else named[1]
-        return f"The field {kind}.", where
+        kind = "is missing" if named[1] == "missing required" else "is not known; remove it or check its spelling"
+        return f"The field {kind}.", f"{named[3] or ''}.{named[2]}".removeprefix(".") or None
+    sentence, _, path = message.partition(" - at `")
+    where = path.removeprefix("key` in `").removesuffix("`").removeprefix("$").removeprefix(".")
     if sentence.startswith("Invalid enum value"):
         # The library's own sentence repeats the value.
         sentence = "The value is none of those that this field takes"

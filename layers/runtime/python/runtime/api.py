@@ -20,7 +20,6 @@ MOST_AHEAD = timedelta(minutes=2)
 MOST_BEHIND = timedelta(hours=24)
 
 # Patterns end with \Z: Python's $ lets a line feed pass, and \d the digits of every script.
-# `$` alone also matches before a final line break, which no id or code may have; `\d` is more than 0 to 9.
 type _Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]
 type _Token = Annotated[str, Meta(min_length=1, max_length=256)]
 type _Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="ISO 3166-1 alpha-2")]

@@ -56,8 +56,9 @@ class ServingReader:
             )["InitialConfigurationToken"]
         token, self._token = self._token, None  # a token works once: after a failure a new session starts
         answer = self._client.get_latest_configuration(ConfigurationToken=token)
-        self._token = answer["NextPollConfigurationToken"]
+        # Read before the next token is kept: a document that was cut off is told again to a new session only.
         content = answer["Configuration"].read()
+        self._token = answer["NextPollConfigurationToken"]
         if not content:
             return None
         try:

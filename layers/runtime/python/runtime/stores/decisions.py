@@ -89,8 +89,10 @@ class MemoryDecisionStore:
 
     def put(self, record: Record) -> Record | None:
         with self._lock:
-            kept = self.records.setdefault((record.event_id, record.kind), record)
-        return None if kept is record else kept
+            kept = self.records.get((record.event_id, record.kind))
+            if kept is None:
+                self.records[record.event_id, record.kind] = record
+        return kept
 
     def get(self, event_id: str, kind: str) -> Record | None:
         return self.records.get((event_id, kind))

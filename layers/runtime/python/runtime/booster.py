@@ -36,8 +36,8 @@ class Booster:
     """
 
     def __init__(self, model: bytes, columns: int) -> None:
+        self._handle = ctypes.c_void_p()  # first: `__del__` runs however far this got
         self._library = _library()
-        self._handle = ctypes.c_void_p()
         if not model:
             # XGBoost ends the whole process on an empty buffer; on every other one it reports an error.
             raise BoosterError("the model is empty")

@@ -1,7 +1,6 @@
 """Requests from and answers to API Gateway (REST, proxy integration); errors as RFC 9457 problems."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +59,7 @@ class Request:
         text = event.get("body") or ""
         try:
             body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
-        except (binascii.Error, UnicodeEncodeError):
+        except ValueError:  # all that both raise, binascii.Error and UnicodeEncodeError among it
             raise Problem(400, "invalid-body", "Invalid body", "The body must be JSON in UTF-8.") from None
         return cls(
             merchant_id=context["authorizer"]["merchant_id"],

@@ -17,6 +17,10 @@ from tests.unit.lambdas.support import ENVIRONMENT
 
 type Loader = Callable[[str], ModuleType]
 
+# Made once, since a session reads the descriptions of the services it is used for, and made here, since one
+# that is older than moto would reach for the real AWS.
+SESSION = get_session()
+
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -24,8 +28,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
-        # A session that was made before this one would reach for the real AWS.
-        monkeypatch.setattr(clients, "_session", get_session())
+        monkeypatch.setattr(clients, "_session", SESSION)
         yield
 
 

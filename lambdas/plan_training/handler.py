@@ -134,7 +134,8 @@ def _run_id(execution: str) -> str:
     name = re.sub(r"[^A-Za-z0-9-]+", "-", execution).strip("-")
     if name == execution and len(name) <= LONGEST_RUN_ID:
         return name
-    return f"{name[: LONGEST_RUN_ID - 9].rstrip('-')}-{hashlib.sha256(execution.encode()).hexdigest()[:8]}"
+    start = name[: LONGEST_RUN_ID - 9].rstrip("-") or "run"
+    return f"{start}-{hashlib.sha256(execution.encode()).hexdigest()[:8]}"
 
 
 def _milliseconds(text: str) -> int:

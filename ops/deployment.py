@@ -95,8 +95,8 @@ def connect(environment: str, *, port: int = DEFAULT_PORT) -> Deployment:
     local = chosen.name == "local"
     if local and not control.status(port).healthy:
         raise DeploymentError(f"the local cloud does not answer on port {port}; start it with `make up`")
-    session = control.session(port) if local else boto3.Session(region_name=os.environ.get("AWS_REGION"))
     try:
+        session = control.session(port) if local else boto3.Session(region_name=os.environ.get("AWS_REGION"))
         resources = _outputs(session, chosen)
     except (ClientError, BotoCoreError) as error:
         hint = (

@@ -238,21 +238,33 @@ def demo(
 
 def main() -> None:
     """Run the command; errors that a person can act on are printed without a traceback."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
+
     from ops.history import ImportConflictError
     from ops.inputs.convert import RowError
+    from ops.merchants import MerchantIdError
     from ops.retraining import RetrainingError
+    from runtime.configuration import ConfigurationError
 
     try:
         app()
     except (
+        ConfigurationError,
         DeploymentError,
         ImportConflictError,
         LocalCloudError,
         MappingError,
+        MerchantIdError,
         RetrainingError,
         RowError,
     ) as error:
         console.print(f"[red]paywarden:[/red] {error}", highlight=False)
+        raise SystemExit(1) from error
+    except (BotoCoreError, ClientError, HTTPError) as error:
+        # The deployment was found before: what fails now is a permission, the network, or AWS.
+        hint = "check your permissions and the network, and try again; `paywarden status` shows what is there"
+        console.print(f"[red]paywarden:[/red] {error}: {hint}", highlight=False)
         raise SystemExit(1) from error
 
 

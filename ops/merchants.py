@@ -1,5 +1,6 @@
 """Onboarding merchants: a key is made, shown once and stored as a hash."""
 
+import re
 import secrets
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,11 @@ from ops.deployment import Deployment, DeploymentError
 from ops.inputs import Row
 from runtime.stores.merchants import PREFIX, Credential, parse_key, secret_hash
 
-__all__ = ["NewKey", "add", "as_merchant", "merchant_of"]
+__all__ = ["MerchantIdError", "NewKey", "add", "as_merchant", "merchant_of"]
+
+
+class MerchantIdError(ValueError):
+    """A name that no merchant can have."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,17 @@ def add(deployment: Deployment, merchant_id: str) -> NewKey:
     """Make a key for a merchant; a merchant may have several, so that keys can be rotated.
 
     Where the API counts traffic by merchant, an API key in its usage plan is made too.
+
+    Raises
+    ------
+    MerchantIdError
+        If the id is not 1 to 64 of the characters that ids may have; nothing was made.
     """
+    # The id is the first part of every event's id, up to a slash.
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", merchant_id):
+        raise MerchantIdError(
+            f"{merchant_id!r} is no merchant id: use 1 to 64 letters, digits, '-', '_', '.', ':'"
+        )
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     usage_key = _usage_key(deployment, merchant_id, key_id)
     deployment.merchants().add(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -196,7 +197,7 @@ def replay(
     console.print(latency_table(done))
     if refused:
         console.print(f"[red]{len(refused)} of {len(done.exchanges)} calls were refused; the first answer:[/red]")
-        console.print(refused[0].body.decode(errors="replace"))
+        console.print(refused[0].body.decode(errors="replace"), markup=False)
         raise typer.Exit(1)
 
 
@@ -221,7 +222,7 @@ def train(
         run = retrain(
             deployment, name, options=options, entered=lambda state: progress.update(task, description=state)
         )
-    console.print(run.reason)
+    console.print(run.reason, markup=False)
 
 
 @app.command()
@@ -259,12 +260,12 @@ def main() -> None:
         RetrainingError,
         RowError,
     ) as error:
-        console.print(f"[red]paywarden:[/red] {error}", highlight=False)
+        console.print(f"[red]paywarden:[/red] {escape(str(error))}", highlight=False)
         raise SystemExit(1) from error
     except (BotoCoreError, ClientError, HTTPError) as error:
         # The deployment was found before: what fails now is a permission, the network, or AWS.
         hint = "check your permissions and the network, and try again; `paywarden status` shows what is there"
-        console.print(f"[red]paywarden:[/red] {error}: {hint}", highlight=False)
+        console.print(f"[red]paywarden:[/red] {escape(str(error))}: {hint}", highlight=False)
         raise SystemExit(1) from error
 
 
@@ -282,7 +283,7 @@ def _ms(moment: datetime | None) -> int | None:
 def _progress() -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from fraud.windows import DAY
 from ops.client import Api
@@ -85,7 +86,7 @@ def run(console: Console, *, port: int, keep: bool, seed: int) -> int:
         LocalCloudError,
         RetrainingError,
     ) as error:
-        console.print(f"[red]The demo stopped:[/red] {error}", highlight=False)
+        console.print(f"[red]The demo stopped:[/red] {escape(str(error))}", highlight=False)
     except Exception:
         # Not one that we have words for: its trace is the best that there is.
         console.print_exception()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from ops.demo.model import Step
@@ -29,7 +30,7 @@ class Done:
 
     def note(self, text: str) -> None:
         """Show a passing remark beside the spinner."""
-        self._status.update(f"{self._name}: {text[:100]}")
+        self._status.update(escape(f"{self._name}: {text[:100]}"))
 
 
 class Stages:
@@ -43,7 +44,7 @@ class Stages:
     def stage(self, name: str, claim: str) -> Iterator[Done]:
         """One step: it holds if its block ends without an exception."""
         start = time.monotonic()
-        with self._console.status(f"{name} …") as status:
+        with self._console.status(escape(f"{name} …")) as status:
             done = Done(name, status)
             try:
                 yield done
@@ -57,5 +58,6 @@ class Stages:
         self.steps.append(step)
         mark = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
         self._console.print(
-            f"{mark} {step.seconds:6.1f} s  [bold]{step.name}[/bold]  {step.detail}", highlight=False
+            f"{mark} {step.seconds:6.1f} s  [bold]{escape(step.name)}[/bold]  {escape(step.detail)}",
+            highlight=False,
         )

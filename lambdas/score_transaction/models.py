@@ -13,12 +13,15 @@ from runtime.bundles import BundleStore, ServedModel
 from runtime.configuration import ConfigurationError, Refresher, ServingReader
 from runtime.telemetry import MetricUnit, logger, metrics
 
+_FAILURES = (BotoCoreError, ClientError, ConfigurationError, CorruptBundleError, BoosterError)
+
 
 class LiveModels:
     """The serving document and its champion, ready to score.
 
     A new document is taken over only once its champion is loaded and verified; if that fails, what
-    served before goes on serving and the failure is counted.
+    served before goes on serving and the failure is counted. A cold start has nothing from before: it decides
+    without a model, marked as degraded, until its champion can be loaded.
 
     Parameters
     ----------
@@ -39,8 +42,14 @@ class LiveModels:
         document = reader.poll()
         if document is None:
             raise ConfigurationError("nothing is deployed under the serving profile; deploy the data stack first")
-        self._live = (document, self._champion(document))
-        self._pending: Serving | None = None
+        self._pending: Serving | None = document
+        self._live: tuple[Serving, ServedModel | None] = (document, None)
+        try:
+            self._live = (document, self._champion(document))
+            self._pending = None
+        except _FAILURES as error:
+            self._failure.set()
+            logger.error("champion %s not loaded, deciding without a model: %s", document.champion, error)
         self._refresher.started(time.monotonic())
 
     def current(self) -> tuple[Serving, ServedModel | None]:
@@ -68,7 +77,7 @@ class LiveModels:
     def _try_take(self) -> None:
         try:
             self.take()
-        except (BotoCoreError, ClientError, ConfigurationError, CorruptBundleError, BoosterError) as error:
+        except _FAILURES as error:
             self._failure.set()
             logger.error("serving document not taken over, the one before goes on: %s", error)
 

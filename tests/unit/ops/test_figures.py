@@ -1,0 +1,153 @@
+"""Figures read from a deployment: freshness from the markers, the champion, and rows of the lake."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from fraud.features import Key
+from fraud.state import State
+from ops import lake
+from ops.deployment import DeploymentError
+from ops.lake import query
+from ops.measures import freshness, serving_champion
+from runtime.configuration import ConfigurationError
+from runtime.stores.features import DynamoFeatureStore, Marker, Versioned
+
+DOCUMENT = (
+    b'{"policy":{"version":"1","thresholds":{"challenge":0.3,"review":0.6,"decline":0.85}},"champion":%s,'
+    b'"challengers":[]}'
+)
+NAMES = {
+    "FeaturesTable": "features",
+    "AppConfigApplication": "app",
+    "AppConfigEnvironment": "env",
+    "AppConfigProfile": "profile",
+    "AthenaWorkgroup": "group",
+    "GlueDatabase": "lake",
+}
+
+
+class Deployment:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getitem__(self, name: str) -> str:
+        return NAMES[name]
+
+    def client(self, _service: str) -> Any:
+        return self._client
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="eu-west-1")
+        client.create_table(
+            TableName="features",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        )
+        yield client
+
+
+def test_freshness_is_of_every_event_and_of_nothing_else(table: Any) -> None:
+    store = DynamoFeatureStore(table, "features", consistent=True)
+    events = [Marker(f"shop/t{number}", "d", 1_000, 1_000 + number) for number in range(90)]
+    store.commit(
+        [*events, Marker("shop/t1#fraud", "d", 5, 12), Marker("import/before/0", "d", 1, 1)],
+        {Key("card", "m#a"): Versioned(State(newest=1))},
+        expires_at=2_000_000_000,
+    )
+    deployment: Any = Deployment(table)
+    expected = {f"shop/t{number}": float(number) for number in range(90)} | {"shop/t1#fraud": 7.0}
+    assert freshness(deployment) == expected
+
+
+class DataPlane:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def start_configuration_session(self, **names: str) -> dict[str, str]:
+        assert sorted(names.values()) == ["app", "env", "profile"]
+        return {"InitialConfigurationToken": "t"}
+
+    def get_latest_configuration(self, **_: str) -> dict[str, Any]:
+        return {"NextPollConfigurationToken": "u", "Configuration": io.BytesIO(self.content)}
+
+
+@pytest.mark.parametrize(("champion", "expected"), [(b"null", None), (b'"run-1"', "run-1")])
+def test_the_champion_is_the_one_in_the_document(champion: bytes, expected: str | None) -> None:
+    deployment: Any = Deployment(DataPlane(DOCUMENT % champion))
+    assert serving_champion(deployment) == expected
+
+
+def test_no_document_is_an_error_with_its_remedy() -> None:
+    deployment: Any = Deployment(DataPlane(b""))
+    with pytest.raises(ConfigurationError, match="deploy the data stack"):
+        serving_champion(deployment)
+
+
+class Athena:
+    """Runs one query through the states that it is given."""
+
+    def __init__(self, *states: str, rows: list[list[str | None]] | None = None, reason: str = "") -> None:
+        self.states = list(states)
+        self.rows = rows or []
+        self.reason = reason
+        self.asked: dict[str, Any] = {}
+
+    def start_query_execution(self, **asked: Any) -> dict[str, str]:
+        self.asked = asked
+        return {"QueryExecutionId": "q"}
+
+    def get_query_execution(self, **_: str) -> dict[str, Any]:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        status = {"State": state} | ({"StateChangeReason": self.reason} if self.reason else {})
+        return {"QueryExecution": {"Status": status}}
+
+    def get_query_results(self, **_: str) -> dict[str, Any]:
+        # A null cell has no value at all.
+        cells = [
+            {"Data": [{} if value is None else {"VarCharValue": value} for value in row]} for row in self.rows
+        ]
+        return {"ResultSet": {"Rows": cells}}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake, "_POLL_SECONDS", 0.001)
+
+
+def test_rows_come_by_their_columns_names() -> None:
+    athena = Athena("QUEUED", "RUNNING", "SUCCEEDED", rows=[["decision", "n"], ["approve", "7"], [None, "1"]])
+    deployment: Any = Deployment(athena)
+    assert query(deployment, "SELECT 1") == [{"decision": "approve", "n": "7"}, {"decision": "", "n": "1"}]
+    assert athena.asked == {
+        "QueryString": "SELECT 1",
+        "WorkGroup": "group",
+        "QueryExecutionContext": {"Database": "lake"},
+    }
+    empty: Any = Deployment(Athena("SUCCEEDED", rows=[["decision"]]))
+    assert query(empty, "SELECT 1") == []
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
+@pytest.mark.parametrize("reason", ["", "SYNTAX_ERROR: line 1"])
+def test_a_query_that_is_refused_says_why(state: str, reason: str) -> None:
+    deployment: Any = Deployment(Athena("RUNNING", state, reason=reason))
+    with pytest.raises(DeploymentError, match=f"Athena: {reason or state}"):
+        query(deployment, "SELEC 1")
+
+
+def test_a_query_that_never_ends_is_given_up() -> None:
+    deployment: Any = Deployment(Athena("RUNNING"))
+    with pytest.raises(DeploymentError, match="within 0 s"):
+        query(deployment, "SELECT 1", timeout=0.01)

@@ -14,6 +14,7 @@ from ops import cli
 from ops.cli import app, main
 from ops.deployment import DeploymentError
 from ops.inputs import MappingError
+from ops.merchants import MerchantIdError
 from ops.retraining import RetrainingError
 from runtime.configuration import ConfigurationError
 
@@ -101,6 +102,7 @@ def _told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], e
         MappingError("m.toml: [amount] unit is missing; write 'major' (euros) or 'minor' (cents)"),
         MappingError("[/tmp/x].csv: there is no such file"),
         RetrainingError("run r ended as FAILED: [bold] [/] [link=x]"),
+        MerchantIdError("'a/b' is no merchant id: use 1 to 64 letters, digits, '-', '_', '.', ':'"),
         ConfigurationError("nothing is deployed under the serving profile; deploy the data stack first"),
     ],
     ids=lambda error: str(error)[:20],

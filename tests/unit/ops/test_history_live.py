@@ -1,0 +1,220 @@
+"""Importing while the platform runs: nothing that live traffic wrote is lost, and nothing counts twice."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import boto3
+import msgspec
+import pytest
+from moto import mock_aws
+
+from fraud.codec import encode
+from fraud.events import Event, Label, Transaction
+from fraud.features import STANDARD, Key
+from fraud.replay import fold
+from fraud.state import State
+from fraud.tokens import Tokeniser
+from lambdas.update_features.updating import Delivery, Updater
+from ops.history import ImportConflictError, Imported, import_history
+from ops.inputs import Row
+from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore, Versioned
+
+TOKENISER = Tokeniser(b"0" * 64)
+NOON = 1_770_000_000_000
+HOUR = 3_600_000
+
+
+class Deployment:
+    def __init__(self, store: FeatureStore) -> None:
+        self.store = store
+
+    def __getitem__(self, name: str) -> str:
+        return {"LakeBucket": "lake"}[name]
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]
+
+    def features(self) -> FeatureStore:
+        return self.store
+
+    def tokeniser(self) -> Tokeniser:
+        return TOKENISER
+
+
+@pytest.fixture(autouse=True)
+def lake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="lake")
+        yield
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> FeatureStore:
+    if request.param == "memory":
+        return MemoryFeatureStore()
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    client.create_table(
+        TableName="features",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+    )
+    return DynamoFeatureStore(client, "features", consistent=True)
+
+
+def payment(number: int, at: int) -> Transaction:
+    return Transaction(
+        transaction_id=f"t{number}",
+        merchant_id=f"shop-{number % 3}",
+        event_time=at,
+        amount=1_000 + 37 * number,
+        currency="EUR",
+        card=f"card {number % 7}",
+        customer=f"customer {number % 9}",
+        device=f"device {number % 11}",
+        ip=f"10.0.0.{number % 5}",
+        email=f"Someone{number % 9}@example.org ",
+    )
+
+
+PAST = [payment(number, NOON - (60 - number) * HOUR) for number in range(60)]
+# Live payments go on for days after the file's last one; two come late, with times inside the file.
+LIVE = [payment(100 + number, NOON + number * 5 * HOUR) for number in range(24)]
+LIVE += [payment(200, NOON - 30 * HOUR), payment(201, NOON - 2 * HOUR)]
+ROWS = [
+    Row(each, is_fraud=True, known_at=each.event_time + 9 * HOUR, kind="chargeback")
+    if number % 8 == 0
+    else Row(each)
+    for number, each in enumerate(PAST)
+]
+LAST = PAST[-1].event_time
+
+
+def live_events() -> list[Event]:
+    tokenised = [TOKENISER.apply(each) for each in LIVE]
+    labels = [
+        Label(transaction=each, kind="confirmed_fraud", known_at=NOON + 200 * HOUR) for each in tokenised[::6]
+    ]
+    return [*tokenised, *labels]
+
+
+def past_events() -> list[Event]:
+    labels = [row.label for row in ROWS if row.label is not None and row.label.known_at <= LAST]
+    return [
+        *(TOKENISER.apply(each) for each in PAST),
+        *(msgspec.structs.replace(each, transaction=TOKENISER.apply(each.transaction)) for each in labels),
+    ]
+
+
+def folded(events: Sequence[Event]) -> dict[Key, bytes]:
+    states: dict[Key, State] = {}
+    for event in events:
+        for key in STANDARD.keys_written(event):
+            states.setdefault(key, State())
+        fold(event, states)
+    return {key: encode(state) for key, state in states.items()}
+
+
+def stored(store: FeatureStore, keys: Sequence[Key]) -> dict[Key, bytes]:
+    return {key: encode(found.state) for key, found in store.read(keys).items()}
+
+
+def apply(store: FeatureStore, events: Sequence[Event]) -> None:
+    """As update_features does it: in batches, marked, once."""
+    updater = Updater(STANDARD, store, lambda: NOON, lambda _attempt: None)
+    for start in range(0, len(events), 10):
+        batch = [Delivery(each.event_id, each, NOON) for each in events[start : start + 10]]
+        assert updater.apply(batch).failed == []
+
+
+def run(store: FeatureStore, rows: Sequence[Row] = ROWS) -> Imported:
+    deployment: Any = Deployment(store)
+    return import_history(deployment, "before", rows, clock=NOON)
+
+
+@pytest.mark.parametrize("live_first", [True, False])
+def test_history_and_live_traffic_meet_in_the_fold_of_all_events(store: FeatureStore, live_first: bool) -> None:
+    expected = folded([*past_events(), *live_events()])
+    if live_first:
+        apply(store, live_events())
+    done = run(store)
+    if not live_first:
+        apply(store, live_events())
+    assert stored(store, sorted(expected)) == expected
+    assert (done.rows, done.states + done.unchanged) == (len(ROWS), len(folded(past_events())))
+    assert done.later_labels == sum(row.label is not None and row.label.known_at > LAST for row in ROWS) > 0
+    again = run(store)
+    assert (again.states, again.unchanged) == (0, done.states)
+    assert stored(store, sorted(expected)) == expected
+
+
+class Busy(MemoryFeatureStore):
+    """Someone else writes between the import's read and its commit, for some commits."""
+
+    def __init__(self, interrupt: Callable[["Busy"], None], times: int) -> None:
+        super().__init__()
+        self.interrupt = interrupt
+        self.times = times
+        self.inside = False
+
+    def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
+        if self.times and not self.inside:
+            self.times -= 1
+            self.inside = True
+            try:
+                self.interrupt(self)
+            finally:
+                self.inside = False
+        super().commit(markers, states, expires_at=expires_at)
+
+
+def test_a_payment_that_comes_between_read_and_write_is_not_lost() -> None:
+    events = live_events()
+    left = iter([events[:5], events[5:9]])
+    store = Busy(lambda busy: apply(busy, next(left)), times=2)
+    run(store)
+    expected = folded([*past_events(), *events[:9]])
+    assert stored(store, sorted(expected)) == expected
+
+
+def test_a_store_that_never_rests_stops_the_import_and_loses_nothing() -> None:
+    card = TOKENISER.apply(PAST[0])
+    numbers = iter(range(1_000, 2_000))
+
+    def pay(busy: Busy) -> None:
+        # Every key of the first chunk keeps moving.
+        apply(busy, [TOKENISER.apply(payment(next(numbers), NOON)) for _ in range(10)])
+
+    store = Busy(pay, times=10_000)
+    with pytest.raises(ImportConflictError, match="less traffic"):
+        run(store)
+    assert store.digests(["import/before/0"]) == {}
+    store.times = 0
+    run(store)
+    written = [TOKENISER.apply(payment(number, NOON)) for number in range(1_000, next(numbers))]
+    expected = folded([*past_events(), *written])
+    assert Key("card", card.card) in expected
+    assert stored(store, sorted(expected)) == expected
+
+
+def test_the_same_import_by_other_features_is_refused() -> None:
+    store = MemoryFeatureStore()
+    store.commit([Marker("import/before/0", "of other states", 1, 1)], {}, expires_at=1)
+    with pytest.raises(ImportConflictError, match="another version of the features"):
+        run(store)
+
+
+def test_an_import_of_nothing_writes_nothing() -> None:
+    assert run(MemoryFeatureStore(), []) == Imported(0, 0, 0, 0)
+
+
+def test_progress_tells_all_three_parts_to_their_end() -> None:
+    told: list[tuple[str, int, int]] = []
+    deployment: Any = Deployment(MemoryFeatureStore())
+    import_history(deployment, "b", ROWS, clock=NOON, progress=lambda *each: told.append(each))
+    for what in ("lake", "fold", "store"):
+        last = [each for each in told if each[0] == what][-1]
+        assert last[1] == last[2] > 0

@@ -1,5 +1,6 @@
 """DynamoDB tables as the data stack declares them, in moto."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         client = boto3.client("dynamodb")
+        _one_call_at_a_time(client)
         for table, names in TABLES.items():
             client.create_table(
                 TableName=table,
@@ -29,3 +31,19 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                 ],
             )
         yield client
+
+
+def _one_call_at_a_time(client: Any) -> None:
+    """Make each call take effect at once, as DynamoDB promises and moto does not.
+
+    moto checks a condition and writes in two steps, and copies the table while other threads write to it.
+    Writers still race between their calls, which is where our own code has to be right.
+    """
+    lock = threading.Lock()
+    call = client._make_api_call
+
+    def alone(*arguments: Any, **options: Any) -> Any:
+        with lock:
+            return call(*arguments, **options)
+
+    client._make_api_call = alone

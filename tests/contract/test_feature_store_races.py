@@ -84,6 +84,17 @@ def test_the_same_key_and_event_asked_for_twice_come_once(store: FeatureStore) -
     assert store.digests([]) == {}
 
 
+@pytest.mark.parametrize("markers", [[], [Marker("e1", "d", 1, 2), Marker("e1", "d", 1, 2)]])
+def test_a_transaction_of_nothing_or_of_one_item_twice_is_a_mistake(
+    store: FeatureStore, markers: list[Marker]
+) -> None:
+    with pytest.raises(Exception, match=r"at least one|min length: 1|multiple operations") as refused:
+        store.commit(markers, {}, expires_at=EXPIRY)
+    # Not a conflict: who gets one reads again and tries again, for ever.
+    assert not isinstance(refused.value, ConflictError)
+    assert store.digests(["e1"]) == {}
+
+
 def test_many_digests_are_read_at_once(store: FeatureStore) -> None:
     names = [f"e{number}" for number in range(230)]
     for start in range(0, 230, 100):

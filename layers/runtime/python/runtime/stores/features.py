@@ -179,6 +179,8 @@ class MemoryFeatureStore:
         del expires_at  # memory forgets everything when the process ends
         if len(markers) + len(states) > MOST_ITEMS:
             raise ValueError(f"a transaction carries at most {MOST_ITEMS} items; commit in smaller chunks")
+        if len({marker.event_id for marker in markers}) < len(markers) or not (markers or states):
+            raise ValueError("a transaction carries at least one item, and each of them once")
         # Packed before anything is written: what cannot be packed must leave nothing behind.
         packed = {key: (encode(versioned.state), versioned.version + 1) for key, versioned in states.items()}
         with self._lock:

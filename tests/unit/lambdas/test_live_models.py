@@ -52,10 +52,11 @@ def champion(models: LiveModels) -> str | None:
 def settled(models: LiveModels, at: float) -> None:
     """Refresh, and wait for what it started."""
     models.refresh(at)
-    for thread in threading.enumerate():
-        if thread.name == "refresh":
-            thread.join(timeout=10)
-            assert not thread.is_alive()
+    # Its own thread, not those that are listed: one that is ending is off the list before it is over.
+    thread = models._refresher._running
+    if thread is not None:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
 
 
 def later(intervals: float) -> float:

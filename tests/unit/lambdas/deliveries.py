@@ -1,6 +1,7 @@
 """Events on their way to the feature store, and stores that fail on purpose."""
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -37,6 +38,11 @@ class CrashingStore(MemoryFeatureStore):
         self.sizes: list[int] = []
         self._plan = dict(plan)
         self._counting = threading.Lock()
+
+    def read(self, keys: Sequence[Key]) -> dict[Key, Versioned]:
+        found = super().read(keys)
+        time.sleep(0)  # another updater's turn, while this one holds states that may go stale
+        return found
 
     def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
         with self._counting:

@@ -175,6 +175,42 @@ def test_a_lost_race_is_run_again_on_fresh_states() -> None:
     assert packed(store, [payment("t1")]) == reference([payment("t1")])
 
 
+class Overtaken(MemoryFeatureStore):
+    """Another updater applies its own batch between this one's reading and writing."""
+
+    def __init__(self, *rivals: list[Event]) -> None:
+        super().__init__()
+        self._rivals = list(rivals)
+
+    def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
+        if self._rivals:
+            events = self._rivals.pop(0)
+            assert updater(self).apply(list(deliver(events))).applied == len(events)
+        super().commit(markers, states, expires_at=expires_at)
+
+
+def test_states_that_moved_between_reading_and_writing_are_read_again() -> None:
+    first, second, third = payment("t1"), payment("t2", amount=7), payment("t3", amount=50)
+    store = Overtaken([second])
+    report = updater(store).apply(list(deliver([first])))
+    assert (report.applied, report.conflicts, report.failed) == (1, 1, [])
+    assert packed(store, [first, second]) == reference([first, second])
+    # And once the keys have a version, which another condition guards.
+    overtaken = Overtaken()
+    updater(overtaken).apply(list(deliver([first])))
+    overtaken._rivals.append([third])
+    assert updater(overtaken).apply(list(deliver([second]))).conflicts == 1
+    assert packed(overtaken, [first, second, third]) == reference([first, second, third])
+
+
+def test_two_updaters_with_the_same_message_apply_it_once() -> None:
+    event = payment("t1")
+    store = Overtaken([event])
+    report = updater(store).apply(list(deliver([event])))
+    assert (report.applied, report.duplicate, report.conflicts) == (0, 1, 1)
+    assert packed(store, [event]) == reference([event])
+
+
 def test_an_event_too_late_for_every_state_is_counted_and_marked() -> None:
     newest = payment("t0", at=START)
     shard = shard_of(newest.event_id, 4)

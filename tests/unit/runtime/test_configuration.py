@@ -119,13 +119,12 @@ def test_a_refresh_runs_beside_the_caller_one_at_a_time_and_not_too_often() -> N
     refresher.nudge(100.0)
     assert not started.acquire(timeout=0.05), "the one before is still running"
     release.set()
-    _until(lambda: threading.active_count() == 1 or not _running())
+    _until(lambda: _nudged(refresher, started))
+
+
+def _nudged(refresher: Refresher, started: threading.Semaphore) -> bool:
     refresher.nudge(100.0)
-    assert started.acquire(timeout=10)
-
-
-def _running() -> bool:
-    return any(thread.name == "refresh" for thread in threading.enumerate())
+    return started.acquire(blocking=False)
 
 
 def _until(holds: Callable[[], bool]) -> None:

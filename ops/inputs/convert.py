@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fraud.cards import is_card_number
-from ops.inputs.currency import CURRENCIES
+from fraud.currency import CURRENCIES
+from fraud.events import MOST_AMOUNT
 from ops.inputs.mapping import LabelRule, Mapping, TimeRule
 from ops.inputs.rows import CANONICAL, FIELDS
 
@@ -17,7 +18,7 @@ __all__ = ["RowError", "convert"]
 
 _OPTIONAL_DEFAULTS = {"channel": "ecommerce", "three_ds": "none"}
 _REQUIRED = ("transaction_id", "merchant_id", "currency", "card", "customer")
-_MAX_AMOUNT = 10**14
+
 
 
 class RowError(ValueError):
@@ -146,9 +147,9 @@ def _amounts(values: "pd.Series[Any]", currency: "pd.Series[Any]", unit: str, fi
             else "minor units are whole numbers; is the column in major units ([amount] unit = 'major')?"
         )
         _fail(fraction, numbers, "amount", first_row, remedy)
-    if (whole > _MAX_AMOUNT).any():
+    if (whole > MOST_AMOUNT).any():
         _fail(
-            whole > _MAX_AMOUNT,
+            whole > MOST_AMOUNT,
             numbers,
             "amount",
             first_row,

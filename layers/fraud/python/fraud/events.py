@@ -4,9 +4,32 @@ from typing import Literal
 
 import msgspec
 
-LabelKind = Literal["chargeback", "confirmed_fraud", "confirmed_genuine"]
+from fraud.currency import CURRENCIES
 
-__all__ = ["Event", "Label", "LabelKind", "Transaction"]
+__all__ = [
+    "MOST_AMOUNT",
+    "Event",
+    "EventError",
+    "Label",
+    "LabelKind",
+    "Outcome",
+    "OutcomeKind",
+    "Transaction",
+    "check",
+]
+
+LabelKind = Literal["chargeback", "confirmed_fraud", "confirmed_genuine"]
+OutcomeKind = Literal["authorised", "declined", "captured", "refunded", "reviewed"]
+
+MOST_AMOUNT = 10**14
+"""No payment is larger, in minor units of any currency: what claims to be is a fault of units."""
+
+LATEST_TIME = 4_102_444_800_000
+"""2100-01-01 in ms: a time past it was written in microseconds, or is a clock gone wrong."""
+
+
+class EventError(ValueError):
+    """An event holds what no event can; the message names the field and the remedy."""
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +76,25 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the issuer or the merchant did with a transaction, once for each kind.
+
+    Attributes
+    ----------
+    event_time : int
+        Milliseconds since the epoch, UTC: when the platform received it. It counts from then on, in the tile of
+        that moment.
+    """
+
+    transaction: Transaction
+    kind: OutcomeKind
+    event_time: int
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.transaction.event_id}#{self.kind}"
+
+
 class Label(msgspec.Struct, frozen=True, kw_only=True):
     """What became known of a transaction, and when.
 
@@ -78,4 +120,34 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.transaction.event_id}#{'fraud' if self.is_fraud else 'genuine'}"
 
 
-type Event = Transaction | Label
+type Event = Transaction | Outcome | Label
+
+
+def check(event: Event) -> None:
+    """Refuse an event that no feature could be computed from rightly.
+
+    Raises
+    ------
+    EventError
+        Naming the field and the remedy, never the value.
+    """
+    transaction = event.transaction
+    for name in ("transaction_id", "merchant_id"):
+        if not getattr(transaction, name):
+            raise EventError(f"{name} is empty; every event names its transaction and its merchant")
+    if not 0 <= transaction.amount <= MOST_AMOUNT:
+        raise EventError(
+            f"amount is not between 0 and {MOST_AMOUNT} minor units; check its unit, leave refunds out"
+        )
+    if transaction.currency not in CURRENCIES:
+        raise EventError("currency is no ISO 4217 code; write it like EUR")
+    times = {"event_time": transaction.event_time}
+    if isinstance(event, Label):
+        times["known_at"] = event.known_at
+    elif isinstance(event, Outcome):
+        times["the outcome's event_time"] = event.event_time
+    for name, time in times.items():
+        if not 0 <= time < LATEST_TIME:
+            raise EventError(f"{name} is not between 1970 and 2100; write milliseconds since 1970-01-01 UTC")
+        if time < transaction.event_time:
+            raise EventError(f"{name} is before its transaction; check its unit and time zone")

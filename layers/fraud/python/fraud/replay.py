@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from fraud.events import Event, Transaction
+from fraud.events import Event, Label, Transaction
 from fraud.features import STANDARD, FeatureSet, Key
 from fraud.state import State
 
@@ -12,7 +12,7 @@ __all__ = ["arrival", "fold", "replay"]
 
 def arrival(event: Event) -> tuple[int, str]:
     """When the platform learnt of an event: the key that puts history into arrival order."""
-    return (event.event_time if isinstance(event, Transaction) else event.known_at), event.event_id
+    return (event.known_at if isinstance(event, Label) else event.event_time), event.event_id
 
 
 def fold(event: Event, states: dict[Key, State], features: FeatureSet = STANDARD) -> bool:
@@ -28,7 +28,7 @@ def replay(
 
     Parameters
     ----------
-    events : iterable of Transaction or Label
+    events : iterable of Transaction, Outcome or Label
         In arrival order (see `arrival`), each event once.
     states : dict of Key to State, optional
         States to start from; they are folded in place.
@@ -44,4 +44,7 @@ def replay(
             read = {key: known[key] for key in features.keys_read(event) if key in known}
             yield event, features.vector(event, read)
         for key in features.keys_written(event):
-            features.fold(known.setdefault(key, State()), key.entity, event)
+            state = known.get(key)
+            if state is None:
+                state = known[key] = State()
+            features.fold(state, key.entity, event)

@@ -1,72 +1,77 @@
 """The state of one entity: tiles of integers and sketches of distinct values.
 
 Folding is order-free. Events may arrive in any order, be split over shards and be merged again: the same
-set of events always gives the same state, bit for bit, because tiles hold integers only and because
-what is kept depends on the newest event of the set, never on the order of arrival.
+set of events always gives the same state, bit for bit, because tiles hold integers only and because where
+an event is kept depends on its time and on the newest event of the set, never on the order of arrival.
+
+An event is kept once: in the finest level that still reaches back to it. When a level lets go of a tile,
+the next coarser one takes it over. A window of hop H reads the tiles of every level whose hop divides H.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Layout", "Sketch", "SketchLayout", "State", "Tile"]
+from fraud.tiles import Tiles, TilesLayout, Totals, edge_of, record_of
 
-
-@dataclass(slots=True)
-class Tile:
-    """Integers over the events of one stretch of time; amounts in minor units, `last` in ms."""
-
-    count: int
-    total: int
-    squares: int
-    minimum: int
-    maximum: int
-    last: int
-
-    @classmethod
-    def of(cls, value: int, time: int) -> "Tile":
-        return cls(1, value, value * value, value, value, time)
-
-    def merge(self, other: "Tile") -> None:
-        self.count += other.count
-        self.total += other.total
-        self.squares += other.squares
-        self.minimum = min(self.minimum, other.minimum)
-        self.maximum = max(self.maximum, other.maximum)
-        self.last = max(self.last, other.last)
+__all__ = ["Layout", "Sketch", "SketchLayout", "State"]
 
 
 @dataclass(frozen=True, slots=True)
 class SketchLayout:
-    """Which values a sketch keeps: the `capacity` most recent ones seen within `retention` ms."""
+    """Which values a sketch keeps: the `capacity` most recent of the past `retention` ms, in steps of `unit`
+    ms."""
 
     capacity: int
     retention: int
+    unit: int
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the registered features need of an entity's state.
+    """What the registered features need of an entity's state, by slot."""
 
-    Attributes
-    ----------
-    levels : mapping of series slot to mapping of hop (ms) to retention (ms)
-    sketches : mapping of sketch slot to its layout
-    """
-
-    levels: Mapping[int, Mapping[int, int]]
+    tiles: Mapping[int, TilesLayout]
     sketches: Mapping[int, SketchLayout]
 
     @property
     def retention(self) -> int:
         """The longest that anything in this state is kept past the newest event, in ms."""
-        spans = [span for hops in self.levels.values() for span in hops.values()]
+        spans = [span for tiles in self.tiles.values() for span in tiles.levels.values()]
         return max([*spans, *(sketch.retention for sketch in self.sketches.values())])
 
 
-type Level = dict[int, Tile]
-"""Tile index (event time // hop) to tile."""
-type Sketch = dict[int, int]
-"""64-bit hash of a value to the latest event time (ms) it was seen at."""
+@dataclass(slots=True)
+class Sketch:
+    """The most recent distinct values.
+
+    Attributes
+    ----------
+    unit : int
+        Step of the times, in ms.
+    seen : dict of 40-bit hash to the latest time it was seen at, in units
+    """
+
+    unit: int
+    seen: dict[int, int] = field(default_factory=dict)
+
+    def note(self, hashed: int, step: int) -> None:
+        before = self.seen.get(hashed)
+        if before is None or step > before:
+            self.seen[hashed] = step
+
+    def prune(self, layout: SketchLayout, newest: int) -> None:
+        """Keep the most recent values; ties break by the hash, so that any order keeps the same ones."""
+        horizon = (newest - layout.retention) // self.unit
+        if min(self.seen.values(), default=horizon) < horizon:
+            self.seen = {hashed: step for hashed, step in self.seen.items() if step >= horizon}
+        while len(self.seen) > layout.capacity:
+            del self.seen[min(self.seen, key=lambda hashed: (self.seen[hashed], hashed))]
+
+    def coarsen(self, unit: int) -> None:
+        """Take over a coarser unit, that of another state of the same values."""
+        if unit > self.unit:
+            ratio = unit // self.unit
+            self.unit, self.seen = unit, {hashed: step // ratio for hashed, step in self.seen.items()}
 
 
 @dataclass(slots=True)
@@ -77,106 +82,103 @@ class State:
     ----------
     newest : int
         The latest event time folded, in ms; what is kept is measured back from it.
-    series : dict of slot to dict of hop (ms) to level
+    tiles : dict of slot to tiles
     sketches : dict of slot to sketch
     """
 
     newest: int = 0
-    series: dict[int, dict[int, Level]] = field(default_factory=dict)
+    tiles: dict[int, Tiles] = field(default_factory=dict)
     sketches: dict[int, Sketch] = field(default_factory=dict)
 
     def add(self, layout: Layout, slot: int, value: int, time: int) -> bool:
-        """Fold one value of one series; return whether any level still keeps its time."""
+        """Fold one value of one series; return whether any level still keeps its time.
+
+        Raises
+        ------
+        ValueError
+            If the value or the time is negative: no tile can hold it.
+        """
+        if value < 0 or time < 0:
+            raise ValueError(
+                f"a state holds no negative amounts or times; the {'amount' if value < 0 else 'time'} is"
+            )
         self._advance(layout, time)
-        kept = False
-        for hop, retention in layout.levels[slot].items():
-            index = time // hop
-            if index < _edge(hop, retention, self.newest):
-                continue
-            kept = True
-            level = self.series.setdefault(slot, {}).setdefault(hop, {})
-            tile = level.get(index)
-            if tile is None:
-                level[index] = Tile.of(value, time)
-            else:
-                tile.merge(Tile.of(value, time))
-        return kept
+        wanted = layout.tiles[slot]
+        hop = next((h for h, kept in wanted.levels.items() if time // h >= edge_of(h, kept, self.newest)), None)
+        if hop is None:
+            return False
+        tiles = self.tiles.get(slot)
+        if tiles is None:
+            tiles = self.tiles[slot] = Tiles(wanted.parts)
+        tiles.put(hop, time // hop, record_of(tiles.parts, value, time))
+        return True
 
     def see(self, layout: Layout, slot: int, hashed: int, time: int) -> None:
-        """Note that a distinct value, given as its 64-bit hash, was seen at `time` (ms)."""
+        """Note that a distinct value, given as its 40-bit hash, was seen at `time` (ms)."""
         self._advance(layout, time)
         rule = layout.sketches[slot]
-        if time <= self.newest - rule.retention:
+        sketch = self.sketches.get(slot)
+        unit = sketch.unit if sketch else rule.unit
+        if time // unit < (self.newest - rule.retention) // unit:
             return
-        sketch = self.sketches.setdefault(slot, {})
-        sketch[hashed] = max(time, sketch.get(hashed, time))
-        _keep_recent(sketch, rule.capacity)
+        if sketch is None:
+            sketch = self.sketches[slot] = Sketch(unit)
+        sketch.note(hashed, time // unit)
+        sketch.prune(rule, self.newest)
 
     def merge(self, layout: Layout, other: "State") -> None:
         """Fold another state of the same entity into this one, such as another shard's."""
-        self._advance(layout, other.newest)
-        for slot, levels in other.series.items():
-            for hop, level in levels.items():
-                mine = self.series.setdefault(slot, {}).setdefault(hop, {})
-                for index, tile in level.items():
-                    if index in mine:
-                        mine[index].merge(tile)
-                    else:
-                        mine[index] = Tile(
-                            tile.count, tile.total, tile.squares, tile.minimum, tile.maximum, tile.last
-                        )
+        self.newest = max(self.newest, other.newest)
+        for slot, tiles in other.tiles.items():
+            mine = self.tiles.get(slot)
+            if mine is None:
+                mine = self.tiles[slot] = Tiles(tiles.parts)
+            mine.narrow(tiles.parts)
+            theirs = Tiles(tiles.parts, {hop: level.copy() for hop, level in tiles.levels.items()})
+            theirs.narrow(mine.parts)
+            for hop, level in theirs.levels.items():
+                for index, record in level.records():
+                    mine.put(hop, index, record)
         for slot, sketch in other.sketches.items():
-            if slot not in layout.sketches:
-                continue
-            seen = self.sketches.setdefault(slot, {})
-            for hashed, time in sketch.items():
-                seen[hashed] = max(time, seen.get(hashed, time))
-            _keep_recent(seen, layout.sketches[slot].capacity)
-        self._prune(layout, before=0)
+            seen = self.sketches.get(slot)
+            if seen is None:
+                seen = self.sketches[slot] = Sketch(sketch.unit)
+            seen.coarsen(sketch.unit)
+            ratio = seen.unit // sketch.unit
+            for hashed, step in sketch.seen.items():
+                seen.note(hashed, step // ratio)
+        self._expire(layout)
+
+    def window(self, slot: int, hop: int, start: int, end: int, parts: int, totals: Totals) -> None:
+        """Add what a window ``[start, end)`` (ms, multiples of `hop`) holds to its totals.
+
+        Where the tiles were not kept with all the parts asked for, `totals.parts` says so.
+        """
+        tiles = self.tiles.get(slot)
+        if tiles is None:
+            return
+        totals.parts &= tiles.parts | ~parts
+        known = tiles.parts & parts
+        for each, level in tiles.levels.items():
+            if hop % each == 0:
+                level.add_to(totals, start // each, end // each, known)
 
     def _advance(self, layout: Layout, time: int) -> None:
         if time > self.newest:
-            before, self.newest = self.newest, time
-            self._prune(layout, before)
+            self.newest = time
+            self._expire(layout)
 
-    def _prune(self, layout: Layout, before: int) -> None:
-        for slot, levels in list(self.series.items()):
-            kept = layout.levels.get(slot, {})
-            for hop, level in list(levels.items()):
-                if hop not in kept:
-                    # Of a feature that is no more: nothing reads it, and nothing would keep it up to date.
-                    del levels[hop]
-                    continue
-                edge = _edge(hop, kept[hop], self.newest)
-                # Nothing can expire between two edges, so most events leave most levels alone.
-                if edge == _edge(hop, kept[hop], before):
-                    continue
-                _drop(level, [index for index in level if index < edge])
-                if not level:
-                    del levels[hop]
-            if not levels:
-                del self.series[slot]
+    def _expire(self, layout: Layout) -> None:
+        for slot, tiles in list(self.tiles.items()):
+            # Of a series that no feature reads any more: nothing would keep it up to date.
+            wanted = layout.tiles.get(slot)
+            if wanted is not None:
+                tiles.advance(wanted, self.newest)
+            if wanted is None or not tiles.levels:
+                del self.tiles[slot]
         for slot, sketch in list(self.sketches.items()):
-            if slot not in layout.sketches:
+            rule = layout.sketches.get(slot)
+            if rule is not None:
+                sketch.prune(rule, self.newest)
+            if rule is None or not sketch.seen:
                 del self.sketches[slot]
-                continue
-            horizon = self.newest - layout.sketches[slot].retention
-            _drop(sketch, [hashed for hashed, time in sketch.items() if time <= horizon])
-            if not sketch:
-                del self.sketches[slot]
-
-
-def _edge(hop: int, retention: int, newest: int) -> int:
-    """The first tile index that is still kept."""
-    return (newest - retention) // hop
-
-
-def _drop(mapping: dict[int, Tile] | dict[int, int], keys: Iterable[int]) -> None:
-    for key in keys:
-        del mapping[key]
-
-
-def _keep_recent(sketch: Sketch, capacity: int) -> None:
-    while len(sketch) > capacity:
-        # Ties break by the hash, so that the same set of values keeps the same members in any order.
-        del sketch[min(sketch, key=lambda hashed: (sketch[hashed], hashed))]

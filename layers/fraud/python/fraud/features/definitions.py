@@ -1,4 +1,4 @@
-"""What a feature is: an entity, a series of values, an aggregation over a window, and why it is there.
+"""What a feature is: an entity, a series of events, an aggregation over a window, and why it is there.
 
 A column's name is derived from these parts, so that two features that mean the same cannot have two
 names. A published definition never changes meaning: a change is a new `version`.
@@ -8,92 +8,202 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fraud.events import Label, Transaction
+import msgspec
+
+from fraud.events import Event, Label, Outcome, Transaction
+from fraud.tiles import EXTREMES, LATEST, SQUARES, TIMES, TOTAL
 from fraud.windows import DAY, HOUR, MINUTE, SECOND, Window
 
 __all__ = [
+    "DECLINES",
+    "FIELDS",
     "FRAUDS",
     "PAYMENTS",
+    "VERDICTS",
     "Aggregation",
+    "DefinitionError",
     "Distinct",
     "Entity",
     "Reason",
     "RowFeature",
     "Series",
     "Source",
+    "Where",
     "WindowFeature",
 ]
+
+FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(Transaction))
+"""What a transaction tells, and so what a definition may name."""
+
+LONGEST_RETENTION = 400 * DAY
+
+
+class DefinitionError(ValueError):
+    """A definition cannot mean what it says; the message names the feature and the remedy."""
+
+
+def _known(field: str, whose: str, among: tuple[str, ...] = FIELDS) -> None:
+    if field not in among:
+        raise DefinitionError(f"{whose}: there is no field {field!r}; use one of {', '.join(among)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A keyed thing that has a history, such as a card.
+    """A keyed thing that has a history, such as a card, or a card at one merchant.
 
     Parameters
     ----------
     name : str
-    field : str
-        The transaction's field that holds the key's token.
+    fields : tuple of str
+        The transaction's fields that hold the key's token, or its parts.
     shards : int
         In how many items a key's state is kept; more than one for keys busy enough to contend.
     """
 
     name: str
-    field: str
+    fields: tuple[str, ...]
     shards: int = 1
 
+    def __post_init__(self) -> None:
+        for field in self.fields:
+            _known(field, f"entity {self.name}")
+        if not self.fields or self.shards < 1:
+            raise DefinitionError(f"entity {self.name}: it needs at least one field and one shard")
+
     def token(self, transaction: Transaction) -> str:
-        """The key of this entity in a transaction; empty when the merchant sent none."""
-        token: str = getattr(transaction, self.field)
-        return token
+        """The key of this entity in a transaction; empty when the merchant did not send all of it."""
+        if len(self.fields) == 1:
+            only: str = getattr(transaction, self.fields[0])
+            return only
+        return joined([getattr(transaction, field) for field in self.fields])
+
+
+def joined(parts: list[str]) -> str:
+    """One token of several, such that different parts never give the same one; empty if any part is."""
+    if not all(parts):
+        return ""
+    return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
 
 
 class Source(StrEnum):
     """The kind of event that a series is made of."""
 
     TRANSACTION = "transaction"
-    FRAUD = "fraud"
+    OUTCOME = "outcome"
+    LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on an event: one of its fields has one of these values.
+
+    Parameters
+    ----------
+    name : str
+        The word for such events in the names of features.
+    field : str
+        A transaction's field, or ``kind`` of an outcome or a label.
+    """
+
+    name: str
+    field: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A stream of amounts in minor units; `slot` is its number in the packed state, for good."""
+    """A stream of amounts in minor units; `slot` is its number in the packed state, for good.
+
+    Parameters
+    ----------
+    base : Series, optional
+        Of what this series is a part, for shares.
+    """
 
     slot: int
     source: Source
+    where: Where | None = None
+    base: "Series | None" = None
 
-    def takes(self, event: Transaction | Label) -> bool:
+    def __post_init__(self) -> None:
+        if self.where is not None:
+            kinds = ("kind",) if self.source is not Source.TRANSACTION else ()
+            _known(self.where.field, f"series {self.where.name}", (*FIELDS, *kinds))
+
+    def takes(self, event: Event) -> bool:
         """Whether an event belongs to this series."""
-        if isinstance(event, Label):
-            return self.source is Source.FRAUD and event.is_fraud
-        return self.source is Source.TRANSACTION
+        match self.source:
+            case Source.TRANSACTION:
+                mine = isinstance(event, Transaction)
+            case Source.OUTCOME:
+                mine = isinstance(event, Outcome)
+            case Source.LABEL:
+                mine = isinstance(event, Label)
+        if not mine or self.where is None:
+            return mine
+        holder = event if self.where.field == "kind" else event.transaction
+        return getattr(holder, self.where.field) in self.where.values
 
 
 PAYMENTS = Series(1, Source.TRANSACTION)
-FRAUDS = Series(2, Source.FRAUD)
+FRAUDS = Series(2, Source.LABEL, Where("fraud", "kind", ("chargeback", "confirmed_fraud")), PAYMENTS)
+VERDICTS = Series(3, Source.OUTCOME, Where("answered", "kind", ("authorised", "declined")))
+DECLINES = Series(4, Source.OUTCOME, Where("declined", "kind", ("declined",)), VERDICTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """The different values of a transaction's field; `slot` is its number in the packed state, for good."""
+    """The different values of a transaction's field; `slot` is its number in the packed state, for good.
+
+    Parameters
+    ----------
+    capacity : int
+        How many of the most recent values are kept; a count never exceeds it.
+    """
 
     slot: int
     field: str
     capacity: int = 64
 
+    def __post_init__(self) -> None:
+        _known(self.field, f"distinct {self.field}")
+
 
 class Aggregation(StrEnum):
-    """How the tiles of a window become one number; ``amount`` ones are in minor units."""
+    """How the events of a window become one number; ``amount`` ones are in minor units."""
 
     COUNT = "count"
     SUM = "amount_sum"
     MEAN = "amount_mean"
+    STD = "amount_std"
+    MIN = "amount_min"
     MAX = "amount_max"
+    LAST = "amount_last"
     ZSCORE = "amount_zscore"
     RATIO = "amount_ratio"
+    SINCE_FIRST = "since_first"
     SINCE_LAST = "since_last"
     DISTINCT = "distinct"
-    FRAUD_RATE = "fraud_rate"
+    RATE = "rate"
+
+    @property
+    def parts(self) -> int:
+        """What a tile must hold for it beside the count."""
+        return _PARTS.get(self, 0)
+
+
+_PARTS = {
+    Aggregation.SUM: TOTAL,
+    Aggregation.MEAN: TOTAL,
+    Aggregation.RATIO: TOTAL,
+    Aggregation.STD: TOTAL | SQUARES,
+    Aggregation.ZSCORE: TOTAL | SQUARES,
+    Aggregation.MIN: TOTAL | EXTREMES,
+    Aggregation.MAX: TOTAL | EXTREMES,
+    Aggregation.LAST: TOTAL | TIMES | LATEST,
+    Aggregation.SINCE_FIRST: TIMES,
+    Aggregation.SINCE_LAST: TIMES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +225,13 @@ class WindowFeature:
         A sentence that says what fraud the feature is there to catch.
     shown : bool
         Whether the decision's answer carries its value. Only counts that name no merchant may be.
+    include_current : bool
+        Whether the transaction itself counts as the last event of its window.
+
+    Raises
+    ------
+    DefinitionError
+        If the parts do not fit together.
     """
 
     entity: Entity
@@ -125,16 +242,11 @@ class WindowFeature:
     catches: str
     shown: bool = False
     version: int = 1
+    include_current: bool = False
 
     def __post_init__(self) -> None:
-        if (self.aggregation is Aggregation.DISTINCT) != isinstance(self.over, Distinct):
-            raise ValueError(f"feature {self.name}: 'distinct' aggregates a Distinct, all else a Series")
-        label_based = isinstance(self.over, Series) and self.over.source is Source.FRAUD
-        if (label_based or self.aggregation is Aggregation.FRAUD_RATE) and not self.window.delay:
-            raise ValueError(
-                f"feature {self.name}: labels arrive late, so a feature over them must declare a delay, "
-                "such as Window.of('28d', delay='7d')"
-            )
+        for complaint in self._complaints():
+            raise DefinitionError(f"feature {self.name}: {complaint}")
 
     @property
     def name(self) -> str:
@@ -142,21 +254,88 @@ class WindowFeature:
         what = self.aggregation.value
         if isinstance(self.over, Distinct):
             what = f"{what}_{self.over.field}"
+        elif self.over.where is not None:
+            what = f"{self.over.where.name}_{what}"
         delay = f"_after_{_written(self.window.delay)}" if self.window.delay else ""
+        current = "_with_current" if self.include_current else ""
         version = f"_v{self.version}" if self.version > 1 else ""
-        return f"{self.entity.name}_{what}_{_written(self.window.length)}{delay}{version}"
+        return f"{self.entity.name}_{what}_{_written(self.window.length)}{delay}{current}{version}"
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """The series whose windows it reads: its own, and for a share also what it is a share of."""
+        if isinstance(self.over, Distinct):
+            return ()
+        if self.aggregation is Aggregation.RATE and self.over.base is not None:
+            return self.over, self.over.base
+        return (self.over,)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles of its own hop the window spans at most: what one read costs at worst."""
+        return self.window.length // self.window.hop + 2
+
+    def _complaints(self) -> list[str]:
+        window, over = self.window, self.over
+        found = []
+        if (self.aggregation is Aggregation.DISTINCT) != isinstance(over, Distinct):
+            found.append("'distinct' aggregates a Distinct, all else a Series")
+        if any(series.source is Source.LABEL for series in self.series) and not window.delay:
+            found.append(
+                "labels arrive late, so a feature over them must declare a delay, such as "
+                "Window.of('28d', delay='7d')"
+            )
+        if isinstance(over, Distinct) and window.delay:
+            found.append("a distinct count knows when a value was last seen, so its window cannot be delayed")
+        if self.aggregation is Aggregation.RATE and isinstance(over, Series) and over.base is None:
+            found.append("a rate needs a series with a base, such as FRAUDS or DECLINES")
+        if self.include_current and (
+            window.delay
+            or self.aggregation in (Aggregation.RATE, Aggregation.SINCE_FIRST, Aggregation.SINCE_LAST)
+            or any(series != PAYMENTS for series in self.series)
+        ):
+            found.append(
+                "the current transaction can only count among undelayed payments, and not in a time since"
+            )
+        if window.hop % SECOND or window.length % SECOND or window.delay % SECOND:
+            found.append("lengths, hops and delays are whole seconds")
+        if window.hop > window.length:
+            found.append("the hop is longer than the window, so no level holds it; leave hop out or shorten it")
+        if window.retention > LONGEST_RETENTION:
+            found.append(
+                f"window, delay and hop reach back more than {LONGEST_RETENTION // DAY} days; shorten them"
+            )
+        if self.version < 1:
+            found.append("versions count from 1")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class RowFeature:
-    """A plain function of the transaction itself; NaN where what it needs was not sent."""
+    """A plain function of some of the transaction's own fields; NaN where what it needs was not sent.
+
+    Parameters
+    ----------
+    fields : tuple of str
+        What `of` is given, in this order: text, or whole numbers for ``event_time`` and ``amount``. Engines
+        call it once for each different combination.
+    """
 
     name: str
-    of: Callable[[Transaction], float]
+    fields: tuple[str, ...]
+    of: Callable[..., float]
     reason: Reason
     catches: str
     version: int = 1
     shown: bool = False
+
+    def __post_init__(self) -> None:
+        for field in self.fields:
+            _known(field, f"feature {self.name}")
+
+    def value(self, transaction: Transaction) -> float:
+        """Its number for one transaction."""
+        return self.of(*[getattr(transaction, field) for field in self.fields])
 
 
 def _written(span: int) -> str:

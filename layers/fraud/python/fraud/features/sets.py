@@ -1,40 +1,40 @@
-"""A feature set: definitions compiled into one pass over the states of a transaction's entities."""
+"""A feature set: definitions checked together and compiled into one pass over a transaction's states."""
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fraud.events import Event, Transaction
+from fraud.features import derive
 from fraud.features.definitions import (
-    PAYMENTS,
     Aggregation,
     Distinct,
     Entity,
     RowFeature,
-    Series,
     WindowFeature,
 )
-from fraud.state import Layout, SketchLayout, State, Tile
+from fraud.features.keys import Key, hash40, shard_of
+from fraud.features.layouts import (
+    Read,
+    check_names,
+    check_slots,
+    distincts_of,
+    layout_of,
+    reads_of,
+    series_of,
+)
+from fraud.state import Layout, State
+from fraud.tiles import Totals
 from fraud.windows import Window
 
-__all__ = ["FeatureSet", "Key", "hash64", "shard_of"]
+__all__ = ["Feature", "FeatureSet", "Read"]
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """The key of one shard of one entity's state."""
-
-    entity: str
-    token: str
-    shard: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.entity}#{self.token}#{self.shard}"
+type Feature = WindowFeature | RowFeature
 
 
 class FeatureSet:
-    """An ordered set of features over a handful of entities.
+    """An ordered set of features over a handful of entities: the registry that every engine compiles from.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ class FeatureSet:
 
     Raises
     ------
-    ValueError
-        If two features have the same name.
+    DefinitionError
+        If two features have the same name, two things the same slot, or the hops of a series do not nest.
 
     Attributes
     ----------
@@ -52,21 +52,28 @@ class FeatureSet:
         The columns, in order.
     version : str
         A digest of every definition: two sets with the same version mean the same.
+    layouts : dict of entity's name to Layout
+    reads : tuple of Read
+        Every window that a vector needs, each once.
+    retention : int
+        How long before the newest event anything can be read, in ms.
     """
 
-    def __init__(self, *features: WindowFeature | RowFeature) -> None:
+    def __init__(self, *features: Feature) -> None:
         self.features = features
         self.names = tuple(feature.name for feature in features)
-        doubled = sorted({name for name in self.names if self.names.count(name) > 1})
-        if doubled:
-            raise ValueError(f"features with the same name: {', '.join(doubled)}; change or remove one of each")
-        windowed = [feature for feature in features if isinstance(feature, WindowFeature)]
-        self.entities: tuple[Entity, ...] = tuple(dict.fromkeys(feature.entity for feature in windowed))
-        self.layouts: dict[str, Layout] = {entity.name: _layout(entity, windowed) for entity in self.entities}
-        self._series = {entity.name: _series(entity, windowed) for entity in self.entities}
-        self._distincts = {entity.name: _distincts(entity, windowed) for entity in self.entities}
-        self.version = hashlib.sha256("\n".join(map(_described, features)).encode()).hexdigest()[:12]
+        self.windowed = tuple(feature for feature in features if isinstance(feature, WindowFeature))
+        self.entities: tuple[Entity, ...] = tuple(dict.fromkeys(feature.entity for feature in self.windowed))
+        check_names(self.names, self.entities)
+        check_slots(self.windowed)
+        self.layouts: dict[str, Layout] = {each.name: layout_of(each, self.windowed) for each in self.entities}
+        self.series = {each.name: series_of(each, self.windowed) for each in self.entities}
+        self.distincts = {each.name: distincts_of(each, self.windowed) for each in self.entities}
+        self.reads = reads_of(self.windowed)
+        self.version = hashlib.sha256("\n".join(map(described, features)).encode()).hexdigest()[:12]
         self.retention = max((layout.retention for layout in self.layouts.values()), default=0)
+        places = {(read.entity.name, read.series.slot, read.window): n for n, read in enumerate(self.reads)}
+        self._values = tuple(_value(feature, places) for feature in features)
 
     def keys_read(self, transaction: Transaction) -> list[Key]:
         """The keys whose states a vector needs: every shard of every entity that was sent."""
@@ -95,14 +102,14 @@ class FeatureSet:
         """
         layout, transaction = self.layouts[entity], event.transaction
         kept = True
-        for series in self._series[entity]:
+        for series in self.series[entity]:
             if series.takes(event):
-                kept = state.add(layout, series.slot, transaction.amount, transaction.event_time)
+                kept = state.add(layout, series.slot, transaction.amount, event.event_time)
         if isinstance(event, Transaction):
-            for distinct in self._distincts[entity]:
+            for distinct in self.distincts[entity]:
                 value: str = getattr(event, distinct.field)
                 if value:
-                    state.see(layout, distinct.slot, hash64(value), event.event_time)
+                    state.see(layout, distinct.slot, hash40(value), event.event_time)
         return kept
 
     def vector(self, transaction: Transaction, states: Mapping[Key, State]) -> tuple[float, ...]:
@@ -118,152 +125,127 @@ class FeatureSet:
         tuple of float, shape (len(names),)
             NaN where there is nothing to say: an entity that was not sent, a mean of nothing.
         """
-        shards: dict[str, list[State]] = {}
+        shards: dict[str, list[State]] = {entity.name: [] for entity in self.entities}
         for key, state in states.items():
-            shards.setdefault(key.entity, []).append(state)
-        read = _Windows(transaction, shards)
-        return tuple(
-            feature.of(transaction) if isinstance(feature, RowFeature) else _value(feature, transaction, read)
-            for feature in self.features
-        )
+            shards[key.entity].append(state)
+        sent = {entity.name for entity in self.entities if entity.token(transaction)}
+        totals = [self._totals(read, transaction.event_time, shards[read.entity.name]) for read in self.reads]
+        seen = _Seen(transaction, sent, shards, totals)
+        return tuple([value(seen) for value in self._values])
+
+    @staticmethod
+    def _totals(read: Read, query: int, shards: Sequence[State]) -> Totals:
+        totals = Totals()
+        if shards:
+            window = read.window
+            first, end = window.tiles(query)
+            start, stop = first * window.hop, end * window.hop
+            for state in shards:
+                state.window(read.series.slot, window.hop, start, stop, read.parts, totals)
+        return totals
 
     def _concerns(self, entity: Entity, event: Event) -> bool:
-        if isinstance(event, Transaction) and self._distincts[entity.name]:
+        if isinstance(event, Transaction) and self.distincts[entity.name]:
             return True
-        return any(series.takes(event) for series in self._series[entity.name])
+        return any(series.takes(event) for series in self.series[entity.name])
 
 
-def hash64(value: str) -> int:
-    """A stable 64-bit hash, the same on every machine and in every engine (BLAKE2b)."""
-    return int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little")
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a transaction's features are computed from."""
+
+    transaction: Transaction
+    sent: set[str]
+    shards: Mapping[str, Sequence[State]]
+    totals: Sequence[Totals]
 
 
-def shard_of(event_id: str, shards: int) -> int:
-    """The shard that an event is folded into; a duplicate lands in the same one."""
-    return hash64(event_id) % shards if shards > 1 else 0
+type _Value = Callable[[_Seen], float]
 
 
-class _Windows:
-    """Reads each window of each series once, however many features share it."""
-
-    def __init__(self, transaction: Transaction, shards: Mapping[str, Sequence[State]]) -> None:
-        self._time = transaction.event_time
-        self._shards = shards
-        self._seen: dict[tuple[str, int, Window], Tile] = {}
-
-    def tile(self, entity: str, series: Series, window: Window) -> Tile:
-        key = (entity, series.slot, window)
-        total = self._seen.get(key)
-        if total is None:
-            total = self._seen[key] = Tile(0, 0, 0, 0, 0, 0)
-            for tile in self._tiles(entity, series, window):
-                if total.count:
-                    total.merge(tile)
-                else:
-                    total.count, total.total, total.squares = tile.count, tile.total, tile.squares
-                    total.minimum, total.maximum, total.last = tile.minimum, tile.maximum, tile.last
-        return total
-
-    def distinct(self, entity: str, distinct: Distinct, window: Window) -> int:
-        first, end = window.tiles(self._time)
-        horizon, limit = first * window.hop, end * window.hop
-        return len(
-            {
-                hashed
-                for state in self._shards.get(entity, ())
-                for hashed, time in state.sketches.get(distinct.slot, {}).items()
-                if horizon <= time < limit
-            }
-        )
-
-    def _tiles(self, entity: str, series: Series, window: Window) -> Iterator[Tile]:
-        first, end = window.tiles(self._time)
-        for state in self._shards.get(entity, ()):
-            level = state.series.get(series.slot, {}).get(window.hop)
-            if level:
-                for index, tile in level.items():
-                    if first <= index < end:
-                        yield tile
-
-
-def _value(feature: WindowFeature, transaction: Transaction, read: _Windows) -> float:
-    """One feature's number. Every engine calls this, so that the order of operations is one."""
-    entity, window = feature.entity.name, feature.window
-    if not feature.entity.token(transaction):
-        return math.nan
-    if isinstance(feature.over, Distinct):
-        return float(read.distinct(entity, feature.over, window))
-    tile = read.tile(entity, feature.over, window)
-    match feature.aggregation:
-        case Aggregation.COUNT:
-            return float(tile.count)
-        case Aggregation.SUM:
-            return float(tile.total)
-        case Aggregation.MEAN:
-            return tile.total / tile.count if tile.count else math.nan
-        case Aggregation.MAX:
-            return float(tile.maximum) if tile.count else math.nan
-        case Aggregation.ZSCORE:
-            return _zscore(transaction.amount, tile)
-        case Aggregation.RATIO:
-            return transaction.amount * tile.count / tile.total if tile.total else math.nan
-        case Aggregation.SINCE_LAST:
-            return (transaction.event_time - tile.last) / 1_000 if tile.count else math.nan
-        case Aggregation.FRAUD_RATE:
-            payments = read.tile(entity, PAYMENTS, window)
-            return tile.count / payments.count if payments.count else math.nan
-        case Aggregation.DISTINCT:
-            raise AssertionError("read above")
-
-
-def _zscore(amount: int, tile: Tile) -> float:
-    """(amount - mean) / sample standard deviation, rounded once: integers up to the last division."""
-    spread = tile.count * tile.squares - tile.total * tile.total
-    if tile.count < 2 or spread <= 0:
-        return math.nan
-    deviation = math.sqrt(spread / (tile.count * (tile.count - 1)))
-    return (amount * tile.count - tile.total) / tile.count / deviation
-
-
-def _layout(entity: Entity, features: Sequence[WindowFeature]) -> Layout:
-    levels: dict[int, dict[int, int]] = {}
-    sketches: dict[int, SketchLayout] = {}
-    for feature in features:
-        if feature.entity != entity:
-            continue
-        window = feature.window
-        if isinstance(feature.over, Distinct):
-            before = sketches.get(feature.over.slot, SketchLayout(0, 0))
-            sketches[feature.over.slot] = SketchLayout(
-                max(before.capacity, feature.over.capacity), max(before.retention, window.retention)
-            )
-            continue
-        for series in _needed(feature):
-            hops = levels.setdefault(series.slot, {})
-            hops[window.hop] = max(hops.get(window.hop, 0), window.retention)
-    return Layout(levels, sketches)
-
-
-def _needed(feature: WindowFeature) -> tuple[Series, ...]:
-    if isinstance(feature.over, Distinct):
-        return ()
-    if feature.aggregation is Aggregation.FRAUD_RATE:
-        return feature.over, PAYMENTS
-    return (feature.over,)
-
-
-def _series(entity: Entity, features: Sequence[WindowFeature]) -> tuple[Series, ...]:
-    needed = (series for feature in features if feature.entity == entity for series in _needed(feature))
-    return tuple(dict.fromkeys(needed))
-
-
-def _distincts(entity: Entity, features: Sequence[WindowFeature]) -> tuple[Distinct, ...]:
-    mine = (feature.over for feature in features if feature.entity == entity)
-    return tuple(dict.fromkeys(over for over in mine if isinstance(over, Distinct)))
-
-
-def _described(feature: WindowFeature | RowFeature) -> str:
+def _value(feature: Feature, places: Mapping[tuple[str, int, Window], int]) -> _Value:
+    """A feature as a function of what was seen."""
     if isinstance(feature, RowFeature):
-        return f"{feature.name} v{feature.version}"
+        return lambda seen: feature.value(seen.transaction)
+    entity, window = feature.entity.name, feature.window
+    if isinstance(feature.over, Distinct):
+        over = feature.over
+        return lambda seen: _distinct(feature, over, seen) if entity in seen.sent else math.nan
+    own, *base = (places[entity, series.slot, window] for series in feature.series)
+    needed = feature.aggregation.parts
+
+    def of(seen: _Seen) -> float:
+        if entity not in seen.sent:
+            return math.nan
+        totals = seen.totals[own]
+        if totals.parts & needed != needed:
+            # Kept by an earlier feature set without what this one needs: missing, never wrong.
+            return math.nan
+        if feature.include_current:
+            totals = totals.plus(seen.transaction.amount, seen.transaction.event_time)
+        whole = seen.totals[base[0]].count if base else 0
+        return _number(feature.aggregation, totals, whole, seen.transaction)
+
+    return of
+
+
+def _number(aggregation: Aggregation, totals: Totals, whole: int, transaction: Transaction) -> float:
+    count, amount, now = totals.count, transaction.amount, transaction.event_time
+    match aggregation:
+        case Aggregation.COUNT:
+            return float(count)
+        case Aggregation.SUM:
+            return float(totals.total)
+        case Aggregation.MEAN:
+            return derive.mean(count, totals.total)
+        case Aggregation.STD:
+            return derive.std(count, derive.spread(count, totals.total, totals.squares))
+        case Aggregation.ZSCORE:
+            return derive.zscore(amount, count, totals.total, derive.spread(count, totals.total, totals.squares))
+        case Aggregation.RATIO:
+            return derive.ratio(amount, count, totals.total)
+        case Aggregation.RATE:
+            return derive.rate(count, whole)
+        case _ if not count:
+            return math.nan
+        case Aggregation.MIN:
+            return float(totals.minimum)
+        case Aggregation.MAX:
+            return float(totals.maximum)
+        case Aggregation.LAST:
+            return float(totals.latest)
+        case Aggregation.SINCE_FIRST:
+            return derive.since(now, totals.first)
+        case Aggregation.SINCE_LAST:
+            return derive.since(now, totals.last)
+    raise AssertionError(f"{aggregation} is no aggregation of a series")
+
+
+def _distinct(feature: WindowFeature, over: Distinct, seen: _Seen) -> float:
+    """The distinct values in a window: of the most recent ones of all shards, those that it reaches back to."""
     window = feature.window
-    return f"{feature.name} v{feature.version} {feature.over} {window.length}/{window.hop}/{window.delay}"
+    start = window.tiles(seen.transaction.event_time)[0] * window.hop
+    found: set[int] = set()
+    for state in seen.shards[feature.entity.name]:
+        sketch = state.sketches.get(over.slot)
+        if sketch is None:
+            continue
+        if window.hop % sketch.unit:
+            return math.nan  # kept by an earlier feature set in coarser steps
+        horizon = start // sketch.unit
+        found.update([hashed for hashed, step in sketch.seen.items() if step >= horizon])
+    if feature.include_current and (value := getattr(seen.transaction, over.field)):
+        found.add(hash40(value))
+    return float(min(len(found), over.capacity))
+
+
+def described(feature: Feature) -> str:
+    """A definition in one line: whatever changes its meaning changes this, and so the version of its set."""
+    if isinstance(feature, RowFeature):
+        return f"{feature.name} v{feature.version} {','.join(feature.fields)}"
+    window, entity = feature.window, feature.entity
+    over: object = feature.over
+    return (
+        f"{feature.name} v{feature.version} {entity.name}({','.join(entity.fields)})x{entity.shards} {over} "
+        f"{window.length}/{window.hop}/{window.delay} {feature.include_current}"
+    )

@@ -1,0 +1,46 @@
+"""The Fraud Detection Handbook's window features, to be compared with its published figures.
+
+Source: chapter 3, "Baseline feature transformation" (Le Borgne, Siblini, Lebichot, Bontempi, 2022). Its windows
+are ``(t - w, t]`` over times in whole seconds, for customers with the transaction itself, for terminals ending a week
+before it. With tails that move by the second, ``(t - w, t]`` is ``[t - (w - 1 s), t)`` and the transaction itself;
+``(t - 7d - w, t - 7d]`` is a window of length w that ends 7 d - 1 s before t.
+"""
+
+from fraud.features.definitions import FRAUDS, PAYMENTS, Aggregation, Entity, Reason, WindowFeature
+from fraud.features.sets import FeatureSet
+from fraud.windows import DAY, SECOND, Window
+
+__all__ = ["DELAY", "HANDBOOK", "PUBLISHED"]
+
+DELAY = 7 * DAY - SECOND
+"""When a fraud is known at the latest, in ms after its transaction."""
+
+_CUSTOMER = Entity("customer", ("customer",))
+_TERMINAL = Entity("terminal", ("merchant_id",))
+_HABITS = Reason("HABITS", "How often and how much this customer pays")
+_RISK = Reason("RISK", "How much fraud this terminal saw")
+
+
+def _spending(aggregation: Aggregation, days: int) -> WindowFeature:
+    window = Window(length=days * DAY - SECOND, hop=SECOND)
+    return WindowFeature(
+        _CUSTOMER, aggregation, PAYMENTS, window, _HABITS, "A change of habits.", include_current=True
+    )
+
+
+def _terminal(aggregation: Aggregation, days: int) -> WindowFeature:
+    window = Window(length=days * DAY, hop=SECOND, delay=DELAY)
+    over = FRAUDS if aggregation is Aggregation.RATE else PAYMENTS
+    return WindowFeature(_TERMINAL, aggregation, over, window, _RISK, "A terminal compromised.")
+
+
+PUBLISHED: dict[str, WindowFeature] = {
+    **{f"CUSTOMER_ID_NB_TX_{d}DAY_WINDOW": _spending(Aggregation.COUNT, d) for d in (1, 7, 30)},
+    **{f"CUSTOMER_ID_AVG_AMOUNT_{d}DAY_WINDOW": _spending(Aggregation.MEAN, d) for d in (1, 7, 30)},
+    **{f"TERMINAL_ID_NB_TX_{d}DAY_WINDOW": _terminal(Aggregation.COUNT, d) for d in (1, 7, 30)},
+    **{f"TERMINAL_ID_RISK_{d}DAY_WINDOW": _terminal(Aggregation.RATE, d) for d in (1, 7, 30)},
+}
+"""The published column to the feature that means the same. Where there was no payment, a risk is 0 there and
+NaN here; mean amounts are in minor units here."""
+
+HANDBOOK = FeatureSet(*PUBLISHED.values())

@@ -10,16 +10,13 @@ from hypothesis import strategies as st
 from fraud.calibration import Calibration, calibrate
 from fraud.decision import MOST_REASONS, Decision, decision_row, event_of, explain, label_row, signals
 from fraud.events import Label, LabelKind
-from fraud.features import STANDARD, FeatureSet
-from fraud.features.definitions import FRAUDS, PAYMENTS, Aggregation, Distinct, Reason, RowFeature, WindowFeature
-from fraud.features.standard import CARD
+from fraud.features import STANDARD
 from fraud.policy import Policy, Thresholds
 from fraud.tokens import Tokeniser
-from fraud.windows import DAY, Window
+from fraud.windows import DAY
 from tests.unit.fraud.strategies import KINDS, START, payment, payments
 
 POLICY = Policy(version="7", thresholds=Thresholds(challenge=0.3, review=0.6, decline=0.85), unscored_limit=5_000)
-WHY = Reason("WHY", "Because")
 KEY = b"k" * 32
 
 
@@ -129,34 +126,3 @@ def test_tokens_link_what_is_one_thing_and_nothing_else() -> None:
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Tokeniser(b"short")
-
-
-@pytest.mark.parametrize("feature", STANDARD.features, ids=STANDARD.names)
-def test_every_feature_can_do_without_what_was_not_sent(feature: WindowFeature | RowFeature) -> None:
-    bare = payment("t", at=START, customer="", device="")
-    first = STANDARD.vector(bare, {})
-    assert first == pytest.approx(STANDARD.vector(bare, {}), nan_ok=True)
-    value = first[STANDARD.names.index(feature.name)]
-    assert math.isnan(value) or math.isfinite(value)
-    assert feature.catches.endswith(".")
-    assert feature.reason.code.isupper()
-
-
-def test_a_definition_that_cannot_be_right_is_refused() -> None:
-    with pytest.raises(ValueError, match="must declare a delay"):
-        WindowFeature(CARD, Aggregation.FRAUD_RATE, FRAUDS, Window.of("7d"), WHY, "x.")
-    with pytest.raises(ValueError, match="Distinct"):
-        WindowFeature(CARD, Aggregation.COUNT, Distinct(9, "device"), Window.of("7d"), WHY, "x.")
-    doubled = WindowFeature(CARD, Aggregation.COUNT, PAYMENTS, Window.of("7d"), WHY, "x.")
-    with pytest.raises(ValueError, match="card_count_7d"):
-        FeatureSet(doubled, doubled)
-
-
-def test_the_version_of_a_set_follows_its_definitions() -> None:
-    def made(version: int = 1, length: str = "7d") -> FeatureSet:
-        window = Window.of(length)
-        return FeatureSet(WindowFeature(CARD, Aggregation.COUNT, PAYMENTS, window, WHY, "x.", version=version))
-
-    assert made().version == made().version
-    assert len({made().version, made(2).version, made(length="8d").version}) == 3
-    assert made(2).names == ("card_count_7d_v2",)

@@ -7,6 +7,7 @@ import msgspec
 from fraud.currency import CURRENCIES
 
 __all__ = [
+    "LATEST_TIME",
     "MOST_AMOUNT",
     "Event",
     "EventError",

@@ -8,6 +8,7 @@ An event is kept once: in the finest level that still reaches back to it. When a
 the next coarser one takes it over. A window of hop H reads the tiles of every level whose hop divides H.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -68,7 +69,7 @@ class Sketch:
             del self.seen[min(self.seen, key=lambda hashed: (self.seen[hashed], hashed))]
 
     def coarsen(self, unit: int) -> None:
-        """Take over a coarser unit, that of another state of the same values."""
+        """Take over a multiple of the unit: only whole steps can be counted again in wider ones."""
         if unit > self.unit:
             ratio = unit // self.unit
             self.unit, self.seen = unit, {hashed: step // ratio for hashed, step in self.seen.items()}
@@ -143,7 +144,7 @@ class State:
             seen = self.sketches.get(slot)
             if seen is None:
                 seen = self.sketches[slot] = Sketch(sketch.unit)
-            seen.coarsen(sketch.unit)
+            seen.coarsen(math.lcm(seen.unit, sketch.unit))
             ratio = seen.unit // sketch.unit
             for hashed, step in sketch.seen.items():
                 seen.note(hashed, step // ratio)

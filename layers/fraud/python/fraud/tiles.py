@@ -132,7 +132,11 @@ class Level:
 
     def add_to(self, totals: Totals, low: int, high: int, parts: int) -> None:
         """Add the tiles in ``[low, high)`` to the totals of a window."""
-        a, b = bisect_left(self.index, low), bisect_left(self.index, high)
+        index = self.index
+        if index[-1] < low or index[0] >= high:
+            return
+        a = bisect_left(index, low) if index[0] < low else 0
+        b = bisect_left(index, high) if index[-1] >= high else len(index)
         if a == b:
             return
         if parts & TOTAL:
@@ -191,10 +195,11 @@ class Tiles:
     def advance(self, layout: TilesLayout, newest: int) -> None:
         """Hand the tiles that a level no longer keeps to the next coarser one; the coarsest drops them."""
         # Nothing expires between two edges, so most events leave every level alone.
-        if all(
-            hop in layout.levels and level.index[0] >= edge_of(hop, layout.levels[hop], newest)
-            for hop, level in self.levels.items()
-        ):
+        for hop, tiles in self.levels.items():
+            retention = layout.levels.get(hop)
+            if retention is None or tiles.index[0] < edge_of(hop, retention, newest):
+                break
+        else:
             return
         hops = sorted({*self.levels, *layout.levels})
         for place, hop in enumerate(hops):

@@ -8,9 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-import msgspec
-
-from fraud.events import Event, Label, Outcome, Transaction
+from fraud.events import Transaction
+from fraud.features.series import (
+    DECLINES,
+    FIELDS,
+    FRAUDS,
+    PAYMENTS,
+    VERDICTS,
+    DefinitionError,
+    Distinct,
+    Entity,
+    Series,
+    Source,
+    Where,
+    check_field,
+)
 from fraud.tiles import EXTREMES, LATEST, SQUARES, TIMES, TOTAL
 from fraud.windows import DAY, HOUR, MINUTE, SECOND, Window
 
@@ -32,141 +44,7 @@ __all__ = [
     "WindowFeature",
 ]
 
-FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(Transaction))
-"""What a transaction tells, and so what a definition may name."""
-
 LONGEST_RETENTION = 400 * DAY
-
-
-class DefinitionError(ValueError):
-    """A definition cannot mean what it says; the message names the feature and the remedy."""
-
-
-def _known(field: str, whose: str, among: tuple[str, ...] = FIELDS) -> None:
-    if field not in among:
-        raise DefinitionError(f"{whose}: there is no field {field!r}; use one of {', '.join(among)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """A keyed thing that has a history, such as a card, or a card at one merchant.
-
-    Parameters
-    ----------
-    name : str
-    fields : tuple of str
-        The transaction's fields that hold the key's token, or its parts.
-    shards : int
-        In how many items a key's state is kept; more than one for keys busy enough to contend.
-    """
-
-    name: str
-    fields: tuple[str, ...]
-    shards: int = 1
-
-    def __post_init__(self) -> None:
-        for field in self.fields:
-            _known(field, f"entity {self.name}")
-        if not self.fields or self.shards < 1:
-            raise DefinitionError(f"entity {self.name}: it needs at least one field and one shard")
-
-    def token(self, transaction: Transaction) -> str:
-        """The key of this entity in a transaction; empty when the merchant did not send all of it."""
-        if len(self.fields) == 1:
-            only: str = getattr(transaction, self.fields[0])
-            return only
-        return joined([getattr(transaction, field) for field in self.fields])
-
-
-def joined(parts: list[str]) -> str:
-    """One token of several, such that different parts never give the same one; empty if any part is."""
-    if not all(parts):
-        return ""
-    return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
-
-
-class Source(StrEnum):
-    """The kind of event that a series is made of."""
-
-    TRANSACTION = "transaction"
-    OUTCOME = "outcome"
-    LABEL = "label"
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """A condition on an event: one of its fields has one of these values.
-
-    Parameters
-    ----------
-    name : str
-        The word for such events in the names of features.
-    field : str
-        A transaction's field, or ``kind`` of an outcome or a label.
-    """
-
-    name: str
-    field: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A stream of amounts in minor units; `slot` is its number in the packed state, for good.
-
-    Parameters
-    ----------
-    base : Series, optional
-        Of what this series is a part, for shares.
-    """
-
-    slot: int
-    source: Source
-    where: Where | None = None
-    base: "Series | None" = None
-
-    def __post_init__(self) -> None:
-        if self.where is not None:
-            kinds = ("kind",) if self.source is not Source.TRANSACTION else ()
-            _known(self.where.field, f"series {self.where.name}", (*FIELDS, *kinds))
-
-    def takes(self, event: Event) -> bool:
-        """Whether an event belongs to this series."""
-        match self.source:
-            case Source.TRANSACTION:
-                mine = isinstance(event, Transaction)
-            case Source.OUTCOME:
-                mine = isinstance(event, Outcome)
-            case Source.LABEL:
-                mine = isinstance(event, Label)
-        if not mine or self.where is None:
-            return mine
-        holder = event if self.where.field == "kind" else event.transaction
-        return getattr(holder, self.where.field) in self.where.values
-
-
-PAYMENTS = Series(1, Source.TRANSACTION)
-FRAUDS = Series(2, Source.LABEL, Where("fraud", "kind", ("chargeback", "confirmed_fraud")), PAYMENTS)
-VERDICTS = Series(3, Source.OUTCOME, Where("answered", "kind", ("authorised", "declined")))
-DECLINES = Series(4, Source.OUTCOME, Where("declined", "kind", ("declined",)), VERDICTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """The different values of a transaction's field; `slot` is its number in the packed state, for good.
-
-    Parameters
-    ----------
-    capacity : int
-        How many of the most recent values are kept; a count never exceeds it.
-    """
-
-    slot: int
-    field: str
-    capacity: int = 64
-
-    def __post_init__(self) -> None:
-        _known(self.field, f"distinct {self.field}")
 
 
 class Aggregation(StrEnum):
@@ -285,6 +163,11 @@ class WindowFeature:
                 "labels arrive late, so a feature over them must declare a delay, such as "
                 "Window.of('28d', delay='7d')"
             )
+        if isinstance(over, Series) and over.where is None and over.source is not Source.TRANSACTION:
+            found.append(
+                "only payments are counted without a condition; give the series a Where, whose word becomes part "
+                "of the name"
+            )
         if isinstance(over, Distinct) and window.delay:
             found.append("a distinct count knows when a value was last seen, so its window cannot be delayed")
         if self.aggregation is Aggregation.RATE and isinstance(over, Series) and over.base is None:
@@ -297,8 +180,9 @@ class WindowFeature:
             found.append(
                 "the current transaction can only count among undelayed payments, and not in a time since"
             )
-        if window.hop % SECOND or window.length % SECOND or window.delay % SECOND:
-            found.append("lengths, hops and delays are whole seconds")
+        spans = window.length, window.hop, window.delay
+        if any(span % SECOND for span in spans) or min(window.length, window.hop) < SECOND or window.delay < 0:
+            found.append("lengths, hops and delays are whole seconds, and only a delay may be none")
         if window.hop > window.length:
             found.append("the hop is longer than the window, so no level holds it; leave hop out or shorten it")
         if window.retention > LONGEST_RETENTION:
@@ -331,7 +215,7 @@ class RowFeature:
 
     def __post_init__(self) -> None:
         for field in self.fields:
-            _known(field, f"feature {self.name}")
+            check_field(field, f"feature {self.name}", FIELDS)
 
     def value(self, transaction: Transaction) -> float:
         """Its number for one transaction."""

@@ -1,8 +1,8 @@
 """The Fraud Detection Handbook's window features, to be compared with its published figures.
 
 Source: chapter 3, "Baseline feature transformation" (Le Borgne, Siblini, Lebichot, Bontempi, 2022). Its windows
-are ``(t - w, t]`` over times in whole seconds, for customers with the transaction itself, for terminals ending a week
-before it. With tails that move by the second, ``(t - w, t]`` is ``[t - (w - 1 s), t)`` and the transaction itself;
+are ``(t - w, t]`` over times in whole seconds, for customers with the transaction itself, for terminals ending a
+week before it. With tails that move by the second, ``(t - w, t]`` is ``[t - (w - 1 s), t)`` and the transaction;
 ``(t - 7d - w, t - 7d]`` is a window of length w that ends 7 d - 1 s before t.
 """
 

@@ -101,16 +101,17 @@ class FeatureSet:
             False if the event came too late for every level that would have kept it.
         """
         layout, transaction = self.layouts[entity], event.transaction
-        kept = True
-        for series in self.series[entity]:
-            if series.takes(event):
-                kept = state.add(layout, series.slot, transaction.amount, event.event_time)
+        kept = [
+            state.add(layout, series.slot, transaction.amount, event.event_time)
+            for series in self.series[entity]
+            if series.takes(event)
+        ]
         if isinstance(event, Transaction):
             for distinct in self.distincts[entity]:
                 value: str = getattr(event, distinct.field)
                 if value:
                     state.see(layout, distinct.slot, hash40(value), event.event_time)
-        return kept
+        return any(kept) or not kept
 
     def vector(self, transaction: Transaction, states: Mapping[Key, State]) -> tuple[float, ...]:
         """The features of a transaction, from the states of its keys as they stood before it.

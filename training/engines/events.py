@@ -18,15 +18,22 @@ import pyarrow.compute as pc
 
 from fraud.currency import CURRENCIES
 from fraud.events import LATEST_TIME, MOST_AMOUNT, Event, Label, Outcome, Transaction
-from fraud.features.definitions import FIELDS, Entity, Series, joined
 from fraud.features.keys import hash40
+from fraud.features.series import FIELDS, Entity, Series, Source, joined
 from fraud.replay import arrival
 
 __all__ = ["EventTable", "EventTableError", "table_of"]
 
 EVENT, KIND, AT = "event", "kind", "at"
+
+MOST_ROWS = 2**31 - 1
+"""Rows are numbered in 32 bits."""
+
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Transaction) if not field.required}
+_TRANSACTION, _OUTCOME = (tuple(Source).index(each) for each in (Source.TRANSACTION, Source.OUTCOME))
+_IDS = ("transaction_id",)
 _NUMBERS = ("event_time", "amount")
+_NOT_SENT = {name: "" for name in FIELDS if name not in _DEFAULTS and name not in _NUMBERS}
 
 
 class EventTableError(ValueError):
@@ -56,7 +63,7 @@ class EventTable:
     Attributes
     ----------
     table : pyarrow.Table
-    order : array of int64 or None
+    order : array of int32 or None
         Rows of the table by (time of arrival, event id); None where they already are.
     time : array of int64
         In the table's order, as the arrays below: the time of each event's tile, in ms.
@@ -66,7 +73,7 @@ class EventTable:
     """
 
     table: pa.Table
-    order: npt.NDArray[np.int64] | None
+    order: npt.NDArray[np.int32] | None
     time: npt.NDArray[np.int64]
     amount: npt.NDArray[np.int64]
     is_transaction: npt.NDArray[np.bool_]
@@ -87,6 +94,11 @@ class EventTable:
             If a column is missing, empty in some row, or holds what no event can.
         """
         whole = table.num_rows
+        table = _encoded(table)
+        if whole > MOST_ROWS:
+            raise EventTableError(
+                f"the table has more than {MOST_ROWS} rows; split it by keys, as the Spark engine does"
+            )
         missing = [name for name in ("event_time", "amount") if name not in table.column_names]
         if missing:
             raise EventTableError(
@@ -94,37 +106,39 @@ class EventTable:
             )
         time, amount = _integers(table, "event_time", LATEST_TIME), _integers(table, "amount", MOST_AMOUNT + 1)
         if "currency" in table.column_names:
-            found = set(pc.unique(table["currency"]).to_pylist())
+            found = set(pc.unique(_dictionary(table, "currency")).to_pylist())
             if found - CURRENCIES.keys():
                 raise EventTableError("column 'currency' holds what is no ISO 4217 code; write it like EUR")
         if EVENT not in table.column_names:
             is_transaction, at = np.ones(whole, np.bool_), time
         else:
             at = _integers(table, AT, LATEST_TIME)
-            kinds = table[EVENT].to_pandas().to_numpy()
-            is_transaction = kinds == "transaction"
-            strange = ~is_transaction & ~np.isin(kinds, ("outcome", "label"))
-            if strange.any():
+            sources = _codes(table, EVENT, tuple(Source))
+            if (sources < 0).any():
                 raise EventTableError("column 'event' holds other words than transaction, outcome and label")
-            if (at < time).any() or (at != time)[is_transaction].any():
+            is_transaction = sources == _TRANSACTION
+            late = at != time
+            if (at < time).any() or (late & is_transaction).any():
                 raise EventTableError(
                     "column 'at': a transaction is known at its own time, its outcome and labels not before it"
                 )
             # An outcome counts in the tile of the moment it became known, a label in its transaction's.
-            time = np.where(kinds == "outcome", at, time)
+            outcomes = sources == _OUTCOME
+            if outcomes.any():
+                time = np.where(outcomes, at, time)
         order = None if ordered else _order(table, at)
-        return cls(table, order, time, amount, is_transaction)
+        # All of them read-only, so that the kernel is compiled once and not for every mixture.
+        columns = time.view(), amount.view()
+        for column in columns:
+            column.flags.writeable = False
+        return cls(table, None if order is None else order.astype(np.int32), *columns, is_transaction)
 
     def texts(self, field: str) -> tuple[npt.NDArray[np.int32], list[str]]:
         """A field as codes, -1 where it is empty, and the values that they stand for."""
         if field not in self.table.column_names:
             default = str(_DEFAULTS.get(field, ""))
             return np.full(self.table.num_rows, 0 if default else -1, np.int32), [default]
-        column: Any = self.table[field].combine_chunks()
-        if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.unify_dictionaries().combine_chunks()
+        column = _dictionary(self.table, field)
         values = [str(value) for value in column.dictionary.to_pylist()]
         codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
         if "" in values:
@@ -164,13 +178,13 @@ class EventTable:
         found = np.where(codes >= 0, of_value[codes], np.int32(-1)) if len(values) else codes
         return np.where(self.is_transaction, found, np.int32(-1)).astype(np.int32), len(hashes)
 
-    def events(self, rows: npt.NDArray[np.int64]) -> list[Event]:
+    def events(self, rows: npt.NDArray[np.int32]) -> list[Event]:
         """Some of the rows as events."""
         found: list[Event] = []
         for row in self.table.take(rows).to_pylist():
             given = {name: row[name] for name in FIELDS if row.get(name) is not None}
             fields: dict[str, Any] = {n: value if n in _NUMBERS else str(value) for n, value in given.items()}
-            transaction = Transaction(**fields)
+            transaction = Transaction(**{**_NOT_SENT, **fields})
             match row.get(EVENT, "transaction"):
                 case "outcome":
                     found.append(Outcome(transaction=transaction, kind=row[KIND], event_time=row[AT]))
@@ -210,13 +224,36 @@ def _integers(table: pa.Table, name: str, limit: int) -> npt.NDArray[np.int64]:
         numbers = column.cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
         raise EventTableError(f"column {name!r} holds numbers beyond 64 bits; check its unit") from None
-    wrong = (numbers < 0) | (numbers >= limit)
-    if wrong.any():
+    if numbers.min(initial=0) < 0 or numbers.max(initial=0) >= limit:
+        wrong = (numbers < 0) | (numbers >= limit)
         raise EventTableError(
             f"column {name!r}: {int(wrong.sum())} rows are below 0 or at least {limit}, the first is row "
             f"{int(np.flatnonzero(wrong)[0])}; check the unit, and leave refunds out"
         )
     return numbers
+
+
+def _encoded(table: pa.Table) -> pa.Table:
+    """The same table with its texts as codes: they are compared and grouped many times."""
+    for place, field in enumerate(table.schema):
+        if (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)) and field.name not in _IDS:
+            table = table.set_column(place, field.name, table[field.name].dictionary_encode())
+    return table
+
+
+def _dictionary(table: pa.Table, name: str) -> Any:
+    column: Any = table[name]
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    return column.unify_dictionaries().combine_chunks()
+
+
+def _codes(table: pa.Table, name: str, words: tuple[str, ...]) -> npt.NDArray[np.int8]:
+    """The places of a column's words among those given, -1 for any other."""
+    column = _dictionary(table, name)
+    found = [words.index(word) if word in words else -1 for word in column.dictionary.to_pylist()]
+    codes: npt.NDArray[np.int32] = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.array([*found, -1], np.int8)[codes]
 
 
 def _order(table: pa.Table, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from fraud.events import Event, Label, Transaction
+from fraud.events import Event, Label, Outcome, Transaction
 from fraud.features import FeatureSet
 from fraud.policy import Action
 
-__all__ = ["Decision", "GivenReason", "Model", "decision_row", "event_of", "explain", "label_row"]
+__all__ = ["Decision", "GivenReason", "Model", "decision_row", "event_of", "explain", "label_row", "outcome_row"]
 
 MOST_REASONS = 5
 
@@ -139,8 +139,19 @@ def label_row(label: Label, recorded_at: int) -> dict[str, Any]:
     }
 
 
+def outcome_row(outcome: Outcome, recorded_at: int) -> dict[str, Any]:
+    """The flat row of an outcome: its transaction, what was done with it, and when that was received."""
+    return {
+        "event_id": outcome.event_id,
+        **msgspec.to_builtins(outcome.transaction),
+        "outcome": outcome.kind,
+        "outcome_time": outcome.event_time,
+        "recorded_at": recorded_at,
+    }
+
+
 def event_of(row: Mapping[str, Any]) -> Event:
-    """The event that a row tells of: the inverse of `decision_row` and `label_row`.
+    """The event that a row tells of: the inverse of `decision_row`, `label_row` and `outcome_row`.
 
     Raises
     ------
@@ -148,8 +159,10 @@ def event_of(row: Mapping[str, Any]) -> Event:
         If the row lacks a field or has one of the wrong type; the message names it.
     """
     transaction = msgspec.convert(row, Transaction)
-    if "label" not in row:
-        return transaction
-    return msgspec.convert(
-        {"transaction": transaction, "kind": row["label"], "known_at": row.get("known_at")}, Label
-    )
+    if "label" in row:
+        told = {"transaction": transaction, "kind": row["label"], "known_at": row.get("known_at")}
+        return msgspec.convert(told, Label)
+    if "outcome" in row:
+        told = {"transaction": transaction, "kind": row["outcome"], "event_time": row.get("outcome_time")}
+        return msgspec.convert(told, Outcome)
+    return transaction

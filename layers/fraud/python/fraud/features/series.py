@@ -31,6 +31,7 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(T
 TEXTS = tuple(name for name in FIELDS if name not in ("event_time", "amount"))
 """Those of them that can be a key, be told apart or be asked for: the others are numbers."""
 
+
 class DefinitionError(ValueError):
     """A definition cannot mean what it says; the message names the feature and the remedy."""
 

@@ -1,8 +1,9 @@
 """Phases 2 to 4: the container program, as SageMaker jobs.
 
-One large machine for each: more of them is a matter of `InstanceCount`, once a history asks for it.
+One large machine for each; for the dataset as many as the plan says, since a history can outgrow one.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from infra.workflows.states import State, run_job
@@ -27,6 +28,16 @@ def build_dataset(*, next_state: str) -> dict[str, State]:
             inputs="$.dataset_inputs",
             output="dataset",
             output_uri="$.dataset_uri",
+            machines={
+                "InstanceCount.$": "$.dataset_machines.count",
+                "InstanceType.$": "$.dataset_machines.type",
+                "VolumeSizeInGB.$": "$.dataset_machines.volume_gb",
+            },
+            # Several machines must reach one another; SageMaker does not promise that to isolated processing jobs.
+            network={
+                "EnableNetworkIsolation.$": "$.dataset_machines.isolated",
+                "EnableInterContainerTrafficEncryption.$": "$.dataset_machines.encrypted",
+            },
             seconds=_DATASET_SECONDS,
             next_state=next_state,
         )
@@ -76,6 +87,8 @@ def evaluate(*, next_state: str) -> dict[str, State]:
             inputs="$.evaluation_inputs",
             output="evaluation",
             output_uri="$.evaluation_uri",
+            machines=_machines(),
+            network={"EnableNetworkIsolation": True},
             seconds=_EVALUATE_SECONDS,
             next_state=next_state,
         )
@@ -87,7 +100,16 @@ def _machines() -> dict[str, Any]:
 
 
 def _processing(
-    *, name: str, arguments: str, inputs: str, output: str, output_uri: str, seconds: int, next_state: str
+    *,
+    name: str,
+    arguments: str,
+    inputs: str,
+    output: str,
+    output_uri: str,
+    machines: Mapping[str, Any],
+    network: Mapping[str, Any],
+    seconds: int,
+    next_state: str,
 ) -> State:
     return run_job(
         kind="ProcessingJob",
@@ -109,9 +131,9 @@ def _processing(
                     }
                 ]
             },
-            "ProcessingResources": {"ClusterConfig": _machines()},
+            "ProcessingResources": {"ClusterConfig": dict(machines)},
             "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
-            "NetworkConfig": {"EnableNetworkIsolation": True},
+            "NetworkConfig": dict(network),
         },
         timeout=seconds + _AROUND_SECONDS,
         next_state=next_state,

@@ -18,7 +18,7 @@ SUBSTITUTIONS = frozenset(
 def retrain() -> dict[str, Any]:
     """The state machine's definition, in Amazon States Language.
 
-    Its input is `{}`, or `{"as_of": <ms since the epoch>, "reason": <text>}`.
+    Its input is `{}`, or may hold `as_of` (ms since the epoch), `reason`, `engine` and more: see plan_training.
     """
     return {
         "Comment": "Paywarden: learn from what became known, and serve the result if it is better",

@@ -2,9 +2,10 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 SOURCES = ("history", "decisions", "labels")
 INPUT = "/opt/ml/processing/input"
 LONGEST_RUN_ID = 40
+
+# What one machine of 16 GB takes into memory, with room to spare: see docs/decisions/0013-spark.md.
+SPARK_FROM_BYTES = 300_000_000
+BYTES_PER_SPARK_MACHINE = 1_000_000_000
+FEWEST_SPARK_MACHINES, MOST_SPARK_MACHINES = 2, 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The age from which a transaction without a label counts as genuine, such as ``3d``.
     validation_share, evaluation_share : float
         The shares of the rows, the latest ones, that stop and calibrate the model, and that judge it.
+    engine : str
+        What computes features from history; by default it depends on the size of the lake.
+    vectors : str
+        Of rows that were decided: the vectors that scored them, or ones computed from history.
     """
 
     as_of: Annotated[int, msgspec.Meta(gt=0)] | None = None
@@ -47,6 +57,8 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     maturity: Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}[smhd]$")] | None = None
     validation_share: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] | None = None
     evaluation_share: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] | None = None
+    engine: Literal["auto", "vectorised", "spark"] = "auto"
+    vectors: Literal["as_served", "as_corrected"] = "as_served"
 
     def dataset_options(self) -> list[str]:
         """The options of the dataset step that were given."""
@@ -58,6 +70,25 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if value is not None
             for word in (f"--{name.replace('_', '-')}", str(value))
         ]
+
+
+class Machines(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dataset step runs on.
+
+    Attributes
+    ----------
+    isolated : bool
+        Whether the job has no network at all. SageMaker promises the machines of a training job that they reach
+        one another then, and nothing of the kind for a processing job, so several are not isolated.
+    encrypted : bool
+        Whether what the machines send one another is encrypted.
+    """
+
+    count: int = 1
+    type: str = "ml.m5.xlarge"
+    volume_gb: int = 30
+    isolated: bool = True
+    encrypted: bool = False
 
 
 settings = load(Settings)
@@ -73,15 +104,18 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     planned = plan(
         event,
         champion=serving.champion or "",
-        sources=[source for source in SOURCES if _filled(s3, settings.lake_bucket, source)],
+        sizes={source: _size(s3, settings.lake_bucket, source) for source in SOURCES},
         lake=settings.lake_bucket,
         models=settings.models_bucket,
     )
-    logger.info("planned", extra={"run_id": planned["run_id"], "champion": planned["champion"]})
+    told = ("run_id", "champion", "engine")
+    logger.info("planned", extra={name: planned[name] for name in told})
     return planned
 
 
-def plan(event: dict[str, Any], *, champion: str, sources: list[str], lake: str, models: str) -> dict[str, Any]:
+def plan(
+    event: dict[str, Any], *, champion: str, sizes: Mapping[str, int | None], lake: str, models: str
+) -> dict[str, Any]:
     """A training run's names and places.
 
     Parameters
@@ -90,14 +124,16 @@ def plan(event: dict[str, Any], *, champion: str, sources: list[str], lake: str,
         ``run_id`` and ``started_at`` of the execution, and its ``input`` (see `RunInput`).
     champion : str
         The bundle that serves now, or nothing.
-    sources : list of str
-        The parts of the lake that hold something: SageMaker refuses an input without objects.
+    sizes : mapping of str to int or None
+        How many bytes each part of the lake holds; None where it has no objects, since SageMaker refuses an input
+        without any.
 
     Raises
     ------
     ValueError
         If there is nothing to learn from, or the input holds something unknown or impossible.
     """
+    sources = [source for source, size in sizes.items() if size is not None]
     if not {"history", "decisions"} & set(sources):
         raise ValueError("the lake holds no transactions: import history (paywarden import) or send traffic first")
     run_id = _run_id(event["run_id"])
@@ -107,6 +143,7 @@ def plan(event: dict[str, Any], *, champion: str, sources: list[str], lake: str,
         raise ValueError(
             f"the execution's input: {error}; it may hold {', '.join(RunInput.__struct_fields__)}"
         ) from None
+    engine, machines = _machines(given.engine, sum(size or 0 for size in sizes.values()))
     as_of = given.as_of or _milliseconds(event["started_at"])
     run = f"s3://{models}/runs/{run_id}"
     jobs = {step: f"{run_id}-{step}" for step in ("dataset", "train", "evaluate")}
@@ -119,7 +156,12 @@ def plan(event: dict[str, Any], *, champion: str, sources: list[str], lake: str,
         "as_of": str(as_of),
         "jobs": jobs,
         "champion": champion,
-        "dataset_arguments": ["dataset", "--as-of", str(as_of), *given.dataset_options()],
+        "engine": engine,
+        "dataset_arguments": [
+            *("dataset", "--as-of", str(as_of), "--engine", engine, "--vectors", given.vectors),
+            *given.dataset_options(),
+        ],
+        "dataset_machines": msgspec.to_builtins(machines),
         "dataset_uri": f"{run}/dataset/",
         "model_uri": f"{run}/model",
         "artifact_uri": artifact,
@@ -147,5 +189,22 @@ def _input(name: str, uri: str) -> dict[str, Any]:
     return {"InputName": name, "S3Input": place}
 
 
-def _filled(client: "S3Client", bucket: str, source: str) -> bool:
-    return client.list_objects_v2(Bucket=bucket, Prefix=f"{source}/", MaxKeys=1)["KeyCount"] > 0
+def _machines(engine: str, size: int) -> tuple[str, Machines]:
+    """The engine for a lake of so many bytes, and what it runs on."""
+    if engine == "auto":
+        engine = "spark" if size > SPARK_FROM_BYTES else "vectorised"
+    if engine != "spark":
+        return engine, Machines()
+    count = min(max(-(-size // BYTES_PER_SPARK_MACHINE), FEWEST_SPARK_MACHINES), MOST_SPARK_MACHINES)
+    return engine, Machines(count=count, type="ml.m5.4xlarge", volume_gb=200, isolated=False, encrypted=True)
+
+
+def _size(client: "S3Client", bucket: str, source: str) -> int | None:
+    """The bytes under a prefix, counted up to where more would change nothing; None if there is no object."""
+    found: int | None = None
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{source}/"):
+        for item in page.get("Contents", []):
+            found = (found or 0) + item["Size"]
+        if (found or 0) > BYTES_PER_SPARK_MACHINE * MOST_SPARK_MACHINES:
+            break
+    return found

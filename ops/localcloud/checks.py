@@ -74,8 +74,6 @@ def _check_training(request: Mapping[str, Any]) -> None:
 
 
 def _check_processing(request: Mapping[str, Any]) -> None:
-    if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
-        raise ServiceError("ValidationException", "The local SageMaker runs one instance: set InstanceCount to 1")
     for item in request.get("ProcessingInputs", []):
         source = item.get("S3Input")
         _check_source(item["InputName"], source)

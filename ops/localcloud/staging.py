@@ -60,6 +60,7 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def _resources(instance_type: str, count: int) -> dict[str, Any]:
+    """What a program is told of its machines: here there is one, however many were asked for."""
     hosts = ["algo-1"]
     return {
         "current_host": hosts[0],

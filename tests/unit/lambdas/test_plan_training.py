@@ -32,15 +32,20 @@ def plan(
     given: dict[str, Any] | None = None,
     champion: str = "",
     sources: tuple[str, ...] = ("history",),
+    size: int = 1,
 ) -> dict[str, Any]:
     planned: dict[str, Any] = function.plan(
         {"run_id": run_id, "started_at": STARTED, "input": given},
         champion=champion,
-        sources=list(sources),
+        sizes={name: size if name in sources else None for name in function.SOURCES},
         lake="lake",
         models="models",
     )
     return planned
+
+
+def arguments(as_of: int, *, engine: str = "vectorised", vectors: str = "as_served") -> list[str]:
+    return ["dataset", "--as-of", str(as_of), "--engine", engine, "--vectors", vectors]
 
 
 def inputs(planned: list[dict[str, Any]]) -> dict[str, str]:
@@ -82,7 +87,7 @@ def test_a_name_that_fits_is_kept_and_others_stay_apart(function: ModuleType) ->
 def test_a_run_knows_the_world_as_of_its_start(function: ModuleType) -> None:
     planned = plan(function)
     assert planned["as_of"] == str(STARTED_MS)
-    assert planned["dataset_arguments"] == ["dataset", "--as-of", str(STARTED_MS)]
+    assert planned["dataset_arguments"] == arguments(STARTED_MS)
 
 
 def test_options_are_passed_to_the_dataset_step(function: ModuleType) -> None:
@@ -94,7 +99,49 @@ def test_options_are_passed_to_the_dataset_step(function: ModuleType) -> None:
         "evaluation_share": 0.25,
     }
     options = ["--maturity", "3d", "--validation-share", "0.1", "--evaluation-share", "0.25"]
-    assert plan(function, given=given)["dataset_arguments"] == ["dataset", "--as-of", "1700000000000", *options]
+    assert plan(function, given=given)["dataset_arguments"] == [*arguments(1_700_000_000_000), *options]
+
+
+def test_vectors_are_those_served_unless_told_otherwise(function: ModuleType) -> None:
+    chosen = plan(function, given={"vectors": "as_corrected"})["dataset_arguments"]
+    assert chosen == arguments(STARTED_MS, vectors="as_corrected")
+
+
+@pytest.mark.parametrize(
+    ("engine", "size", "chosen"),
+    [
+        ("auto", 300_000_000, "vectorised"),
+        ("auto", 300_000_001, "spark"),
+        ("vectorised", 10**12, "vectorised"),
+        ("spark", 0, "spark"),
+    ],
+)
+def test_spark_takes_what_is_past_one_machine(function: ModuleType, engine: str, size: int, chosen: str) -> None:
+    planned = plan(function, given={"engine": engine}, size=size)
+    assert planned["engine"] == chosen
+    assert planned["dataset_arguments"] == arguments(STARTED_MS, engine=chosen)
+    assert (planned["dataset_machines"]["count"] > 1) == (chosen == "spark")
+
+
+def test_the_size_is_that_of_all_parts(function: ModuleType) -> None:
+    planned = plan(function, sources=("history", "decisions", "labels"), size=100_000_001)
+    assert planned["engine"] == "spark"
+
+
+def test_one_machine_has_no_network_and_several_speak_among_themselves(function: ModuleType) -> None:
+    assert plan(function)["dataset_machines"] == {
+        **{"count": 1, "type": "ml.m5.xlarge", "volume_gb": 30},
+        **{"isolated": True, "encrypted": False},
+    }
+    assert plan(function, given={"engine": "spark"})["dataset_machines"] == {
+        **{"count": 2, "type": "ml.m5.4xlarge", "volume_gb": 200},
+        **{"isolated": False, "encrypted": True},
+    }
+
+
+def test_machines_grow_with_the_lake_up_to_a_bound(function: ModuleType) -> None:
+    sizes = [10**9, 2_500_000_000, 5 * 10**9, 10**12]
+    assert [plan(function, size=size)["dataset_machines"]["count"] for size in sizes] == [2, 3, 5, 8]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +154,8 @@ def test_options_are_passed_to_the_dataset_step(function: ModuleType) -> None:
         ({"as_of": "yesterday"}, "as_of"),
         ({"validation_share": 0.5}, "validation_share"),
         ({"evaluation_share": 0}, "evaluation_share"),
+        ({"engine": "pandas"}, "engine"),
+        ({"vectors": "as_wished"}, "vectors"),
     ],
 )
 def test_an_unknown_or_impossible_option_is_refused_by_name(
@@ -114,7 +163,9 @@ def test_an_unknown_or_impossible_option_is_refused_by_name(
 ) -> None:
     with pytest.raises(ValueError, match=named) as refused:
         plan(function, given=given)
-    assert "it may hold as_of, reason, maturity, validation_share, evaluation_share" in str(refused.value)
+    assert "it may hold as_of, reason, maturity, validation_share, evaluation_share, engine, vectors" in str(
+        refused.value
+    )
 
 
 @pytest.mark.parametrize("sources", [(), ("labels",)])
@@ -153,3 +204,19 @@ def test_the_function_plans_with_what_the_lake_holds(function: ModuleType) -> No
     planned = function.handler(event, Context())
     assert inputs(planned["dataset_inputs"]) == {"decisions": "s3://lake/decisions/"}
     assert planned["champion"] == "run-0"
+    assert planned["engine"] == "vectorised"
+
+
+def test_the_function_adds_up_what_lies_under_a_prefix(
+    function: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for name in ("history/a.parquet", "history/b.parquet", "decisions/c.parquet"):
+        client.put_object(Bucket="lake", Key=name, Body=b"12345")
+    event = {"run_id": "run-1", "started_at": STARTED, "input": {}}
+    chosen = []
+    for bound in (14, 15):
+        monkeypatch.setattr(function, "SPARK_FROM_BYTES", bound)
+        chosen.append(function.handler(event, Context())["engine"])
+    assert chosen == ["spark", "vectorised"]

@@ -12,6 +12,7 @@ import moto
 import pytest
 
 from ops.localcloud import staging
+from ops.localcloud.checks import check_locally
 from ops.localcloud.errors import JobFailedError, ServiceError
 
 
@@ -118,3 +119,13 @@ def test_reason_is_cut_to_what_the_service_keeps(tmp_path: Path) -> None:
     assert staging.read_reason(tmp_path / "failure") == ""
     (tmp_path / "failure").write_text("x" * 5000)
     assert staging.read_reason(tmp_path / "failure") == "x" * 1024
+
+
+def test_a_processing_job_of_several_instances_is_told_of_one_host(s3: Any, tmp_path: Path) -> None:
+    cluster = {"InstanceType": "ml.m5.4xlarge", "InstanceCount": 3, "VolumeSizeInGB": 200}
+    request = {"ProcessingResources": {"ClusterConfig": cluster}}
+    check_locally("Processing", request)
+    staging.stage_processing(s3, request, tmp_path)
+    told = json.loads((tmp_path / "config" / "resourceconfig.json").read_bytes())
+    assert told["hosts"] == [told["current_host"]] == ["algo-1"]
+    assert (told["current_instance_type"], told["requested_instance_count"]) == ("ml.m5.4xlarge", 3)

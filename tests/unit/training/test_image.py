@@ -29,6 +29,25 @@ def test_the_image_installs_the_locked_file_that_it_copies_and_nothing_else() ->
     assert words[words.index("--requirement") + 1 :] == ["requirements/training-image.txt"]
 
 
+def test_only_what_has_no_wheel_is_built() -> None:
+    text = (REPOSITORY / "requirements" / "training-image.txt").read_text()
+    pinned = re.split(r"^(?=[a-z0-9._-]+==)", text, flags=re.MULTILINE)[1:]
+    # A wheel and a source archive make two hashes or more; one is a source archive alone.
+    (install,) = [line for line in _instructions("RUN") if "pip install" in line]
+    words = shlex.split(install)
+    assert words[words.index("--only-binary") + 1] == ":all:"
+    assert words[words.index("--no-binary") + 1] == "pyspark"
+    assert [entry.split("==")[0] for entry in pinned if entry.count("--hash=sha256:") == 1] == ["pyspark"]
+
+
+def test_the_image_has_the_java_that_spark_needs_and_a_place_for_compiled_code() -> None:
+    (java,) = re.findall(r"openjdk-(\d+)-jre-headless", DOCKERFILE)
+    assert int(java) >= 17
+    (cache,) = re.findall(r"NUMBA_CACHE_DIR=(\S+)", DOCKERFILE)
+    # The program's folder is of the image; a folder below /tmp is there and writable on every host.
+    assert Path(cache).parts[:2] == ("/", "tmp")
+
+
 def test_every_pin_of_the_image_has_a_hash() -> None:
     text = (REPOSITORY / "requirements" / "training-image.txt").read_text()
     pinned = re.split(r"^(?=[a-z0-9._-]+==)", text, flags=re.MULTILINE)[1:]

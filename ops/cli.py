@@ -3,28 +3,31 @@
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import TaskID
 from rich.table import Column, Table
 
-from infra.environments import ENVIRONMENTS
 from ops.deployment import DeploymentError, connect
-from ops.inputs import MAPPINGS, Mapping, MappingError, load_mapping, schedule
+from ops.featurestore.commands import features_app, parity
+from ops.inputs import MappingError, schedule
 from ops.localcloud.errors import LocalCloudError
 from ops.localcloud.settings import DEFAULT_PORT
+from ops.terminal import (
+    Env,
+    Limit,
+    MappingFile,
+    Port,
+    Since,
+    Table_,
+    Until,
+    console,
+    mapping_of,
+    ms,
+    progress_bars,
+)
 
 __all__ = ["app", "main"]
 
@@ -35,18 +38,8 @@ app = typer.Typer(
 )
 merchants_app = typer.Typer(no_args_is_help=True, help="Merchants and their keys.")
 app.add_typer(merchants_app, name="merchants")
-
-console = Console(stderr=True)
-
-Env = Annotated[str, typer.Option("--env", help=f"Which deployment: {', '.join(ENVIRONMENTS)}.")]
-Port = Annotated[int, typer.Option("--port", help="Port of the local cloud on 127.0.0.1.")]
-Table_ = Annotated[Path, typer.Argument(help="A CSV or Parquet file, or a folder of Parquet files.")]
-MappingFile = Annotated[
-    str, typer.Option("--mapping", help="A mapping file, or the name of one that ships: handbook, sparkov.")
-]
-Limit = Annotated[int | None, typer.Option("--limit", help="Stop after so many rows.")]
-Since = Annotated[datetime | None, typer.Option("--since", help="Leave out rows before this time (UTC).")]
-Until = Annotated[datetime | None, typer.Option("--until", help="Leave out rows from this time on (UTC).")]
+app.add_typer(features_app, name="features")
+app.command()(parity)
 
 
 @app.command()
@@ -55,7 +48,7 @@ def up(port: Port = DEFAULT_PORT) -> None:
     from ops.localcloud.control import up as start
     from ops.localcloud.deploy import bootstrap_and_deploy
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         task = progress.add_task("starting the local cloud", total=None)
         start(port)
         progress.update(task, description="deploying five stacks (cdk bootstrap, cdk deploy)")
@@ -134,8 +127,8 @@ def import_(
     from ops.inputs.rows import from_frame
 
     deployment = connect(env, port=port)
-    frames = read(path, _mapping(mapping), since=_ms(since), until=_ms(until), limit=limit)
-    with _progress() as progress:
+    frames = read(path, mapping_of(mapping), since=ms(since), until=ms(until), limit=limit)
+    with progress_bars() as progress:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
@@ -178,12 +171,12 @@ def replay(
     from ops.traffic import replay as send
 
     deployment = connect(env, port=port)
-    frames = read(path, _mapping(mapping), since=_ms(since), until=_ms(until), limit=limit)
+    frames = read(path, mapping_of(mapping), since=ms(since), until=ms(until), limit=limit)
     merchant = merchant_of(deployment, key)
     rows = [as_merchant(row, merchant) for frame in frames for row in from_frame(frame)]
     api = Api(deployment.api_url, {merchant: key}, threads=threads)
     replays = deployment.environment.replay_time
-    with _progress() as progress:
+    with progress_bars() as progress:
         task = progress.add_task("replay", total=sum(1 + (row.label is not None) for row in rows))
         done = send(
             api,
@@ -216,8 +209,8 @@ def train(
     name = f"manual-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     options: dict[str, object] = {"reason": "started by `paywarden train`"}
     if as_of is not None:
-        options["as_of"] = _ms(as_of)
-    with _progress() as progress:
+        options["as_of"] = ms(as_of)
+    with progress_bars() as progress:
         task = progress.add_task(name, total=None)
         run = retrain(
             deployment, name, options=options, entered=lambda state: progress.update(task, description=state)
@@ -242,21 +235,31 @@ def main() -> None:
     from botocore.exceptions import BotoCoreError, ClientError
     from urllib3.exceptions import HTTPError
 
+    from ops.featurestore.catalogue import CatalogueError
+    from ops.featurestore.lifecycle import GenerationError
+    from ops.featurestore.merging import BusyError
+    from ops.featurestore.online import ParityError
     from ops.history import ImportConflictError
     from ops.inputs.convert import RowError
     from ops.merchants import MerchantIdError
     from ops.retraining import RetrainingError
     from runtime.configuration import ConfigurationError
+    from training.engines.events import EventTableError
 
     try:
         app()
     except (
+        BusyError,
+        CatalogueError,
         ConfigurationError,
         DeploymentError,
+        EventTableError,
+        GenerationError,
         ImportConflictError,
         LocalCloudError,
         MappingError,
         MerchantIdError,
+        ParityError,
         RetrainingError,
         RowError,
     ) as error:
@@ -267,29 +270,6 @@ def main() -> None:
         hint = "check your permissions and the network, and try again; `paywarden status` shows what is there"
         console.print(f"[red]paywarden:[/red] {escape(str(error))}: {hint}", highlight=False)
         raise SystemExit(1) from error
-
-
-def _mapping(name: str) -> Mapping:
-    shipped = MAPPINGS / f"{name}.toml"
-    return load_mapping(shipped if shipped.exists() else Path(name))
-
-
-def _ms(moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
-
-
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
 
 
 def _short(line: str, width: int = 90) -> str:

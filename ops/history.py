@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from fraud.bundle import digest
-from fraud.codec import encode
 from fraud.events import Event
 from fraud.features import STANDARD, Key
-from fraud.replay import arrival, fold
+from fraud.replay import fold
 from fraud.state import State
 from ops.deployment import Deployment
+from ops.featurestore.merging import BusyError, OtherStatesError, fingerprint, merge
+from ops.featurestore.sources import import_key, known
 from ops.inputs import Row, to_frame
-from runtime.stores.features import MOST_ITEMS, ConflictError, FeatureStore, Marker, Versioned
+from runtime.stores.features import MOST_ITEMS, FeatureStore, Marker
+from runtime.stores.generations import Generation, Generations
 
 __all__ = ["ImportConflictError", "Imported", "import_history"]
 
@@ -22,7 +24,7 @@ _ATTEMPTS = 5
 
 
 class ImportConflictError(Exception):
-    """Other rows were imported under this name before."""
+    """An import cannot be done now, or not under this name; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Imported:
         Labels that became known after the last payment of the file: they wait in the lake, and training
         uses them from the day they were known, but no state counts them.
     states, unchanged : int
-        Keys whose state was written now, and by an earlier run of the same import.
+        Keys whose state was written now, and before: by an earlier run of the same import, or by a bootstrap.
     """
 
     rows: int
@@ -67,18 +69,23 @@ def import_history(
     Raises
     ------
     ImportConflictError
-        If other rows were imported under this name.
+        If other rows have this name, a generation of states is being built, or the states never rest.
     """
-    tokeniser = deployment.tokeniser()
+    store, tokeniser = deployment.features(), deployment.tokeniser()
+    _serving(store)
     tokenised = [replace(row, transaction=tokeniser.apply(row.transaction)) for row in rows]
     tokenised.sort(key=lambda row: row.order)
     content = _parquet(tokenised)
     _upload(deployment, name, content, fingerprint=digest(content))
     progress("lake", len(tokenised), len(tokenised))
-    end = max((row.transaction.event_time for row in tokenised), default=0)
-    events, later = _known(tokenised, until=end)
+    # Once more, now that the rows can be seen in the lake: a build that began before was refused, and one that
+    # begins from here on finds them there.
+    serving = _serving(store)
+    events, later = known(tokenised)
     states = _fold(events, progress)
-    written, unchanged = _store(deployment.features(), name, states, clock=clock, progress=progress)
+    if name in (serving.imports or ()):
+        return Imported(len(tokenised), later, 0, len(states))
+    written, unchanged = _store(store, name, states, generation=serving.number, clock=clock, progress=progress)
     return Imported(len(tokenised), later, written, unchanged)
 
 
@@ -90,7 +97,7 @@ def _parquet(rows: list[Row]) -> bytes:
 
 def _upload(deployment: Deployment, name: str, content: bytes, *, fingerprint: str) -> None:
     client, bucket = deployment.client("s3"), deployment["LakeBucket"]
-    key = f"history/{name}/transactions-00000.parquet"
+    key = import_key(name)
     found = client.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
     if found:
         kept = client.head_object(Bucket=bucket, Key=key)["Metadata"].get("fingerprint")
@@ -98,14 +105,6 @@ def _upload(deployment: Deployment, name: str, content: bytes, *, fingerprint: s
             raise ImportConflictError(f"{name!r} holds other rows already; import these under another name")
         return
     client.put_object(Bucket=bucket, Key=key, Body=content, Metadata={"fingerprint": fingerprint})
-
-
-def _known(rows: list[Row], *, until: int) -> tuple[list[Event], int]:
-    events: list[Event] = [row.transaction for row in rows]
-    labels = [row.label for row in rows if row.label is not None]
-    events += [label for label in labels if label.known_at <= until]
-    events.sort(key=arrival)
-    return events, sum(label.known_at > until for label in labels)
 
 
 def _fold(events: list[Event], progress: Callable[[str, int, int], None]) -> dict[Key, State]:
@@ -122,6 +121,7 @@ def _store(
     name: str,
     states: dict[Key, State],
     *,
+    generation: int,
     clock: int,
     progress: Callable[[str, int, int], None],
 ) -> tuple[int, int]:
@@ -130,38 +130,37 @@ def _store(
     chunks = list(batched(sorted(states), MOST_ITEMS - 1, strict=False))
     for number, keys in enumerate(chunks):
         folded = {key: states[key] for key in keys}
-        marker = Marker(f"import/{name}/{number}", _fingerprint(folded), clock, clock)
-        if _merge(store, marker, folded):
-            written += len(keys)
-        else:
-            unchanged += len(keys)
+        marker = Marker(f"import/{generation}/{name}/{number}", fingerprint(folded), clock, clock)
+        try:
+            new = merge(
+                store,
+                [marker],
+                folded,
+                generation=generation,
+                features=STANDARD,
+                attempts=_ATTEMPTS,
+                pause=lambda _attempt: None,
+                still=lambda generations: _refuse_beside_a_build(generations, generation),
+            )
+        except (BusyError, OtherStatesError) as error:
+            raise ImportConflictError(str(error)) from error
+        written += len(keys) if new else 0
+        unchanged += 0 if new else len(keys)
         progress("store", number + 1, len(chunks))
     return written, unchanged
 
 
-def _merge(store: FeatureStore, marker: Marker, folded: dict[Key, State]) -> bool:
-    """Merge states into what live traffic may have written meanwhile; False if this chunk was done before."""
-    for _ in range(_ATTEMPTS):
-        known = store.digests([marker.event_id]).get(marker.event_id)
-        if known is not None:
-            if known != marker.digest:
-                raise ImportConflictError(
-                    f"{marker.event_id} was applied with other states, by another version of the features"
-                )
-            return False
-        merged = {key: Versioned(state) for key, state in folded.items()}
-        for key, found in store.read(list(folded)).items():
-            found.state.merge(STANDARD.layouts[key.entity], folded[key])
-            merged[key] = found
-        newest = max(state.state.newest for state in merged.values())
-        expires_at = (max(newest, marker.applied_at) + 2 * STANDARD.retention) // 1_000
-        try:
-            store.commit([marker], merged, expires_at=expires_at)
-        except ConflictError:
-            continue
-        return True
-    raise ImportConflictError(f"{marker.event_id}: states kept changing; import while there is less traffic")
+def _serving(store: FeatureStore) -> Generation:
+    """The generation to import into."""
+    generations, _ = store.look(())
+    _refuse_beside_a_build(generations, generations.serving.number)
+    return generations.serving
 
 
-def _fingerprint(states: dict[Key, State]) -> str:
-    return digest(b"".join(str(key).encode() + encode(state) for key, state in sorted(states.items())))[:32]
+def _refuse_beside_a_build(generations: Generations, serving: int) -> None:
+    """Refuse to import while a generation is being built: its list of imports is fixed."""
+    if generations.building is not None or generations.serving.number != serving:
+        raise ImportConflictError(
+            "a generation of states is being built or was just switched to; import again once `paywarden features "
+            "status` shows that none is being built"
+        )

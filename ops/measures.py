@@ -53,7 +53,7 @@ def freshness(deployment: Deployment) -> dict[str, float]:
     """Milliseconds from the write of a decision or label to its features, by event id.
 
     Read from the markers of the feature store: each carries when its event was recorded and when it was
-    folded in. Imports have markers too and are left out.
+    folded in. Imports and bootstraps have markers too and are left out.
     """
     pages = (
         deployment.client("dynamodb")
@@ -70,7 +70,7 @@ def freshness(deployment: Deployment) -> dict[str, float]:
         name: float(item["applied_at"]["N"]) - float(item["recorded_at"]["N"])
         for page in pages
         for item in page["Items"]
-        if not (name := item["key"]["S"].removeprefix("m#")).startswith("import/")
+        if not (name := item["key"]["S"].removeprefix("m#")).startswith(("import/", "bootstrap/"))
     }
 
 

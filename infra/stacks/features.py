@@ -16,7 +16,8 @@ from infra.stacks.data import DataStack
 
 __all__ = ["FeaturesStack"]
 
-_EVENTS = ("transaction.decided", "label.recorded")
+_EVENTS = ("transaction.decided", "label.recorded", "outcome.recorded")
+"""What features are folded from; the first two also go to the lake."""
 
 
 class FeaturesStack(PaywardenStack):
@@ -115,7 +116,7 @@ class FeaturesStack(PaywardenStack):
             self,
             "to-features",
             event_bus=data.bus,
-            description="Paywarden: decisions and labels to the feature table",
+            description="Paywarden: decisions, labels and outcomes to the feature table",
             event_pattern=events.EventPattern(source=["paywarden"], detail_type=list(_EVENTS)),
         )
         rule.add_target(
@@ -135,7 +136,10 @@ class FeaturesStack(PaywardenStack):
             description="Paywarden: folds events into the feature table, each exactly once",
             timeout=timeout,
             memory=1024,
-            variables={"FEATURES_TABLE": data.features.table_name},
+            variables={
+                "FEATURES_TABLE": data.features.table_name,
+                "REPLAY_TIME": str(environment.replay_time).lower(),
+            },
         )
         # TransactWriteItems asks for the actions of its parts, and they are conditional puts.
         function.allow(
@@ -153,9 +157,8 @@ class FeaturesStack(PaywardenStack):
         function.function.add_event_source(
             sources.SqsEventSource(
                 work.queue,
-                batch_size=20,
-                # SQS gives batches of more than 10 only to those who wait.
-                max_batching_window=cdk.Duration.seconds(1),
+                # Ten events with a marker and nine states each fill one DynamoDB transaction of 100 items.
+                batch_size=10,
                 report_batch_item_failures=True,
                 max_concurrency=environment.updater_concurrency,
             )

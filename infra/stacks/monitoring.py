@@ -86,12 +86,13 @@ class MonitoringStack(PaywardenStack):
         )
         return notify(alarm, self._data.alarm_topic)
 
-    def _ours(self, name: str) -> cloudwatch.Metric:
+    def _ours(self, name: str, *, of: Function | None = None, statistic: str = "Sum") -> cloudwatch.Metric:
+        """A metric that a function of ours counts; by default score_transaction."""
         return cloudwatch.Metric(
             namespace="Paywarden",
             metric_name=name,
-            dimensions_map={"service": self._scoring.score_transaction.verb_noun},
-            statistic=cloudwatch.Stats.SUM,
+            dimensions_map={"service": (of or self._scoring.score_transaction).verb_noun},
+            statistic=statistic,
             period=_MINUTE,
         )
 
@@ -127,6 +128,21 @@ class MonitoringStack(PaywardenStack):
                 features.undelivered.depth.metric,
             ),
             _graph("Lake behind", *(each.freshness.metric for each in features.deliveries)),
+        )
+        updates = features.update_features
+        dashboard.add_widgets(
+            _graph(
+                "Events folded", *(self._ours(each, of=updates) for each in ("Applied", "Duplicate", "Covered"))
+            ),
+            _graph("Tried again", *(self._ours(each, of=updates) for each in ("Conflict", "Throttled"))),
+            _graph(
+                "Refused or late",
+                *(self._ours(each, of=updates) for each in ("Mismatched", "Rejected", "Poison", "Late")),
+            ),
+            _graph(
+                "Feature lag",
+                *(self._ours("FeatureLag", of=updates, statistic=each) for each in ("p50", "p99")),
+            ),
         )
         machine = self._training.retraining.state_machine
         functions = self._functions()

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 SOURCE = "paywarden"
-DECIDED, LABELLED = "transaction.decided", "label.recorded"
+DETAIL_TYPES = {DECISION: "transaction.decided", "label": "label.recorded", "outcome": "outcome.recorded"}
+"""What a line of the ledger becomes, by the first word of its kind."""
+
 MOST_ENTRIES = 10
 """How many events one PutEvents call takes."""
 
@@ -66,7 +68,7 @@ def _entries(records: Sequence[Any], event_bus: str) -> Iterator[tuple[str, Any]
         image = record["dynamodb"]["NewImage"]
         entry = {
             "Source": SOURCE,
-            "DetailType": DECIDED if image["kind"]["S"] == DECISION else LABELLED,
+            "DetailType": DETAIL_TYPES[image["kind"]["S"].partition("#")[0]],
             "Detail": image["row"]["S"],
             "EventBusName": event_bus,
         }

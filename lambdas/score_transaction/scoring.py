@@ -24,10 +24,10 @@ from fraud.features import FeatureSet, Key
 from fraud.serving import Serving
 from fraud.state import State
 from fraud.tokens import Tokeniser
-from runtime.api import DecisionRequest, body_digest, check_occurred_at, parse
+from runtime.api import DecisionRequest, body_digest, check_currency, check_occurred_at, parse
 from runtime.bundles import ServedModel
 from runtime.http import Problem
-from runtime.stores.batches import UnprocessedError
+from runtime.stores.batches import ThrottledError
 from runtime.stores.decisions import DECISION, DecisionStore, Record
 from runtime.stores.features import FeatureStore
 
@@ -107,6 +107,7 @@ class Scorer:
             400 for a bad body; 409 if the id was used for another one.
         """
         request = parse(body, DecisionRequest)
+        check_currency(request.currency)
         check_occurred_at(request.occurred_at, received_at)
         transaction = self.tokeniser.apply(request.transaction(merchant_id, received_at))
         states = self._read(self.features.keys_read(transaction))
@@ -138,7 +139,7 @@ class Scorer:
     def _read(self, keys: list[Key]) -> dict[Key, State] | None:
         try:
             found = self.timer.timed(lambda: self.states.read(keys))
-        except (BotoCoreError, ClientError, UnprocessedError, CorruptStateError) as error:
+        except (BotoCoreError, ClientError, ThrottledError, CorruptStateError) as error:
             self.failed(error)
             return None
         return {key: versioned.state for key, versioned in found.items()}

@@ -4,27 +4,31 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from fraud.decision import event_of
+from fraud.events import LATEST_TIME
 from fraud.features import STANDARD
 from runtime import clients
 from runtime.settings import load
 from runtime.stores.features import DynamoFeatureStore
 from runtime.telemetry import MetricUnit, logger, metrics
 
-from .updating import Delivery, Report, Updater
+from .updating import MOST_AHEAD, Delivery, Report, Updater
+
+type _Moment = Annotated[int, msgspec.Meta(ge=0, lt=LATEST_TIME)]
 
 
 @dataclass(frozen=True)
 class Settings:
     features_table: str
+    replay_time: bool
 
 
 def pause(attempt: int) -> None:
-    """Wait with full jitter, longer after each conflict: 20 ms, 40 ms, ... at most."""
+    """Wait with full jitter, longer each time: 20 ms, 40 ms, ... at most; throttled ones begin at 160 ms."""
     time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
 
 
@@ -34,6 +38,7 @@ updater = Updater(
     store=DynamoFeatureStore(clients.dynamodb(), settings.features_table, consistent=True),
     clock=lambda: time.time_ns() // 1_000_000,
     pause=pause,
+    ahead=None if settings.replay_time else MOST_AHEAD,
 )
 
 
@@ -52,7 +57,8 @@ def read(records: list[Any], poison: list[str]) -> Iterator[Delivery]:
     for record in records:
         try:
             detail = msgspec.json.decode(record["body"])["detail"]
-            yield Delivery(record["messageId"], event_of(detail), int(detail["recorded_at"]))
+            recorded_at = msgspec.convert(detail["recorded_at"], _Moment)
+            yield Delivery(record["messageId"], event_of(detail), recorded_at)
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
             # The message itself may hold anything, so only the kind of error is logged.
             logger.error("no event in message %s: %s", record["messageId"], type(error).__name__)
@@ -65,8 +71,11 @@ def count(report: Report, poison: list[str]) -> None:
         "Applied": report.applied,
         "Duplicate": report.duplicate,
         "Late": report.late,
+        "Covered": report.covered,
         "Mismatched": report.mismatched,
+        "Rejected": report.rejected,
         "Conflict": report.conflicts,
+        "Throttled": report.throttled,
         "Poison": len(poison) + len(report.unusable),
     }
     for reason in report.unusable:

@@ -1,17 +1,28 @@
 """Folding events into states exactly once, however often and in whatever order they are delivered."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from fraud.events import Event
+from fraud.events import Event, EventError, check
 from fraud.features import FeatureSet, Key
 from fraud.state import State
+from runtime.stores.batches import ThrottledError
 from runtime.stores.features import MOST_ITEMS, ConflictError, FeatureStore, Marker, Versioned
+from runtime.stores.generations import LEASE, Generations
 
 ATTEMPTS = 6
+
+LONGER = 3
+"""How many steps of back-off a throttled attempt waits longer than one that lost a race."""
+
+MOST_AHEAD = 600_000
+"""How far ahead of the clock an event may be, in ms: one from the far future would expire all else of its keys."""
+
+type Place = tuple[int, Key]
+"""A generation's number, and the key of one of its states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,16 @@ class Report:
 
     Attributes
     ----------
+    late : int
+        Applied, but too late for every state that would have kept them.
+    covered : int
+        Applied, but part of the history that every generation was built from.
+    mismatched : int
+        Refused: their id was applied with another payload.
+    rejected : int
+        Refused: from the future.
+    conflicts, throttled : int
+        Transactions that lost a race, and reads or writes that DynamoDB had no capacity for; each was tried again.
     failed : list of str
         Message ids to deliver again.
     unusable : list of str
@@ -45,11 +66,23 @@ class Report:
     applied: int = 0
     duplicate: int = 0
     late: int = 0
+    covered: int = 0
     mismatched: int = 0
+    rejected: int = 0
     conflicts: int = 0
+    throttled: int = 0
     failed: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """An event that was not applied yet, and the states that it belongs to."""
+
+    delivery: Delivery
+    digest: str
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +95,16 @@ class Updater:
         Wall-clock milliseconds.
     pause : callable
         Waits before attempt number n (0, 1, ...), with jitter.
+    ahead : int, optional
+        How far an event's time may be ahead of the clock, in ms; without it there is no limit, as for replayed
+        histories.
     """
 
     features: FeatureSet
     store: FeatureStore
     clock: Callable[[], int]
     pause: Callable[[int], None]
+    ahead: int | None = None
 
     def apply(self, deliveries: Sequence[Delivery]) -> Report:
         """Apply every event of a batch that was not applied before.
@@ -77,94 +114,153 @@ class Updater:
         reaches the dead-letter queue.
         """
         report = Report()
-        for chunk in self._chunks(deliveries):
-            self._apply_chunk(chunk, report)
+        waiting = [delivery for delivery in deliveries if self._usable(delivery, report)]
+        for attempt in range(ATTEMPTS):
+            throttled = report.throttled
+            waiting = self._attempt(waiting, report)
+            if not waiting:
+                return report
+            if attempt + 1 < ATTEMPTS:
+                self.pause(attempt + LONGER if report.throttled > throttled else attempt)
+        report.failed += [delivery.message_id for delivery in waiting]
         return report
 
-    def _chunks(self, deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
-        """Split so that a chunk's markers and states always fit into one transaction."""
-        chunk: list[Delivery] = []
-        items = 0
-        for delivery in deliveries:
-            size = 1 + len(self.features.keys_written(delivery.event))
-            if items + size > MOST_ITEMS:
-                yield chunk
-                chunk, items = [], 0
-            chunk.append(delivery)
-            items += size
-        if chunk:
-            yield chunk
-
-    def _apply_chunk(self, chunk: list[Delivery], report: Report) -> None:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self.pause(attempt - 1)
-            try:
-                self._attempt(chunk, report)
-            except ConflictError:
-                report.conflicts += 1
-            except ValueError as error:
-                self._apart(chunk, report, error)
-                return
-            else:
-                return
-        report.failed += [delivery.message_id for delivery in chunk]
-
-    def _apart(self, chunk: list[Delivery], report: Report, error: ValueError) -> None:
-        """Apply each event of a chunk by itself: the one that cannot be folded must not block the others.
-
-        Such an event holds what no state can, or belongs to a state that is corrupt.
-        """
-        if len(chunk) > 1:
-            for delivery in chunk:
-                self._apply_chunk([delivery], report)
-        else:
-            report.failed.append(chunk[0].message_id)
+    def _usable(self, delivery: Delivery, report: Report) -> bool:
+        try:
+            check(delivery.event)
+        except EventError as error:
             report.unusable.append(str(error))
+        else:
+            if self.ahead is None or delivery.event.event_time <= self.clock() + self.ahead:
+                return True
+            report.rejected += 1
+        report.failed.append(delivery.message_id)
+        return False
 
-    def _attempt(self, chunk: list[Delivery], report: Report) -> None:
-        known = self.store.digests({delivery.event.event_id for delivery in chunk})
-        fresh: dict[str, Delivery] = {}
-        duplicate = 0
-        mismatched: list[str] = []
-        for delivery in chunk:
+    def _attempt(self, deliveries: Sequence[Delivery], report: Report) -> list[Delivery]:
+        """Apply what can be applied now; return what has to be tried again."""
+        try:
+            read_at = self.clock()
+            fresh = self._fresh(deliveries, report)
+        except ThrottledError:
+            report.throttled += 1
+            return list(deliveries)
+        except ConflictError:
+            report.conflicts += 1
+            return list(deliveries)
+        again: list[Delivery] = []
+        for chunk in _chunks(fresh):
+            again += self._transaction(chunk, report, until=read_at + LEASE // 2)
+        return again
+
+    def _fresh(self, deliveries: Sequence[Delivery], report: Report) -> list[_Fresh]:
+        """Those events of a batch that were not applied yet, each once."""
+        if not deliveries:
+            return []
+        generations, known = self.store.look({delivery.event.event_id for delivery in deliveries})
+        now = self.clock()
+        self._own_up(generations, deliveries)
+        fresh = []
+        for delivery in deliveries:
             event_id, digest = delivery.event.event_id, delivery.digest
             if event_id not in known:
                 known[event_id] = digest
-                fresh[event_id] = delivery
+                takers = generations.takers(delivery.recorded_at, now)
+                keys = self.features.keys_written(delivery.event) if takers else ()
+                places = tuple((number, key) for number in takers for key in keys)
+                report.covered += not takers
+                fresh.append(_Fresh(delivery, digest, places))
             elif known[event_id] == digest:
-                duplicate += 1
+                report.duplicate += 1
             else:
-                mismatched.append(delivery.message_id)
-        late = self._commit(list(fresh.values())) if fresh else 0
-        report.applied += len(fresh)
-        report.duplicate += duplicate
-        report.late += late
-        report.mismatched += len(mismatched)
-        report.failed += mismatched
-        committed = self.clock()
-        report.lags += [committed - delivery.recorded_at for delivery in fresh.values()]
+                report.mismatched += 1
+                report.failed.append(delivery.message_id)
+        return fresh
 
-    def _commit(self, fresh: Sequence[Delivery]) -> int:
-        written = {key for delivery in fresh for key in self.features.keys_written(delivery.event)}
-        states = self.store.read(sorted(written))
-        folded: dict[Key, Versioned] = {key: states.get(key, Versioned(State())) for key in sorted(written)}
+    def _own_up(self, generations: Generations, deliveries: Sequence[Delivery]) -> None:
+        """Before anything is folded into a generation with other features than it is built for, note that down."""
+        building = generations.building
+        if building is None or building.mixed or building.feature_set in ("", self.features.version):
+            return
+        if any(delivery.recorded_at > building.watermark for delivery in deliveries):
+            mixed = msgspec.structs.replace(building, mixed=True)
+            self.store.change(generations, msgspec.structs.replace(generations, building=mixed))
+
+    def _transaction(self, chunk: Sequence[_Fresh], report: Report, *, until: int) -> list[Delivery]:
+        """Apply a chunk, all or nothing; return what has to be tried again."""
+        try:
+            late = self._commit(chunk, until)
+        except ConflictError:
+            report.conflicts += 1
+        except ThrottledError:
+            report.throttled += 1
+        except ValueError as error:
+            return self._apart(chunk, report, error, until=until)
+        else:
+            report.applied += len(chunk)
+            report.late += late
+            committed = self.clock()
+            report.lags += [committed - each.delivery.recorded_at for each in chunk]
+            return []
+        return [each.delivery for each in chunk]
+
+    def _apart(self, chunk: Sequence[_Fresh], report: Report, error: ValueError, *, until: int) -> list[Delivery]:
+        """Apply each event of a chunk by itself: the one that cannot be folded must not block the others.
+
+        Such an event holds what no state can, belongs to a state that is corrupt, or makes an item too large.
+        """
+        if len(chunk) > 1:
+            return [waits for each in chunk for waits in self._transaction([each], report, until=until)]
+        report.failed.append(chunk[0].delivery.message_id)
+        report.unusable.append(str(error))
+        return []
+
+    def _commit(self, chunk: Sequence[_Fresh], until: int) -> int:
+        """Fold and write; the number of events that came too late for all their states."""
+        states = self._read({place for each in chunk for place in each.places})
         late = 0
-        for delivery in fresh:
-            event = delivery.event
+        for each in chunk:
             kept = [
-                self.features.fold(folded[key].state, key.entity, event)
-                for key in self.features.keys_written(event)
+                self.features.fold(states[number][key].state, key.entity, each.delivery.event)
+                for number, key in each.places
             ]
             late += bool(kept) and not any(kept)
         applied_at = self.clock()
+        if applied_at > until:
+            raise ConflictError("the generations were read too long ago to act on them")
         markers = [
-            Marker(delivery.event.event_id, delivery.digest, delivery.recorded_at, applied_at)
-            for delivery in fresh
+            Marker(each.delivery.event.event_id, each.digest, each.delivery.recorded_at, applied_at)
+            for each in chunk
         ]
         # Past this moment no window can read what is written here, and no duplicate can do harm: an event
         # older than the longest retention is late for every level.
-        newest = max(state.state.newest for state in folded.values()) if folded else applied_at
-        expires_at = (max(newest, applied_at) + 2 * self.features.retention) // 1_000
-        self.store.commit(markers, folded, expires_at=expires_at)
+        newest = [each.state.newest for several in states.values() for each in several.values()]
+        expires_at = (max([*newest, applied_at]) + 2 * self.features.retention) // 1_000
+        self.store.write(markers, states, expires_at=expires_at)
         return late
+
+    def _read(self, places: Iterable[Place]) -> dict[int, dict[Key, Versioned]]:
+        """The states of some places, new ones where there are none yet."""
+        keys: dict[int, list[Key]] = {}
+        for number, key in sorted(places):
+            keys.setdefault(number, []).append(key)
+        states: dict[int, dict[Key, Versioned]] = {}
+        for number, wanted in keys.items():
+            found = self.store.read(wanted, generation=number)
+            states[number] = {key: found.get(key) or Versioned(State()) for key in wanted}
+        return states
+
+
+def _chunks(fresh: Sequence[_Fresh]) -> Iterator[list[_Fresh]]:
+    """Split so that a chunk's markers and different states always fit into one transaction."""
+    chunk: list[_Fresh] = []
+    places: set[Place] = set()
+    for each in fresh:
+        together = places.union(each.places)
+        if chunk and len(chunk) + 1 + len(together) > MOST_ITEMS:
+            yield chunk
+            chunk, together = [], set(each.places)
+        chunk.append(each)
+        places = together
+    if chunk:
+        yield chunk

@@ -20,7 +20,6 @@ _OPTIONAL_DEFAULTS = {"channel": "ecommerce", "three_ds": "none"}
 _REQUIRED = ("transaction_id", "merchant_id", "currency", "card", "customer")
 
 
-
 class RowError(ValueError):
     """A row of the input cannot be used."""
 

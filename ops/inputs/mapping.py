@@ -41,8 +41,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
-from fraud.events import LabelKind
 from fraud.currency import CURRENCIES
+from fraud.events import LabelKind
 from ops.inputs.rows import FIELDS
 
 __all__ = ["AmountRule", "LabelRule", "Mapping", "MappingError", "TimeRule", "load_mapping", "parse_duration"]

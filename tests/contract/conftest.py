@@ -19,7 +19,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         client = boto3.client("dynamodb")
-        _one_call_at_a_time(client)
+        one_call_at_a_time(client)
         for table, names in TABLES.items():
             client.create_table(
                 TableName=table,
@@ -33,7 +33,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def _one_call_at_a_time(client: Any) -> None:
+def one_call_at_a_time(client: Any) -> None:
     """Make each call take effect at once, as DynamoDB promises and moto does not.
 
     moto checks a condition and writes in two steps, and copies the table while other threads write to it.

@@ -1,12 +1,14 @@
 """What every feature store does, whatever it is made of."""
 
 from collections.abc import Callable
+from itertools import batched
 from typing import Any
 
 import pytest
 
 from fraud.features import STANDARD, Key
 from fraud.features.standard import PAYMENTS
+from fraud.replay import replay
 from fraud.state import State
 from runtime.stores.batches import UnprocessedError, batch_get
 from runtime.stores.features import (
@@ -17,6 +19,7 @@ from runtime.stores.features import (
     MemoryFeatureStore,
     Versioned,
 )
+from tests.unit.fraud.strategies import world
 
 CARD = Key("card", "card_a")
 OTHER = Key("card", "card_b")
@@ -68,6 +71,16 @@ def test_a_state_is_a_copy(store: FeatureStore) -> None:
     commit(store, [marker("e1")], {CARD: Versioned(state(100))})
     store.read([CARD])[CARD].state.add(STANDARD.layouts["card"], PAYMENTS.slot, 999, NOON)
     assert store.read([CARD])[CARD].state == state(100)
+
+
+def test_every_state_of_a_whole_history_is_read_as_it_was_written(store: FeatureStore) -> None:
+    """Tiles of all levels and parts, outcomes and labels, sketches, and every entity with its shards."""
+    states: dict[Key, State] = {}
+    list(replay(world(3, 80), states=states))
+    assert {key.entity for key in states} == {entity.name for entity in STANDARD.entities}
+    for some in batched(states.items(), 50, strict=False):
+        commit(store, [], {key: Versioned(each) for key, each in some})
+    assert store.read(list(states)) == {key: Versioned(each, 1) for key, each in states.items()}
 
 
 def _moved(store: FeatureStore) -> None:

@@ -18,6 +18,7 @@ from runtime.stores.features import (
 )
 
 CARD = Key("card", "card_a")
+OTHER = Key("card", "card_b")
 NOON = 1_770_000_000_000
 EXPIRY = 2_000_000_000
 
@@ -70,9 +71,14 @@ def test_a_full_transaction_is_written_and_one_item_more_is_not(store: FeatureSt
 
 
 def test_a_state_that_cannot_be_packed_leaves_nothing_behind(store: FeatureStore) -> None:
+    broken = one(5)
+    (level,) = broken.tiles[PAYMENTS.slot].levels.values()
+    level.total[0] = -5
     with pytest.raises(ValueError, match="negative"):
-        store.commit([Marker("e1", "d", 1, 2)], {CARD: Versioned(one(-5))}, expires_at=EXPIRY)
-    assert store.read([CARD]) == {}
+        store.commit(
+            [Marker("e1", "d", 1, 2)], {CARD: Versioned(one(5)), OTHER: Versioned(broken)}, expires_at=EXPIRY
+        )
+    assert store.read([CARD, OTHER]) == {}
     assert store.digests(["e1"]) == {}
 
 

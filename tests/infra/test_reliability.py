@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
+from fraud.features import STANDARD
+from runtime.stores.features import MOST_ITEMS
+
 PARTS = ("data", "features", "scoring", "training", "monitoring")
 FUNCTIONS = (
     *("authorize_merchant", "score_transaction", "record_label", "relay_decisions", "update_features"),
@@ -39,11 +42,17 @@ def test_updates_come_in_bounded_batches_that_may_fail_in_part(platform: Callabl
     template(platform, "prod", "features").has_resource_properties(
         "AWS::Lambda::EventSourceMapping",
         {
-            "BatchSize": 20,
+            "BatchSize": 10,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "ScalingConfig": {"MaximumConcurrency": 100},
         },
     )
+
+
+def test_a_batch_of_any_events_is_one_transaction(platform: Callable[[str], Any]) -> None:
+    mappings = platform("prod").resources("features", "AWS::Lambda::EventSourceMapping").values()
+    (batch,) = [each["Properties"]["BatchSize"] for each in mappings if "ScalingConfig" in each["Properties"]]
+    assert batch * (1 + len(STANDARD.entities)) <= MOST_ITEMS
 
 
 def test_a_message_is_tried_five_times_and_then_kept(platform: Callable[[str], Any]) -> None:
@@ -66,7 +75,11 @@ def test_every_rule_keeps_what_it_cannot_deliver(platform: Callable[[str], Any])
         patterns.append(rule["Properties"]["EventPattern"])
     assert all(each["source"] == ["paywarden"] for each in patterns)
     kinds = sorted(tuple(each["detail-type"]) for each in patterns)
-    assert kinds == [("label.recorded",), ("transaction.decided",), ("transaction.decided", "label.recorded")]
+    assert kinds == [
+        ("label.recorded",),
+        ("transaction.decided",),
+        ("transaction.decided", "label.recorded", "outcome.recorded"),
+    ]
 
 
 def test_the_lake_gets_the_event_detail_as_parquet(platform: Callable[[str], Any]) -> None:
@@ -149,6 +162,24 @@ def test_merchants_trouble_is_watched(platform: Callable[[str], Any]) -> None:
     assert not platform("local").resources("monitoring", "AWS::CloudWatch::CompositeAlarm")
 
 
+def test_every_metric_of_the_updates_is_on_the_dashboard(platform: Callable[[str], Any]) -> None:
+    (dashboard,) = platform("prod").resources("monitoring", "AWS::CloudWatch::Dashboard").values()
+    body = json.dumps(dashboard)
+    counted = [
+        "Applied",
+        "Duplicate",
+        "Covered",
+        "Late",
+        "Mismatched",
+        "Rejected",
+        "Conflict",
+        "Throttled",
+        "Poison",
+        "FeatureLag",
+    ]
+    assert [name for name in counted if f'\\"{name}\\",\\"service\\",\\"update_features\\"' not in body] == []
+
+
 def test_queues_and_buckets_are_encrypted_and_refuse_plain_http(platform: Callable[[str], Any]) -> None:
     prod = platform("prod")
     for queue in prod.resources("features", "AWS::SQS::Queue").values():
@@ -223,5 +254,5 @@ def test_production_is_protected(platform: Callable[[str], Any], name: str) -> N
 @pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
 def test_time_is_replayed_only_where_no_merchant_is_real(platform: Callable[[str], Any], name: str) -> None:
     expected = "true" if name in {"local", "dev"} else "false"
-    for verb_noun in ("score_transaction", "record_label"):
+    for verb_noun in ("score_transaction", "record_label", "update_features"):
         assert platform(name).function(verb_noun)["Environment"]["Variables"]["REPLAY_TIME"] == expected

@@ -21,7 +21,7 @@ ALLOWED = {
     "lambdas": {"fraud", "runtime"},
     "training": {"fraud", "training"},
     "infra": {"infra"},
-    "ops": {"fraud", "runtime", "infra", "ops"},
+    "ops": {"fraud", "runtime", "lambdas", "training", "infra", "ops"},
 }
 # What a room may not use, whoever offers it: the domain is pure, and serving carries no data frames.
 FORBIDDEN = {

@@ -1,14 +1,10 @@
 """update_features killed for real (SIGKILL) in the middle of a batch: nothing is lost or counted twice."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +18,9 @@ from fraud.features import STANDARD, Key
 from fraud.replay import fold
 from fraud.state import State
 from runtime.stores.features import DynamoFeatureStore
-from tests.integration.aws.bridge import REGION, serve
+from tests.integration.aws.bridge import serve
+from tests.integration.aws.mortal import CREDENTIALS, Mortal
 
-ROOT = Path(__file__).resolve().parents[3]
 START = 1_767_225_600_000
 TABLE = "features"
 WRITE = "TransactWriteItems"
@@ -34,7 +30,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in _credentials().items():
+    for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
         client = get_session().create_client("dynamodb")
@@ -47,15 +43,11 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def _credentials() -> dict[str, str]:
-    return {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
-
-
 def _events() -> list[Event]:
-    """Sixty payments and ten labels over few cards: three transactions, each on states of the one before."""
+    """140 payments and 24 labels over few cards: three transactions, each on states of the one before."""
     rng = random.Random(3)
     events: list[Event] = []
-    for n in range(60):
+    for n in range(140):
         paid = Transaction(
             transaction_id=f"t{n}",
             merchant_id=f"m{n % 2}",
@@ -99,45 +91,14 @@ def _row(event: Event) -> dict[str, Any]:
     return decision_row(event, decision, features=STANDARD, vector=vector, raw_score=None, recorded_at=START)
 
 
-class Function:
-    """The function in a process of its own, that can be made to die at a chosen call to DynamoDB."""
-
-    def __init__(self, batch: dict[str, Any]) -> None:
-        self._batch = json.dumps(batch).encode()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._die: tuple[str, int, bool] | None = None
-        self.calls: Counter[str] = Counter()
-
-    def hook(self, operation: str, done: bool) -> bool:
-        self.calls[operation] += not done
-        if self._die == (operation, self.calls[operation], done):
-            assert self._process is not None
-            self._process.kill()
-            return False
-        return True
-
-    def run(self, endpoint: str, die: tuple[str, int, bool] | None = None) -> tuple[int, dict[str, Any] | None]:
-        """Handle the batch; the exit code, and the answer if there was one."""
-        self.calls.clear()
-        self._die = die
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.aws.invoke_update"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                "AWS_ENDPOINT_URL": endpoint,
-                "FEATURES_TABLE": TABLE,
-                "POWERTOOLS_SERVICE_NAME": "update_features",
-                "POWERTOOLS_METRICS_NAMESPACE": "Paywarden",
-                **_credentials(),
-            },
-        )
-        _, told = self._process.communicate(self._batch, timeout=60)
-        return self._process.returncode, json.loads(told) if self._process.returncode == 0 else None
+def _function(events: list[Event]) -> Mortal:
+    environment = {
+        "FEATURES_TABLE": TABLE,
+        "REPLAY_TIME": "true",
+        "POWERTOOLS_SERVICE_NAME": "update_features",
+        "POWERTOOLS_METRICS_NAMESPACE": "Paywarden",
+    }
+    return Mortal("tests.integration.aws.invoke_update", _messages(events), environment)
 
 
 def _stored(client: Any, events: list[Event]) -> dict[Key, bytes]:
@@ -168,7 +129,7 @@ def test_killed_in_mid_batch_and_delivered_again(
     dynamodb: Any, operation: str, number: int, done: bool, survived: int
 ) -> None:
     events = _events()
-    function = Function(_messages(events))
+    function = _function(events)
     with serve(function.hook) as endpoint:
         code, answer = function.run(endpoint, die=(operation, number, done))
         assert (code, answer) == (-signal.SIGKILL, None)
@@ -185,7 +146,7 @@ def test_killed_in_mid_batch_and_delivered_again(
 
 def test_killed_again_and_again_it_still_ends_right(dynamodb: Any) -> None:
     events = _events()
-    function = Function(_messages(events))
+    function = _function(events)
     with serve(function.hook) as endpoint:
         for done in (False, True, False, True):
             assert function.run(endpoint, die=(WRITE, 1, done))[0] == -signal.SIGKILL

@@ -15,6 +15,7 @@ from fraud.replay import fold
 from fraud.state import State
 from lambdas.update_features.updating import Delivery, Updater
 from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore, Versioned
+from runtime.stores.states import ByGeneration
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 DAY = 86_400_000
@@ -39,17 +40,17 @@ class CrashingStore(MemoryFeatureStore):
         self._plan = dict(plan)
         self._counting = threading.Lock()
 
-    def read(self, keys: Sequence[Key]) -> dict[Key, Versioned]:
-        found = super().read(keys)
+    def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
+        found = super().read(keys, generation=generation)
         time.sleep(0)  # another updater's turn, while this one holds states that may go stale
         return found
 
-    def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
+    def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
         with self._counting:
             written = self._plan.get(len(self.sizes))
-            self.sizes.append(len(markers) + len(states))
+            self.sizes.append(len(markers) + sum(map(len, states.values())))
         if written is None or written:
-            super().commit(markers, states, expires_at=expires_at)
+            super().write(markers, states, expires_at=expires_at)
         if written is not None:
             raise Crash
 

@@ -21,9 +21,10 @@ from runtime.api import DecisionRequest, parse
 from runtime.booster import Booster
 from runtime.bundles import ServedModel
 from runtime.http import Problem
-from runtime.stores.batches import UnprocessedError
+from runtime.stores.batches import ThrottledError, UnprocessedError
 from runtime.stores.decisions import DECISION, MemoryDecisionStore
 from runtime.stores.features import MemoryFeatureStore, Versioned
+from runtime.stores.generations import Generation, Generations
 from tests.unit.lambdas.deliveries import deliver, updater
 from tests.unit.lambdas.support import POLICY, TOKEN_KEY, booster, bundle, lambda_event
 
@@ -130,9 +131,9 @@ def test_racing_requests_with_one_id_get_one_decision() -> None:
     outcomes: list[Outcome] = []
 
     class Together(MemoryFeatureStore):
-        def read(self, keys: Sequence[Key]) -> dict[Key, Versioned]:
+        def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
             barrier.wait(timeout=20)  # nobody writes before everybody has read
-            return super().read(keys)
+            return super().read(keys, generation=generation)
 
     def ask(number: int) -> None:
         # Each one is received at a moment of its own, so that two decisions would differ.
@@ -151,6 +152,7 @@ def test_racing_requests_with_one_id_get_one_decision() -> None:
 
 FAILURES = [
     UnprocessedError("keys stayed unread"),
+    ThrottledError("reads are throttled"),
     ClientError({"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow down"}}, "any"),
     ReadTimeoutError(endpoint_url="https://dynamodb.invalid"),
     CorruptStateError("fails its checksum"),
@@ -161,8 +163,9 @@ FAILURES = [
 @pytest.mark.parametrize(("amount", "action"), [(5_000, "approve"), (5_001, "review")])
 def test_without_state_the_policy_decides_alone(failure: Exception, amount: int, action: str) -> None:
     class Broken(MemoryFeatureStore):
-        def read(self, keys: Sequence[Key]) -> dict[Key, Versioned]:
+        def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
             assert keys
+            assert generation is None
             raise failure
 
     told: list[Exception] = []
@@ -188,8 +191,8 @@ def test_without_a_model_the_policy_decides_alone(amount: int, action: str) -> N
 
 def test_a_failure_that_is_no_outage_is_not_hidden() -> None:
     class Bug(MemoryFeatureStore):
-        def read(self, keys: Sequence[Key]) -> dict[Key, Versioned]:
-            raise TypeError(f"a bug with {len(keys)} keys")
+        def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
+            raise TypeError(f"a bug with {len(keys)} keys of generation {generation}")
 
     with pytest.raises(TypeError):
         decide(scorer(Bug()))
@@ -259,6 +262,25 @@ def test_the_event_is_read_back_as_it_was_decided_and_holds_tokens_only() -> Non
     )
     for value in personal:
         assert value.lower() not in f"{record.row}{record.answer}".lower()
+
+
+def test_a_decision_reads_the_generation_that_serves() -> None:
+    store = history()
+    made, keys = (
+        scorer(store),
+        STANDARD.keys_read(TOKENS.apply(parse(body(), DecisionRequest).transaction("acme", NOW))),
+    )
+    first = json.loads(decide(made).answer)["signals"]
+    found = store.read(keys)
+    only = {key: Versioned(each.state) for key, each in found.items() if key.entity == "card"}
+    store.commit([], only, expires_at=1, generation=2)
+    store.change(Generations(), Generations(serving=Generation(number=3), latest=3))
+    empty = json.loads(decide(made, body(transaction_id="order-1002")).answer)["signals"]
+    now, _ = store.look(())
+    store.change(now, Generations(serving=Generation(number=2), latest=3))
+    second = json.loads(decide(made, body(transaction_id="order-1003")).answer)["signals"]
+    assert first["card_count_24h"] > 0 == empty["card_count_24h"]
+    assert second == first
 
 
 def test_time_in_stores_is_told_apart_from_our_own() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fraud.decision import event_of
+from fraud.decision import event_of, outcome_row
+from fraud.events import Outcome
 from runtime import clients
 from runtime.stores.features import DynamoFeatureStore
 from tests.unit.lambdas.deliveries import packed, reference
@@ -93,7 +94,22 @@ def test_no_body_blocks_its_neighbours_or_reaches_the_log(function: ModuleType, 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("amount", -1), ("amount", "12"), ("event_time", -1), ("recorded_at", None), ("recorded_at", "soon")],
+    [
+        ("amount", -1),
+        ("amount", "12"),
+        ("amount", 10**15),
+        ("currency", "???"),
+        ("event_time", -1),
+        ("event_time", 10**16),
+        ("merchant_id", ""),
+        ("recorded_at", None),
+        ("recorded_at", "soon"),
+        ("recorded_at", "1767225600000"),
+        ("recorded_at", -1),
+        ("recorded_at", 10**16),
+        ("outcome", "lost"),
+        ("label", "unsure"),
+    ],
 )
 def test_no_event_blocks_its_neighbours(function: ModuleType, field: str, value: Any) -> None:
     event = lambda_event("update_queue")
@@ -103,11 +119,42 @@ def test_no_event_blocks_its_neighbours(function: ModuleType, field: str, value:
     assert failures(function.handler(event, Context())) == ["poison"]
 
 
+def test_an_outcome_is_folded(function: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    event = lambda_event("update_queue")
+    good = event["Records"][0]
+    paid = event_of(detail(good)).transaction
+    told = Outcome(transaction=paid, kind="declined", event_time=paid.event_time + 900)
+    event["Records"] = [good, message(good, "outcome", outcome_row(told, detail(good)["recorded_at"]))]
+    assert failures(function.handler(event, Context())) == []
+    store = DynamoFeatureStore(clients.dynamodb(), "features", consistent=True)
+    assert packed(store, [paid, told]) == reference([paid, told])
+    assert counted(capsys.readouterr().out, "Applied") == 2
+
+
+@pytest.mark.parametrize(("replays", "failed"), [("true", []), ("false", ["future"])])
+def test_the_future_is_folded_only_where_time_is_replayed(
+    load: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    function: ModuleType,
+    replays: str,
+    failed: list[str],
+) -> None:
+    del function  # made the table
+    monkeypatch.setenv("REPLAY_TIME", replays)
+    event = lambda_event("update_queue")
+    good = event["Records"][0]
+    row = {**detail(good), "transaction_id": "future", "event_time": 4_000_000_000_000}
+    event["Records"] = [message(good, "future", row), good]
+    assert failures(load("update_features").handler(event, Context())) == failed
+    assert counted(capsys.readouterr().out, "Rejected") == len(failed)
+
+
 def test_a_corrupt_state_fails_the_events_of_its_own_key_only(function: ModuleType, logged: Any) -> None:
     event = lambda_event("update_queue")
     good = event["Records"][0]
     row = {**detail(good), "transaction_id": "other", "card": "card_other"}
-    key = f"s#card#{row['card']}#0"
+    key = f"s1#card#{row['card']}#0"
     item: Any = {"key": {"S": key}, "state": {"B": b"rubbish"}, "version": {"N": "3"}}
     clients.dynamodb().put_item(TableName="features", Item=item)
     event["Records"] = [message(good, "corrupt", row), good]

@@ -2,17 +2,22 @@
 
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.events import Event, Label
+from fraud.codec import encode
+from fraud.events import Event, Label, Transaction
 from fraud.features import STANDARD, Key
 from fraud.features.sets import shard_of
-from lambdas.update_features.updating import ATTEMPTS, Delivery, Updater
+from lambdas.update_features.updating import ATTEMPTS, LONGER, MOST_AHEAD, Delivery, Updater
+from runtime.stores.batches import ThrottledError
 from runtime.stores.features import MOST_ITEMS, ConflictError, Marker, MemoryFeatureStore, Versioned
+from runtime.stores.generations import LEASE, Generation, Generations
+from runtime.stores.states import ByGeneration
+from runtime.stores.transactions import RefusedError
 from tests.unit.lambdas.deliveries import (
     DAY,
     START,
@@ -151,11 +156,11 @@ class Contended(MemoryFeatureStore):
         self.attempts = 0
         self._losses = losses
 
-    def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
+    def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
         self.attempts += 1
         if self.attempts <= self._losses:
             raise ConflictError("someone was faster")
-        super().commit(markers, states, expires_at=expires_at)
+        super().write(markers, states, expires_at=expires_at)
 
 
 def test_retries_are_bounded_and_end_in_failed_messages() -> None:
@@ -182,11 +187,11 @@ class Overtaken(MemoryFeatureStore):
         super().__init__()
         self._rivals = list(rivals)
 
-    def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
+    def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
         if self._rivals:
             events = self._rivals.pop(0)
             assert updater(self).apply(list(deliver(events))).applied == len(events)
-        super().commit(markers, states, expires_at=expires_at)
+        super().write(markers, states, expires_at=expires_at)
 
 
 def test_states_that_moved_between_reading_and_writing_are_read_again() -> None:
@@ -238,7 +243,7 @@ def test_chunks_fit_into_a_transaction_however_large_the_batch() -> None:
     store = CrashingStore({})
     assert updater(store).apply(list(deliver(events))).applied == 130
     assert max(store.sizes) <= MOST_ITEMS
-    assert len(store.sizes) == 6  # 4 items an event, 25 events a transaction
+    assert len(store.sizes) == 7  # 5 items an event, 20 events a transaction
     assert packed(store, events) == reference(events)
 
 
@@ -248,14 +253,14 @@ def test_a_crash_in_a_later_chunk_keeps_the_earlier_ones_and_loses_nothing() -> 
     sent = list(deliver(events))
     with pytest.raises(Crash):
         updater(store).apply(sent)
-    assert len(store.digests([event.event_id for event in events])) == 25
+    assert len(store.digests([event.event_id for event in events])) == 20
     report = updater(store).apply(sent)
-    assert (report.applied, report.duplicate) == (35, 25)
+    assert (report.applied, report.duplicate) == (40, 20)
     assert packed(store, events) == reference(events)
 
 
 def test_an_event_that_cannot_be_folded_fails_its_own_message_only() -> None:
-    impossible = payment("t1", amount=-5)  # states hold no negative numbers
+    impossible = payment("t1", amount=-5)
     events = [payment("t0"), impossible, payment("t2")]
     store = MemoryFeatureStore()
     report = updater(store).apply(list(deliver(events)))
@@ -264,3 +269,143 @@ def test_an_event_that_cannot_be_folded_fails_its_own_message_only() -> None:
     assert report.applied == 2
     assert store.digests([impossible.event_id]) == {}
     assert packed(store, [events[0], events[2]]) == reference([events[0], events[2]])
+
+
+def test_a_batch_writes_each_key_once() -> None:
+    events = [payment(f"t{n}", device="dev_a", merchant_id="m1") for n in range(60)]
+    store = CrashingStore({})
+    assert updater(store).apply(list(deliver(events))).applied == 60
+    keys = {key for event in events for key in STANDARD.keys_written(event)}
+    assert store.sizes == [60 + len(keys)]
+    assert packed(store, events) == reference(events)
+
+
+def test_ten_events_of_all_entities_are_one_transaction() -> None:
+    def full(number: int) -> Transaction:
+        names = ("card", "customer", "device", "ip", "email", "bin", "merchant_id")
+        return payment(f"t{number}", **{name: f"{name}_{number}" for name in names})
+
+    store = CrashingStore({})
+    assert updater(store).apply(list(deliver(full(n) for n in range(10)))).applied == 10
+    assert store.sizes == [10 * (1 + len(STANDARD.entities))]
+
+
+class Throttled(MemoryFeatureStore):
+    """Has no capacity for the first calls of one kind."""
+
+    def __init__(self, call: str, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self._call = call
+
+    def _asked(self, call: str) -> None:
+        if call == self._call and self.times:
+            self.times -= 1
+            raise ThrottledError("no capacity")
+
+    def look(self, event_ids: Iterable[str]) -> tuple[Generations, dict[str, str]]:
+        self._asked("look")
+        return super().look(event_ids)
+
+    def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
+        self._asked("read")
+        return super().read(keys, generation=generation)
+
+    def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
+        self._asked("write")
+        super().write(markers, states, expires_at=expires_at)
+
+
+@pytest.mark.parametrize("call", ["look", "read", "write"])
+def test_a_throttled_call_is_tried_again_after_a_longer_pause(call: str) -> None:
+    store = Throttled(call, times=2)
+    pauses: list[int] = []
+    made = Updater(features=STANDARD, store=store, clock=lambda: START, pause=pauses.append)
+    report = made.apply(list(deliver([payment("t1")])))
+    assert (report.applied, report.throttled, report.conflicts, report.failed) == (1, 2, 0, [])
+    assert pauses == [LONGER, 1 + LONGER]
+    assert packed(store, [payment("t1")]) == reference([payment("t1")])
+
+
+def test_throttling_that_does_not_end_gives_the_messages_back() -> None:
+    report = updater(Throttled("write", times=10**6)).apply(list(deliver([payment("t1"), payment("t2")])))
+    assert (report.applied, report.throttled, report.failed) == (0, ATTEMPTS, ["message-0", "message-1"])
+
+
+def test_what_the_store_refuses_for_good_fails_its_own_message_only() -> None:
+    class Narrow(MemoryFeatureStore):
+        def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
+            if any(marker.event_id == "m1/t1" for marker in markers):
+                raise RefusedError("item too large")
+            super().write(markers, states, expires_at=expires_at)
+
+    store = Narrow()
+    report = updater(store).apply(list(deliver([payment("t0"), payment("t1"), payment("t2")])))
+    assert (report.applied, report.failed, report.unusable) == (2, ["message-1"], ["item too large"])
+    kept = [payment("t0"), payment("t2")]
+    assert packed(store, kept) == reference(kept)
+
+
+@pytest.mark.parametrize(("at", "refused"), [(START + MOST_AHEAD, False), (START + MOST_AHEAD + 1, True)])
+def test_an_event_from_the_future_is_refused_where_time_is_real(at: int, refused: bool) -> None:
+    store = MemoryFeatureStore()
+    events = [payment("t0"), payment("t1", at=at)]
+    made = Updater(features=STANDARD, store=store, clock=lambda: START, pause=lambda _: None, ahead=MOST_AHEAD)
+    report = made.apply(list(deliver(events)))
+    assert (report.applied, report.rejected) == (2 - refused, int(refused))
+    assert report.failed == (["message-1"] if refused else [])
+    assert packed(store, events) == reference(events[: 2 - refused])
+
+
+def test_an_event_is_folded_into_the_generations_that_take_it() -> None:
+    store = MemoryFeatureStore()
+    building = Generation(number=2, watermark=START)
+    store.change(store.look(())[0], Generations(building=building, latest=2))
+    old, new = payment("old"), payment("new")
+    made = updater(store)
+    made.apply([Delivery("a", old, START), Delivery("b", new, START + 1)])
+    keys = STANDARD.keys_written(old)
+    both, later = (store.read(keys, generation=number) for number in (1, 2))
+    assert {key: encode(each.state) for key, each in both.items()}.items() <= reference([old, new]).items()
+    assert {key: encode(each.state) for key, each in later.items()}.items() <= reference([new]).items()
+    assert both
+    # After the switch, what history covered is marked and changes nothing, once the old generation is retired.
+    store.change(store.look(())[0], Generations(serving=building, latest=2))
+    before = packed(store, [old, new])
+    report = made.apply([Delivery("c", payment("covered"), START)])
+    assert (report.applied, report.covered, report.failed) == (1, 1, [])
+    assert packed(store, [old, new]) == before
+
+
+@pytest.mark.parametrize(("version", "at", "mixed"), [("other", 1, True), ("other", 0, False), ("", 1, False)])
+def test_who_folds_with_other_features_says_so_first(version: str, at: int, mixed: bool) -> None:
+    """Whatever happens then: a generation that lacks a new feature's live events never comes to serve."""
+
+    store = CrashingStore({0: False})
+    building = Generation(number=2, watermark=START, feature_set=version or STANDARD.version)
+    store.change(store.look(())[0], Generations(building=building, latest=2))
+    with pytest.raises(Crash):
+        updater(store).apply([Delivery("a", payment(), START + at)])
+    kept = store.look(())[0].building
+    assert kept is not None
+    assert kept.mixed is mixed
+
+
+def test_while_a_generation_is_built_chunks_split_where_they_must() -> None:
+    store = CrashingStore({})
+    store.change(store.look(())[0], Generations(building=Generation(number=2, watermark=-1), latest=2))
+    events = [payment(f"t{n}", card=f"card_{n}", customer=f"cust_{n}", merchant_id=f"m{n}") for n in range(30)]
+    assert updater(store).apply(list(deliver(events))).applied == 30
+    assert (max(store.sizes), len(store.sizes)) == (99, 3)  # a marker and twice four states
+    for number in (1, 2):
+        found = store.read(sorted(reference(events)), generation=number)
+        assert {key: encode(each.state) for key, each in found.items()} == reference(events)
+
+
+def test_who_read_the_generations_too_long_ago_reads_them_again() -> None:
+    """A process that stood still between reading and writing does not act on what it knew."""
+    store = MemoryFeatureStore()
+    times = iter([START, START, START + LEASE])
+    made = Updater(features=STANDARD, store=store, clock=lambda: next(times, START + LEASE), pause=lambda _: None)
+    report = made.apply(list(deliver([payment("t1")])))
+    assert (report.applied, report.conflicts, report.failed) == (1, 1, [])

@@ -50,7 +50,7 @@ def test_help_explains_the_command_and_every_option(path: tuple[str, ...]) -> No
         assert shown.lower() in done.output.lower()
 
 
-@pytest.mark.parametrize("group", [[], ["merchants"]])
+@pytest.mark.parametrize("group", [[], ["merchants"], ["features"]])
 def test_a_group_alone_shows_what_there_is(group: list[str]) -> None:
     done = CliRunner().invoke(app, group, env=WIDE)
     depth = len(group)

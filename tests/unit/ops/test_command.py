@@ -16,7 +16,23 @@ from ops.retraining import _sentence
 from ops.traffic import Freshness
 from runtime.stores.features import Marker, MemoryFeatureStore
 
-COMMANDS = ["up", "down", "status", "url", "merchants add", "merchants list", "import", "replay", "train", "demo"]
+COMMANDS = [
+    *(
+        "up",
+        "down",
+        "status",
+        "url",
+        "merchants add",
+        "merchants list",
+        "import",
+        "replay",
+        "train",
+        "demo",
+        "parity",
+    ),
+    *("features list", "features show", "features diff", "features export"),
+    *("features bootstrap", "features switch", "features abandon", "features status"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

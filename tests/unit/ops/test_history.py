@@ -1,6 +1,6 @@
 """Importing history: once, whatever happens, and beside live traffic."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import boto3
@@ -14,7 +14,8 @@ from fraud.state import State
 from fraud.tokens import Tokeniser
 from ops.history import ImportConflictError, Imported, import_history
 from ops.inputs import Row, WorldOptions, build_world
-from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore, Versioned
+from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore
+from runtime.stores.states import ByGeneration
 
 TOKENISER = Tokeniser(b"0" * 64)
 
@@ -50,11 +51,11 @@ class Fragile(MemoryFeatureStore):
         self.left = at
         self.after = after
 
-    def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
+    def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
         self.left -= 1
         if self.left == 0 and not self.after:
             raise Killed
-        super().commit(markers, states, expires_at=expires_at)
+        super().write(markers, states, expires_at=expires_at)
         if self.left == 0:
             raise Killed
 

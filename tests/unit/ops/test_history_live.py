@@ -1,6 +1,6 @@
 """Importing while the platform runs: nothing that live traffic wrote is lost, and nothing counts twice."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import boto3
@@ -17,7 +17,8 @@ from fraud.tokens import Tokeniser
 from lambdas.update_features.updating import Delivery, Updater
 from ops.history import ImportConflictError, Imported, import_history
 from ops.inputs import Row
-from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore, Versioned
+from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore
+from runtime.stores.states import ByGeneration
 
 TOKENISER = Tokeniser(b"0" * 64)
 NOON = 1_770_000_000_000
@@ -160,7 +161,7 @@ class Busy(MemoryFeatureStore):
         self.times = times
         self.inside = False
 
-    def commit(self, markers: Sequence[Marker], states: Mapping[Key, Versioned], *, expires_at: int) -> None:
+    def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
         if self.times and not self.inside:
             self.times -= 1
             self.inside = True
@@ -168,7 +169,7 @@ class Busy(MemoryFeatureStore):
                 self.interrupt(self)
             finally:
                 self.inside = False
-        super().commit(markers, states, expires_at=expires_at)
+        super().write(markers, states, expires_at=expires_at)
 
 
 def test_a_payment_that_comes_between_read_and_write_is_not_lost() -> None:
@@ -191,7 +192,7 @@ def test_a_store_that_never_rests_stops_the_import_and_loses_nothing() -> None:
     store = Busy(pay, times=10_000)
     with pytest.raises(ImportConflictError, match="less traffic"):
         run(store)
-    assert store.digests(["import/before/0"]) == {}
+    assert store.digests(["import/1/before/0"]) == {}
     store.times = 0
     run(store)
     written = [TOKENISER.apply(payment(number, NOON)) for number in range(1_000, next(numbers))]
@@ -202,7 +203,7 @@ def test_a_store_that_never_rests_stops_the_import_and_loses_nothing() -> None:
 
 def test_the_same_import_by_other_features_is_refused() -> None:
     store = MemoryFeatureStore()
-    store.commit([Marker("import/before/0", "of other states", 1, 1)], {}, expires_at=1)
+    store.commit([Marker("import/1/before/0", "of other states", 1, 1)], {}, expires_at=1)
     with pytest.raises(ImportConflictError, match="another version of the features"):
         run(store)
 

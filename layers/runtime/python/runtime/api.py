@@ -9,10 +9,11 @@ import msgspec
 from msgspec import Meta
 
 from fraud.cards import card_number_at
-from fraud.events import LabelKind, Transaction
+from fraud.currency import CURRENCIES
+from fraud.events import LATEST_TIME, LabelKind, Transaction
 from runtime.http import Problem
 
-__all__ = ["DecisionRequest", "LabelRequest", "body_digest", "parse", "receipt_time"]
+__all__ = ["DecisionRequest", "LabelRequest", "body_digest", "check_currency", "parse", "receipt_time"]
 
 REPLAY_HEADER = "paywarden-replay-time"
 MOST_BYTES = 65_536
@@ -162,10 +163,23 @@ def receipt_time(headers: dict[str, str], clock: int, *, replay: bool) -> int:
     if not replay:
         detail = "This environment does not replay history. Leave the header out."
         raise Problem(400, "replay-refused", "Replay refused", detail, "Paywarden-Replay-Time")
-    if not re.fullmatch(r"[0-9]{12,14}", text):
+    if not re.fullmatch(r"[0-9]{12,14}", text) or int(text) >= LATEST_TIME:
         detail = "The header holds milliseconds since 1970-01-01 UTC, such as 1700000000000."
         raise Problem(400, "invalid-field", "Invalid field", detail, "Paywarden-Replay-Time")
     return int(text)
+
+
+def check_currency(currency: str) -> None:
+    """Refuse three letters that are no currency: an amount in minor units of nothing has no meaning.
+
+    Raises
+    ------
+    Problem
+        400, if the code is not an active one of ISO 4217.
+    """
+    if currency not in CURRENCIES:
+        detail = "This is no ISO 4217 currency code. Write one such as EUR, USD or JPY."
+        raise Problem(400, "invalid-field", "Invalid field", detail, "currency")
 
 
 def check_occurred_at(occurred_at: datetime | None, received_at: int) -> None:

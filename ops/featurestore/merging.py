@@ -1,0 +1,86 @@
+"""States folded from history, merged into what live traffic wrote: each chunk once, however often it is tried."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from fraud.bundle import digest
+from fraud.codec import encode
+from fraud.features import FeatureSet, Key
+from fraud.state import State
+from runtime.stores.batches import ThrottledError
+from runtime.stores.features import ConflictError, FeatureStore, Marker, Versioned
+from runtime.stores.generations import Generations
+
+__all__ = ["BusyError", "OtherStatesError", "fingerprint", "merge"]
+
+
+class BusyError(Exception):
+    """Live traffic won every race for the states of a chunk."""
+
+
+class OtherStatesError(Exception):
+    """A chunk was written before, and what was folded for it now is something else."""
+
+
+def merge(
+    store: FeatureStore,
+    markers: Sequence[Marker],
+    folded: Mapping[Key, State],
+    *,
+    generation: int,
+    features: FeatureSet,
+    attempts: int,
+    pause: Callable[[int], None],
+    still: Callable[[Generations], object],
+) -> bool:
+    """Merge a chunk of states into a generation, together with its markers.
+
+    Parameters
+    ----------
+    markers : sequence of Marker
+        The first names the chunk and carries its fingerprint.
+    pause : callable
+        Waits after lost race number n (0, 1, ...).
+    still : callable
+        Given the generations at each attempt; raises if the chunk is not to be written any more.
+
+    Returns
+    -------
+    bool
+        False if the chunk was written before.
+
+    Raises
+    ------
+    BusyError
+        If every attempt lost a race or was throttled; nothing was written.
+    OtherStatesError
+        If other states were written under the chunk's name.
+    """
+    name, expected = markers[0].event_id, markers[0].digest
+    for attempt in range(attempts):
+        try:
+            generations, known = store.look([name])
+            still(generations)
+            if name in known:
+                return False if known[name] == expected else _refuse(name)
+            merged = {key: Versioned(state) for key, state in folded.items()}
+            for key, found in store.read(list(folded), generation=generation).items():
+                found.state.merge(features.layouts[key.entity], folded[key])
+                merged[key] = found
+            newest = max((each.state.newest for each in merged.values()), default=0)
+            expires_at = (max(newest, markers[0].applied_at) + 2 * features.retention) // 1_000
+            store.commit(markers, merged, expires_at=expires_at, generation=generation)
+        except (ConflictError, ThrottledError):
+            pause(attempt)
+        else:
+            return True
+    raise BusyError(f"{name}: states kept changing; run this again while there is less traffic")
+
+
+def fingerprint(states: Mapping[Key, State]) -> str:
+    """A digest of states: equal for equal states only."""
+    return digest(b"".join(str(key).encode() + encode(state) for key, state in sorted(states.items())))[:32]
+
+
+def _refuse(name: str) -> NoReturn:
+    raise OtherStatesError(f"{name} was applied with other states, by another version of the features")

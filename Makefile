@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 PORT ?= 4566
 
-.PHONY: help setup demo test up down deploy lint format requirements clean
+.PHONY: help setup demo test bench up down deploy lint format requirements clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ demo: setup ## Run the whole platform here, from deployment to a retrained model
 test: setup ## Run every check and every test
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest
+
+bench: setup ## Run every benchmark beside its peers; table here, rows in build/bench.json
+	@bash tests/benchmarks/run.sh
 
 up: setup ## Start the local cloud and deploy to it; it stays until `make down`
 	@$(BIN)/paywarden up --port $(PORT)

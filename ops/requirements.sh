@@ -12,3 +12,5 @@ pin development
 # Serving speaks to libxgboost through its C API, so NumPy and SciPy stay out of the layer.
 pin vendor --constraints requirements/development.txt --no-emit-package numpy --no-emit-package scipy
 pin training-image --constraints requirements/development.txt
+# The peers have wishes of their own, so nothing of the project's environment binds them.
+pin bench

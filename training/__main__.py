@@ -1,17 +1,21 @@
-"""The container's entry: `python -m training train | dataset | evaluate`."""
+"""The container's entry: `python -m training train | dataset | consistency | evaluate`."""
 
 import argparse
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Never
 
+from training.consistency import report_consistency
 from training.contract import Contract, ProgramError
-from training.dataset import Options, build_dataset
+from training.dataset import VECTORS, Options, build_dataset
 from training.gate import GatePolicy
 from training.parameters import parse_duration
+from training.sources import ENGINES, Engine
 
 __all__ = ["main"]
 
@@ -54,17 +58,19 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
 
         train(contract)
     elif options.step == "dataset":
-        build_dataset(
-            contract,
-            Options(
-                as_of=options.as_of,
-                maturity=options.maturity,
-                validation_share=options.validation_share,
-                evaluation_share=options.evaluation_share,
-                minimum_frauds=options.minimum_frauds,
-                keep_young_labelled=options.keep_young_labelled,
-            ),
+        wanted = Options(
+            as_of=options.as_of,
+            maturity=options.maturity,
+            vectors=options.vectors,
+            validation_share=options.validation_share,
+            evaluation_share=options.evaluation_share,
+            minimum_frauds=options.minimum_frauds,
+            keep_young_labelled=options.keep_young_labelled,
         )
+        _with(options.engine, contract, partial(build_dataset, contract, wanted, engine=options.engine))
+    elif options.step == "consistency":
+        report = partial(report_consistency, contract, options.as_of, engine=options.engine)
+        _with(options.engine, contract, report)
     else:
         from training.evaluate import evaluate
 
@@ -72,8 +78,23 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
             minimum_gain=options.minimum_gain,
             minimum_lift=options.minimum_lift,
             maximum_calibration_error=options.maximum_calibration_error,
+            maximum_mismatch=options.maximum_mismatch,
         )
         evaluate(contract, policy, resamples=options.resamples, seed=options.seed)
+
+
+def _with(engine: Engine, contract: Contract, work: Callable[[], Path]) -> None:
+    """Do the work, over all machines of the job where the engine can use them."""
+    if engine != "spark":
+        work()
+        return
+    from training.cluster import Hosts, run_over
+    from training.engines.spark_session import SparkError
+
+    try:
+        run_over(Hosts.read(contract.resources), work)
+    except SparkError as error:
+        raise ProgramError(f"{error}.") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,8 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     steps = parser.add_subparsers(dest="step", required=True, parser_class=_Parser)
     steps.add_parser("train", help="training job: channel `dataset` and hyperparameters -> model")
 
-    dataset = steps.add_parser("dataset", help="processing job: history, decisions, labels -> dataset")
-    dataset.add_argument("--as-of", type=int, required=True, help="milliseconds, UTC; nothing later has influence")
+    dataset = steps.add_parser("dataset", help="processing job: history, decisions, labels, outcomes -> dataset")
+    _lake_options(dataset)
+    dataset.add_argument(
+        "--vectors",
+        choices=VECTORS,
+        default="as_served",
+        help="as scoring logged them, or all recomputed with today's features",
+    )
     dataset.add_argument(
         "--maturity", type=_duration, default="3d", help="age at which no label means genuine: 3d, 12h"
     )
@@ -90,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     dataset.add_argument("--evaluation-share", type=float, default=0.2)
     dataset.add_argument("--minimum-frauds", type=int, default=10, help="in each part")
     dataset.add_argument("--keep-young-labelled", action="store_true", help="keep labelled rows younger than that")
+
+    consistency = steps.add_parser(
+        "consistency",
+        help="processing job: the inputs of dataset -> consistency, what serving saw against what it should",
+    )
+    _lake_options(consistency)
 
     evaluation = steps.add_parser("evaluate", help="processing job: dataset, model, champion -> evaluation")
     evaluation.add_argument(
@@ -99,9 +132,20 @@ def _parser() -> argparse.ArgumentParser:
         "--minimum-lift", type=float, default=3.0, help="average precision over the fraud rate"
     )
     evaluation.add_argument("--maximum-calibration-error", type=float, default=0.05)
+    evaluation.add_argument(
+        "--maximum-mismatch",
+        type=float,
+        default=0.05,
+        help="share of decisions in which a feature of the model was not as it should have been",
+    )
     evaluation.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
     evaluation.add_argument("--seed", type=int, default=17)
     return parser
+
+
+def _lake_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--as-of", type=int, required=True, help="milliseconds, UTC; nothing later has influence")
+    parser.add_argument("--engine", choices=ENGINES, default="vectorised", help="spark for past one machine")
 
 
 def _duration(text: str) -> int:

@@ -67,6 +67,11 @@ class Contract:
         """What lies here becomes model.tar.gz."""
         return self.root / "model"
 
+    @property
+    def resources(self) -> Path:
+        """Where SageMaker tells a processing job the names of its machines."""
+        return self.root / "config" / "resourceconfig.json"
+
     def channel(self, name: str) -> Path:
         """Folder of a training job's input channel."""
         return self.root / "input" / "data" / name

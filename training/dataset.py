@@ -1,26 +1,30 @@
-"""Build a point-in-time dataset: vectors as scoring saw them, labels as they were known at a moment."""
+"""Build a point-in-time dataset: vectors as scoring saw them or as recomputed, labels as they were known."""
 
-import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from fraud.events import Event, Transaction
 from fraud.features import STANDARD, FeatureSet
-from fraud.replay import arrival, replay
+from training.consistency import compare, write_report
 from training.contract import Contract, ProgramError
-from training.lake import Decisions, History, read_decisions, read_history, read_labels
-from training.outcomes import Known, known_by, label_of
+from training.lake import Decisions
+from training.outcomes import YOUNG, labels_of
 from training.parts import Rows, write_dataset
+from training.sources import Engine, Payments, read_sources, recompute, say, unite
 from training.split import cut_by_time, refuse_thin_parts
 
-__all__ = ["Options", "Sources", "assemble", "build_dataset", "corrected_vectors"]
+__all__ = ["VECTORS", "Options", "assemble", "build_dataset"]
 
-_PROGRESS_EVERY = 10_000
+Vectors = Literal["as_served", "as_corrected"]
+VECTORS: tuple[Vectors, ...] = ("as_served", "as_corrected")
 
-type Vectors = dict[str, tuple[Transaction, tuple[float, ...]]]
+type Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +37,21 @@ class Options:
         Milliseconds, UTC: nothing that became known later has any influence.
     maturity : int
         Milliseconds until the absence of a label is taken for a genuine payment.
+    vectors : str
+        ``as_served``: those that scoring logged with its decisions, and recomputed ones for imported history.
+        ``as_corrected``: every row recomputed from the history of events with today's features, so that decisions
+        of other feature sets and those made without state count as well.
     validation_share, evaluation_share : float
         Shares of the rows, from the end of time backwards: evaluation last, validation before it.
     minimum_frauds : int
         Frauds, and genuine rows, that each part must hold.
     keep_young_labelled : bool
-        Keep rows younger than `maturity` that have a label; see `training.outcomes.label_of`.
+        Keep rows younger than `maturity` that have a label; see `training.outcomes.labels_of`.
     """
 
     as_of: int
     maturity: int
+    vectors: Vectors = "as_served"
     validation_share: float = 0.15
     evaluation_share: float = 0.2
     minimum_frauds: int = 10
@@ -59,186 +68,118 @@ class Options:
             raise ProgramError(f"--minimum-frauds is {self.minimum_frauds}; it must be at least 1.")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What was read, before any row was left out."""
-
-    history: History
-    decisions: Decisions
-    known: Known
-
-
-def build_dataset(contract: Contract, options: Options, features: FeatureSet = STANDARD) -> Path:
+def build_dataset(
+    contract: Contract, options: Options, features: FeatureSet = STANDARD, *, engine: Engine = "vectorised"
+) -> Path:
     """Read the inputs of a processing job, build the dataset and write it.
+
+    Where there are decisions, what serving saw is compared with what it should have seen; see
+    `training.consistency`.
 
     Returns
     -------
     Path
-        The folder with train.parquet, validation.parquet, evaluation.parquet and dataset.json.
+        The folder with train.parquet, validation.parquet, evaluation.parquet and dataset.json; also
+        consistency.json and consistency.html where there are decisions.
 
     Raises
     ------
     ProgramError
         An input cannot be used, or the rows are too few; nothing is written then.
     """
-    folders = {name: contract.processing_input(name) for name in ("history", "decisions", "labels")}
-    history = read_history(folders["history"])
-    decisions = read_decisions(folders["decisions"], features.names)
-    labels = [*history.labels, *read_labels(folders["labels"])]
-    if not history.transactions and not decisions.transactions:
-        raise ProgramError(
-            f"There are no transactions under {folders['history']} or {folders['decisions']}; "
-            "import a history or wait for decisions to reach the lake."
-        )
-    sources = Sources(history, decisions, known_by(labels, options.as_of))
-    excluded: Counter[str] = Counter()
-    rows = assemble(sources, options, features, excluded)
+    sources = read_sources(contract, features)
+    payments = unite(sources, options.as_of, features.version)
+    corrected = recompute(payments, features, engine)
+    report = compare(payments, sources.decisions, corrected, features, as_of=options.as_of)
+    excluded = payments.left_out.copy()
+    rows = assemble(payments, sources.decisions, corrected, options, features, excluded)
     cuts = cut_by_time(
         rows.times, validation_share=options.validation_share, evaluation_share=options.evaluation_share
     )
     refuse_thin_parts(rows.times, rows.labels, cuts, options.minimum_frauds)
     folder = contract.processing_output("dataset")
-    write_dataset(
-        folder,
-        rows,
-        cuts,
-        feature_set=features.version,
-        about={
-            "as_of": options.as_of,
-            "options": asdict(options),
-            "sources": {
-                "history": len(history.transactions),
-                "decisions": len(decisions.transactions),
-                "labels": len(labels),
-            },
-            "excluded": dict(sorted(excluded.items())),
+    about: dict[str, Any] = {
+        "as_of": options.as_of,
+        "options": asdict(options),
+        "sources": {
+            "history": sources.history.transactions.num_rows,
+            "decisions": sources.decisions.transactions.num_rows,
+            "labels": sources.history.labels.num_rows + sources.labels.num_rows,
+            "outcomes": sources.outcomes.num_rows,
         },
-    )
-    _say(f"dataset: {len(rows.labels)} rows with {int(rows.labels.sum())} frauds; left out: {dict(excluded)}")
+        "excluded": {reason: count for reason, count in sorted(excluded.items()) if count},
+    }
+    write_dataset(folder, rows, cuts, feature_set=features.version, about=about)
+    if sources.decisions.transactions.num_rows:
+        write_report(folder, report)
+        say(report.sentence)
+    say(f"dataset: {len(rows.labels)} rows with {int(rows.labels.sum())} frauds; left out: {about['excluded']}")
     return folder
 
 
 def assemble(
-    sources: Sources, options: Options, features: FeatureSet = STANDARD, excluded: Counter[str] | None = None
+    payments: Payments,
+    decisions: Decisions,
+    corrected: Matrix,
+    options: Options,
+    features: FeatureSet = STANDARD,
+    excluded: Counter[str] | None = None,
 ) -> Rows:
     """Bring vectors and labels together, ordered by (event_time, event_id).
 
     Parameters
     ----------
+    corrected : array of float64, shape (payments, features)
+        See `training.sources.recompute`.
     excluded : Counter, optional
         Counts what was left out, by reason.
     """
     counter = Counter[str]() if excluded is None else excluded
-    counter["label_known_later"] += sources.known.later
-    counter["label_before_transaction"] += sources.known.implausible
-    counter["label_duplicate"] += sources.known.duplicates
-    history = _history_by_id(sources.history, options, counter)
-    served, decided = _served_vectors(sources.decisions, options, features, counter)
-    counter["history_also_decided"] += len(history.keys() & served.keys())
-    wanted = {name: transaction for name, transaction in history.items() if name not in served}
-    vectors = served | corrected_vectors(wanted, decided | history, sources.known, features)
-    usable: list[tuple[Transaction, tuple[float, ...], int]] = []
-    for name, (transaction, vector) in vectors.items():
-        verdict = sources.known.verdicts.get(name)
-        label = label_of(
-            verdict,
-            transaction.event_time,
-            as_of=options.as_of,
-            maturity=options.maturity,
-            keep_young_labelled=options.keep_young_labelled,
-        )
-        if label is None:
-            counter["immature" if verdict is None else "immature_labelled"] += 1
-        else:
-            usable.append((transaction, vector, label))
-    counter["label_without_row"] += len(sources.known.verdicts.keys() - vectors.keys())
-    usable.sort(key=lambda row: arrival(row[0]))
-    for reason in [reason for reason, count in counter.items() if not count]:
-        del counter[reason]
+    wanted = np.ones(len(payments.names), np.bool_)
+    if options.vectors == "as_served":
+        wanted = payments.served | payments.in_history
+        counter["history_also_decided"] += int((payments.served & payments.in_history).sum())
+        counter.update(payments.unusable[payments.unusable != ""].tolist())
+        _advise(counter, features)
+    labels, labelled = labels_of(
+        payments.fraud,
+        payments.names,
+        payments.times,
+        as_of=options.as_of,
+        maturity=options.maturity,
+        keep_young_labelled=options.keep_young_labelled,
+    )
+    young = wanted & (labels == YOUNG)
+    counter["immature"] += int((young & ~labelled).sum())
+    counter["immature_labelled"] += int((young & labelled).sum())
+    counter["label_without_row"] += len(payments.fraud) - int((wanted & labelled).sum())
+    usable = np.flatnonzero(wanted & ~young)
+    keys = pa.table(
+        {"time": pa.array(payments.times[usable]), "name": pa.array(payments.names[usable], pa.string())}
+    )
+    order = pc.sort_indices(keys, sort_keys=[("time", "ascending"), ("name", "ascending")])
+    rows = usable[order.to_numpy()]
+    vectors = corrected[rows]
+    if options.vectors == "as_served":
+        served = payments.served[rows]
+        vectors[served] = decisions.vectors[payments.decision[rows[served]]]
+    about = payments.events.take(rows)
     return Rows(
-        event_ids=[transaction.event_id for transaction, _, _ in usable],
-        times=np.array([transaction.event_time for transaction, _, _ in usable], dtype=np.int64),
-        amounts=np.array([transaction.amount for transaction, _, _ in usable], dtype=np.int64),
-        cards=[transaction.card for transaction, _, _ in usable],
-        merchants=[transaction.merchant_id for transaction, _, _ in usable],
+        event_ids=payments.names[rows].tolist(),
+        times=payments.times[rows],
+        amounts=about["amount"].to_numpy(),
+        cards=about["card"].to_numpy().tolist(),
+        merchants=about["merchant_id"].to_numpy().tolist(),
         names=features.names,
-        vectors=np.array([vector for _, vector, _ in usable], dtype=np.float64).reshape(-1, len(features.names)),
-        labels=np.array([label for _, _, label in usable], dtype=np.int8),
+        vectors=vectors,
+        labels=labels[rows],
     )
 
 
-def corrected_vectors(
-    wanted: dict[str, Transaction], known: dict[str, Transaction], labels: Known, features: FeatureSet = STANDARD
-) -> Vectors:
-    """As-corrected vectors of the wanted rows, by the reference engine over everything that came before.
-
-    Decisions outside the wanted rows are folded as well, since they moved the same cards and merchants; what came
-    after the last wanted row cannot reach any of them and is not.
-    """
-    if not wanted:
-        return {}
-    last = max(transaction.event_time for transaction in wanted.values())
-    learnt: list[Event] = [*known.values(), *labels.events]
-    events = sorted((event for event in learnt if arrival(event)[0] <= last), key=arrival)
-    vectors: Vectors = {}
-    total = sum(isinstance(event, Transaction) for event in events)
-    for done, (transaction, vector) in enumerate(replay(events, features), start=1):
-        if transaction.event_id in wanted:
-            vectors[transaction.event_id] = transaction, vector
-        if done % _PROGRESS_EVERY == 0 or done == total:
-            _say(f"features: {done} of {total} transactions")
-    return vectors
-
-
-def _history_by_id(history: History, options: Options, counter: Counter[str]) -> dict[str, Transaction]:
-    found: dict[str, Transaction] = {}
-    for transaction in history.transactions:
-        earlier = found.get(transaction.event_id)
-        if earlier is None:
-            found[transaction.event_id] = transaction
-            continue
-        if earlier != transaction:
-            raise ProgramError(
-                f"The history holds two different transactions named {transaction.event_id!r}; "
-                "a transaction_id must be unique per merchant, so correct the mapping and import again."
-            )
-        counter["history_duplicate"] += 1
-    kept = {name: each for name, each in found.items() if each.event_time <= options.as_of}
-    counter["history_after_as_of"] += len(found) - len(kept)
-    return kept
-
-
-def _served_vectors(
-    decisions: Decisions, options: Options, features: FeatureSet, counter: Counter[str]
-) -> tuple[Vectors, dict[str, Transaction]]:
-    """Vectors as served that can be used, and all decided transactions, usable or not."""
-    vectors: Vectors = {}
-    decided: dict[str, Transaction] = {}
-    for row, transaction in enumerate(decisions.transactions):
-        name = transaction.event_id
-        if transaction.event_time > options.as_of:
-            counter["decision_after_as_of"] += 1
-        elif name in decided:
-            counter["decision_duplicate"] += 1
-        else:
-            decided[name] = transaction
-            if decisions.degraded[row]:
-                counter["decision_degraded"] += 1
-            elif decisions.feature_sets[row] != features.version:
-                counter["decision_of_another_feature_set"] += 1
-            elif not decisions.has_vector[row]:
-                counter["decision_without_vector"] += 1
-            else:
-                vectors[name] = transaction, tuple(decisions.vectors[row].tolist())
+def _advise(counter: Counter[str], features: FeatureSet) -> None:
     other = counter["decision_of_another_feature_set"]
     if other:
-        _say(
+        say(
             f"dataset: {other} decisions were served with another feature set than {features.version} and are "
-            "left out; import their transactions as history to use them with today's features"
+            "left out; --vectors as_corrected uses them with today's features"
         )
-    return vectors, decided
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

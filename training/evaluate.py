@@ -11,8 +11,10 @@ import numpy as np
 from training.arrays import Scores
 from training.bootstrap import difference_interval
 from training.bundles import Model, read_archive, read_bundle
+from training.consistency import read_report
 from training.contract import Contract, ProgramError
 from training.curves import curves, gain
+from training.figures import Consistency
 from training.gate import Facts, GatePolicy, judge
 from training.metrics import summarise
 from training.parts import Part, read_description, read_part
@@ -35,6 +37,10 @@ def evaluate(contract: Contract, policy: GatePolicy, *, resamples: int = 200, se
     ------
     ProgramError
         An input is absent or damaged, or the candidate was not trained on this dataset.
+
+    Notes
+    -----
+    The dataset's consistency.json, where there is one, tells whether serving saw the features as they are.
     """
     folder = contract.processing_input("dataset")
     description = read_description(folder)
@@ -57,6 +63,7 @@ def evaluate(contract: Contract, policy: GatePolicy, *, resamples: int = 200, se
         "candidate": _figures(candidate, part, names, scores),
         "champion": None,
         "difference": None,
+        "consistency": _consistency(read_report(folder), candidate),
         # Apart from the figures, which travel through the state machine and its logs.
         "plots": {"candidate": _plots(candidate, part, scores), "champion": None},
     }
@@ -75,6 +82,20 @@ def evaluate(contract: Contract, policy: GatePolicy, *, resamples: int = 200, se
         _say(role, document[role])
     sys.stdout.write(verdict.reason + "\n")
     return path
+
+
+def _consistency(report: Consistency | None, model: Model) -> Document | None:
+    """How far what serving saw of the model's features can be trusted; None where there were no decisions."""
+    if report is None or not report.rows:
+        return None
+    # A column that no tree looks at cannot make a score wrong.
+    worst = report.worst(model.booster.get_score(importance_type="weight"))
+    return {
+        "rows": report.rows,
+        "identical": report.identical,
+        "worst_feature": "" if worst is None else worst.name,
+        "mismatch": 0.0 if worst is None else worst.share,
+    }
 
 
 def _figures(model: Model, part: Part, names: tuple[str, ...], scores: Scores) -> Document:
@@ -110,7 +131,7 @@ def _facts(document: Document) -> Facts:
         value = document[role][name]
         return float("nan") if value is None else float(value)
 
-    champion = document["champion"]
+    champion, consistency = document["champion"], document["consistency"] or {}
     return Facts(
         rows=document["rows"],
         frauds=document["frauds"],
@@ -119,6 +140,9 @@ def _facts(document: Document) -> Facts:
         calibration_error=figure("candidate", "expected_calibration_error"),
         champion_average_precision=None if champion is None else figure("champion", "average_precision"),
         champion_version="" if champion is None else champion["version"],
+        compared=consistency.get("rows", 0),
+        worst_feature=consistency.get("worst_feature", ""),
+        mismatch=consistency.get("mismatch", 0.0),
     )
 
 

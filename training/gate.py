@@ -18,11 +18,14 @@ class GatePolicy:
         Without a champion: average precision over the rate of fraud, which is what guessing reaches.
     maximum_calibration_error : float
         Thresholds are on probabilities, so a better ranking with wrong probabilities is not better.
+    maximum_mismatch : float
+        Share of decisions in which the worst of the model's features was not what it should have been.
     """
 
     minimum_gain: float = 0.002
     minimum_lift: float = 3.0
     maximum_calibration_error: float = 0.05
+    maximum_mismatch: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,12 @@ class Facts:
         Share of frauds in the evaluation rows.
     champion_average_precision : float or None
         None when no model serves yet.
+    compared : int
+        Decisions whose vector as served was compared with what it should have been.
+    worst_feature : str
+        That of the model's features which differed in most of them; empty where none did.
+    mismatch : float
+        The share of them in which it differed.
     """
 
     rows: int
@@ -44,6 +53,9 @@ class Facts:
     calibration_error: float
     champion_average_precision: float | None = None
     champion_version: str = ""
+    compared: int = 0
+    worst_feature: str = ""
+    mismatch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +68,18 @@ class Verdict:
 
 def judge(facts: Facts, policy: GatePolicy) -> Verdict:
     """Decide. The first reason against the candidate wins; a figure that is not finite is one."""
-    figures = [facts.base_rate, facts.average_precision, facts.calibration_error]
+    figures = [facts.base_rate, facts.average_precision, facts.calibration_error, facts.mismatch]
     if facts.champion_average_precision is not None:
         figures.append(facts.champion_average_precision)
     if not all(math.isfinite(figure) for figure in figures):
         return Verdict(False, "Not promoted: a metric could not be computed on the evaluation rows.")
+    if facts.mismatch > policy.maximum_mismatch:
+        return Verdict(
+            False,
+            f"Not promoted: serving saw another {facts.worst_feature} than it should have in {facts.mismatch:.2%} "
+            f"of {facts.compared:,} decisions, above the bound of {policy.maximum_mismatch:.2%}; "
+            "see consistency.html of the dataset.",
+        )
     if facts.calibration_error > policy.maximum_calibration_error:
         return Verdict(
             False,

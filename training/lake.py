@@ -1,9 +1,10 @@
-"""Read what the platform recorded: imported history, decisions and labels, as Parquet files.
+"""Read what the platform recorded: imported history, decisions, outcomes and labels, as Parquet files.
 
-Deliveries are at least once and object names carry no order, so nothing here leans on either.
+Deliveries are at least once and object names carry no order, so nothing here leans on either. Everything stays in
+columns; a table of events has the columns of `training.engines.events`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -12,44 +13,71 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
-from fraud.events import Label, LabelKind, Transaction
+from fraud.currency import CURRENCIES
+from fraud.events import LATEST_TIME, MOST_AMOUNT, LabelKind, OutcomeKind, Transaction
 from training.contract import ProgramError
 
-__all__ = ["Decisions", "History", "read_decisions", "read_history", "read_labels"]
+__all__ = [
+    "TRANSACTIONS",
+    "Decisions",
+    "History",
+    "events_of",
+    "read_decisions",
+    "read_history",
+    "read_labels",
+    "read_outcomes",
+]
+
+# Its stubs know fewer types than its functions take.
+pc: Any = pyarrow.compute
 
 _FIELDS = msgspec.structs.fields(Transaction)
-_KINDS = get_args(LabelKind)
+_INTEGERS = ("event_time", "amount", "known_at", "outcome_time")
+_BOOLEANS = ("is_fraud", "degraded")
+_PAIRS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.float64())]))
+_LIMITS = {"amount": MOST_AMOUNT + 1}
 
-type Columns = dict[str, list[Any]]
+TRANSACTIONS = pa.schema(
+    [(field.name, pa.int64() if field.name in _INTEGERS else pa.string()) for field in _FIELDS]
+)
+"""The columns of a table of transactions."""
+
+EVENTS = pa.schema([*TRANSACTIONS, ("event", pa.string()), ("kind", pa.string()), ("at", pa.int64())])
+"""The columns of a table of events of any kind."""
+
+type Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Imported transactions, and what the import knew of them."""
+    """Imported transactions, and what the import knew of them as a table of events."""
 
-    transactions: list[Transaction]
-    labels: list[Label]
+    transactions: pa.Table
+    labels: pa.Table
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Decisions as they were served; the sequences are aligned.
+    """Decisions as they were served; all of it is aligned.
 
     Attributes
     ----------
+    feature_sets : array of str
+    degraded : array of bool
     vectors : array of float64, shape (decisions, features)
         As served, columns in the order asked for; nan where the record has no such feature.
-    has_vector : list of bool
+    has_vector : array of bool
         False where the record carries no features at all.
     """
 
-    transactions: list[Transaction]
-    feature_sets: list[str]
-    degraded: list[bool]
+    transactions: pa.Table
+    feature_sets: npt.NDArray[np.object_]
+    degraded: Flags
     vectors: npt.NDArray[np.float64]
-    has_vector: list[bool]
+    has_vector: Flags
 
 
 def read_history(folder: Path) -> History:
@@ -60,35 +88,26 @@ def read_history(folder: Path) -> History:
     Raises
     ------
     ProgramError
-        A file cannot be read, lacks a column, or tells of a fraud without telling when it was known.
+        A file cannot be read or holds what no transaction can, or it tells of a fraud without telling when it
+        was known.
     """
-    columns = _read(folder, required=("is_fraud", "known_at"), integers=("known_at",))
-    transactions = _transactions(columns, folder)
-    labels = []
-    timeless = early = 0
-    for transaction, is_fraud, known_at in zip(
-        transactions, columns["is_fraud"], columns["known_at"], strict=True
-    ):
-        if is_fraud is None:
-            continue
-        if known_at is None:
-            timeless += bool(is_fraud)
-        elif known_at < transaction.event_time:
-            early += 1
-        else:
-            kind: LabelKind = "confirmed_fraud" if is_fraud else "confirmed_genuine"
-            labels.append(Label(transaction=transaction, kind=kind, known_at=known_at))
+    table = _whole([table for _, table in _files(folder, ("is_fraud", "known_at"))], ("is_fraud", "known_at"))
+    is_fraud, known_at = table["is_fraud"], table["known_at"]
+    timeless = _count(pc.and_(pc.fill_null(is_fraud, False), pc.is_null(known_at)))
     if timeless:
         raise ProgramError(
             f"{timeless} rows of the history have is_fraud without known_at, so nobody can say when the fraud was "
             "known; add the time of the label, or its delay, to the mapping and import again."
         )
+    labelled = table.filter(pc.and_(pc.is_valid(is_fraud), pc.is_valid(known_at)))
+    early = _count(pc.less(labelled["known_at"], labelled["event_time"]))
     if early:
         raise ProgramError(
             f"{early} rows of the history have known_at before event_time; check the units (milliseconds) and "
             "the time zone in the mapping, and import again."
         )
-    return History(transactions, labels)
+    kinds = pc.if_else(labelled["is_fraud"], "confirmed_fraud", "confirmed_genuine")
+    return History(table.select(TRANSACTIONS.names), events_of(labelled, "label", kinds, labelled["known_at"]))
 
 
 def read_decisions(folder: Path, names: Sequence[str]) -> Decisions:
@@ -97,112 +116,195 @@ def read_decisions(folder: Path, names: Sequence[str]) -> Decisions:
     Raises
     ------
     ProgramError
-        A file cannot be read, lacks a column, or `features` is not a map from name to number.
+        A file cannot be read or holds what no transaction can, or `features` is not a map from name to number.
     """
-    columns = _read(folder, required=("features", "feature_set", "degraded"), integers=())
-    pairs = [_pairs(value, folder) for value in columns["features"]]
-    vectors = np.full((len(pairs), len(names)), np.nan)
-    for row, values in enumerate(pairs):
-        for column, name in enumerate(names):
-            value = values.get(name)
-            if value is not None:
-                vectors[row, column] = value
+    required = ("features", "feature_set", "degraded")
+    tables, vectors, filled = [], [np.empty((0, len(names)))], [np.empty(0, np.bool_)]
+    for path, table in _files(folder, required):
+        numbers, present = _vectors(table["features"].combine_chunks(), names, path)
+        vectors.append(numbers)
+        filled.append(present)
+        tables.append(table.drop_columns(["features"]))
+    whole = _whole(tables, required[1:])
     return Decisions(
-        transactions=_transactions(columns, folder),
-        feature_sets=[value or "" for value in columns["feature_set"]],
-        degraded=[bool(value) for value in columns["degraded"]],
-        vectors=vectors,
-        has_vector=[bool(values) for values in pairs],
+        transactions=whole.select(TRANSACTIONS.names),
+        feature_sets=pc.fill_null(whole["feature_set"], "").to_numpy(),
+        degraded=pc.fill_null(whole["degraded"], False).to_numpy(),
+        vectors=np.concatenate(vectors),
+        has_vector=np.concatenate(filled),
     )
 
 
-def read_labels(folder: Path) -> list[Label]:
-    """Read the lake's labels.
+def read_labels(folder: Path) -> pa.Table:
+    """Read the lake's labels, as a table of events.
 
     Raises
     ------
     ProgramError
         A file cannot be read or lacks a column, or a label has no time or is of an unknown kind.
     """
-    columns = _read(folder, required=("label", "known_at"), integers=("known_at",))
-    unknown = sorted({str(kind) for kind in columns["label"] if kind not in _KINDS})
-    if unknown:
+    return _told(folder, "label", "known_at", get_args(LabelKind))
+
+
+def read_outcomes(folder: Path) -> pa.Table:
+    """Read the lake's outcomes of payments, as a table of events.
+
+    Raises
+    ------
+    ProgramError
+        A file cannot be read or lacks a column, or an outcome has no time or is of an unknown kind.
+    """
+    return _told(folder, "outcome", "outcome_time", get_args(OutcomeKind))
+
+
+def events_of(
+    table: pa.Table, event: str, kind: "pa.ChunkedArray[Any] | str", at: "pa.ChunkedArray[Any]"
+) -> pa.Table:
+    """Transactions, or what became known of them, as rows of a table of events."""
+    kinds = pa.chunked_array([pa.repeat(kind, table.num_rows)]) if isinstance(kind, str) else kind
+    columns: list[Any] = [
+        *(table[name] for name in TRANSACTIONS.names),
+        pa.repeat(event, table.num_rows),
+        kinds,
+        at,
+    ]
+    return pa.table(columns, schema=EVENTS)
+
+
+def _told(folder: Path, event: str, time: str, kinds: tuple[str, ...]) -> pa.Table:
+    table = _whole([table for _, table in _files(folder, (event, time))], (event, time))
+    strange = sorted({str(kind) for kind in pc.unique(table[event]).to_pylist()} - set(kinds))
+    if strange:
         raise ProgramError(
-            f"A label in {folder} is {unknown[0]!r}; it must be one of {', '.join(_KINDS)}. "
+            f"Column {event!r} under {folder} holds {strange[0]!r}; it must be one of {', '.join(kinds)}. "
             "Correct or remove the record."
         )
-    _refuse_nulls(columns, "known_at", folder)
-    return [
-        Label(transaction=transaction, kind=kind, known_at=known_at)
-        for transaction, kind, known_at in zip(
-            _transactions(columns, folder), columns["label"], columns["known_at"], strict=True
-        )
-    ]
+    _refuse_empty(table, (time,), folder)
+    return events_of(table, event, table[event], table[time])
 
 
-def _read(folder: Path, *, required: tuple[str, ...], integers: tuple[str, ...]) -> Columns:
-    wanted = [field.encode_name for field in _FIELDS] + list(required)
-    needed = {field.encode_name for field in _FIELDS if field.required} | set(required)
-    columns: Columns = {name: [] for name in wanted}
+def _whole(tables: list[pa.Table], more: tuple[str, ...]) -> pa.Table:
+    nothing = pa.schema([*TRANSACTIONS, *((name, _type(name)) for name in more)]).empty_table()
+    return pa.concat_tables([nothing, *tables])
+
+
+def _files(folder: Path, more: tuple[str, ...]) -> Iterator[tuple[Path, pa.Table]]:
+    """Every file's transactions with further columns, checked and with defaults filled in.
+
+    One file at a time: files of different ages may differ in their optional columns.
+    """
+    needed = {field.name for field in _FIELDS if field.required} | set(more)
     for path in sorted(folder.rglob("*.parquet")) if folder.is_dir() else ():
         try:
-            # One file at a time: files of different ages may differ in their optional columns.
             with pq.ParquetFile(path) as file:
-                table = file.read()
-        except (pa.ArrowInvalid, OSError) as error:
+                present = set(file.schema_arrow.names)
+                table = file.read(columns=[name for name in (*TRANSACTIONS.names, *more) if name in present])
+        except (pa.ArrowException, OSError) as error:
             raise ProgramError(
                 f"{path} is not a readable Parquet file ({error}); replace or remove it."
             ) from error
-        missing = sorted(needed - set(table.column_names))
+        missing = sorted(needed - present)
         if missing:
             raise ProgramError(
                 f"{path} has no column {missing[0]!r}; write it with the platform's own import or delivery stream."
             )
-        for name in ("event_time", "amount", *integers):
-            kind = table.schema.field(name).type
-            if not (pa.types.is_integer(kind) or pa.types.is_null(kind)):
-                raise ProgramError(
-                    f"Column {name!r} of {path} is {kind}; it must be whole numbers "
-                    "(milliseconds since the epoch, or minor units)."
+        columns: dict[str, Any] = {name: _column(table, name, path) for name in TRANSACTIONS.names}
+        columns |= {name: table[name] if name == "features" else _column(table, name, path) for name in more}
+        checked = pa.table(columns)
+        _refuse_empty(checked, tuple(field.name for field in _FIELDS if field.required), path)
+        _refuse_absurd(checked, path)
+        yield path, checked
+
+
+def _type(name: str) -> pa.DataType:
+    return pa.int64() if name in _INTEGERS else pa.bool_() if name in _BOOLEANS else pa.string()
+
+
+def _column(table: pa.Table, name: str, path: Path) -> "pa.ChunkedArray[Any]":
+    default: Any = next((field.default for field in _FIELDS if field.name == name), None)
+    wanted = _type(name)
+    if name not in table.column_names:
+        return pa.chunked_array([pa.array([default] * table.num_rows, wanted)])
+    column = table[name]
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    fitting: dict[pa.DataType, tuple[Callable[[Any], bool], str]] = {
+        pa.int64(): (pa.types.is_integer, "whole numbers (milliseconds since the epoch, or minor units)"),
+        pa.bool_(): (pa.types.is_boolean, "true or false"),
+        pa.string(): (lambda it: pa.types.is_string(it) or pa.types.is_large_string(it), "text"),
+    }
+    fits, form = fitting[wanted]
+    if not (fits(kind) or pa.types.is_null(kind)):
+        raise ProgramError(f"Column {name!r} of {path} is {kind}; it must be {form}.")
+    try:
+        column = column.cast(wanted)
+    except pa.ArrowInvalid:
+        raise ProgramError(f"Column {name!r} of {path} holds numbers beyond 64 bits; check its unit.") from None
+    return pc.fill_null(column, default) if isinstance(default, str) else column
+
+
+def _refuse_empty(table: pa.Table, names: tuple[str, ...], where: Path) -> None:
+    for name in names:
+        column = table[name]
+        empty = column.null_count
+        if name in ("transaction_id", "merchant_id"):
+            empty += _count(pc.equal(column, ""))
+        if empty:
+            raise ProgramError(
+                f"{empty} rows under {where} have no {name!r}; fill it in at the source or leave those rows out."
+            )
+
+
+def _refuse_absurd(table: pa.Table, path: Path) -> None:
+    """Numbers that no event can have, and no currency: they would become wrong features in silence."""
+    for name in _INTEGERS:
+        if name in table.column_names:
+            limit = _LIMITS.get(name, LATEST_TIME)
+            wrong = _count(pc.or_(pc.less(table[name], 0), pc.greater_equal(table[name], limit)))
+            if wrong:
+                remedy = (
+                    "minor units, and leave refunds out"
+                    if name == "amount"
+                    else "milliseconds since 1970-01-01 UTC"
                 )
-        for name in wanted:
-            present = name in table.column_names
-            columns[name].extend(table.column(name).to_pylist() if present else [None] * table.num_rows)
-    return columns
-
-
-def _transactions(columns: Columns, folder: Path) -> list[Transaction]:
-    filled = []
-    for field in _FIELDS:
-        if field.required:
-            _refuse_nulls(columns, field.encode_name, folder)
-            filled.append(columns[field.encode_name])
-        else:
-            filled.append([field.default if value is None else value for value in columns[field.encode_name]])
-    names = [field.name for field in _FIELDS]
-    return [Transaction(**dict(zip(names, values, strict=True))) for values in zip(*filled, strict=True)]
-
-
-def _refuse_nulls(columns: Columns, name: str, folder: Path) -> None:
-    empty = columns[name].count(None)
-    if empty:
+                raise ProgramError(
+                    f"{wrong} rows of {path} have {name!r} below 0 or from {limit} on; check its unit at the "
+                    f"source and write {remedy}."
+                )
+    wrong = _count(pc.invert(pc.is_in(table["currency"], pa.array(list(CURRENCIES)))))
+    if wrong:
         raise ProgramError(
-            f"{empty} rows under {folder} have no {name!r}; fill it in at the source or leave those rows out."
+            f"{wrong} rows of {path} have a 'currency' that is no ISO 4217 code; write it like EUR at the source."
         )
 
 
-def _pairs(value: Any, folder: Path) -> dict[str, float | None]:
-    """A map column comes as pairs, as key/value records or as one record, depending on who wrote it."""
-    match value:
-        case None:
-            return {}
-        case dict():
-            return value
-        case [] | [tuple(), *_]:
-            return dict(value)
-        case [dict(), *_]:
-            return {entry["key"]: entry["value"] for entry in value}
-    raise ProgramError(
-        f"Column 'features' under {folder} holds {type(value).__name__}; it must be map<string,double>, "
-        "as the table in the data catalogue declares it."
-    )
+def _vectors(column: Any, names: Sequence[str], path: Path) -> tuple[npt.NDArray[np.float64], Flags]:
+    """A map column comes as a map, as key/value records or as one record, depending on who wrote it."""
+    vectors = np.full((len(column), len(names)), np.nan)
+    if pa.types.is_null(column.type):
+        return vectors, np.zeros(len(column), np.bool_)
+    try:
+        if pa.types.is_struct(column.type):
+            for place, name in enumerate(names):
+                if column.type.get_field_index(name) >= 0:
+                    numbers = pc.struct_field(column, name).cast(pa.float64())
+                    vectors[:, place] = numbers.to_numpy(zero_copy_only=False)
+            return vectors, column.is_valid().to_numpy(zero_copy_only=False)
+        if pa.types.is_string(column.type):
+            raise pa.ArrowNotImplementedError
+        pairs = column.cast(_PAIRS)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        raise ProgramError(
+            f"Column 'features' of {path} is {column.type}; it must be map<string,double>, as the table in the "
+            "data catalogue declares it."
+        ) from None
+    found = pairs.flatten()
+    places = pc.index_in(found.field("key"), pa.array(names, pa.string())).fill_null(-1).to_numpy()
+    rows = pc.list_parent_indices(pairs).to_numpy()
+    vectors[rows[places >= 0], places[places >= 0]] = found.field("value").to_numpy(zero_copy_only=False)[
+        places >= 0
+    ]
+    return vectors, pc.fill_null(pc.greater(pc.list_value_length(pairs), 0), False).to_numpy(zero_copy_only=False)
+
+
+def _count(mask: "pa.Array[Any] | pa.ChunkedArray[Any]") -> int:
+    return pc.sum(mask).as_py() or 0

@@ -1,83 +1,120 @@
-"""What was known of each transaction at a moment: the point-in-time side of labels."""
+"""What was known of each transaction at a moment: the point-in-time side of labels and outcomes."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from fraud.events import Label
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
 
-__all__ = ["Known", "known_by", "label_of"]
+from training.arrays import Labels
+
+__all__ = ["Reports", "event_ids", "first_reports", "labels_of", "verdicts"]
+
+# Its stubs know fewer types than its functions take.
+pc: Any = pyarrow.compute
+
+YOUNG = -1
+"""In place of a label: the row cannot be used yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """Labels by a moment.
+class Reports:
+    """Labels or outcomes by a moment.
 
     Attributes
     ----------
-    verdicts : dict of str to bool
-        Transaction's event_id to whether its latest label says fraud.
-    events : list of Label
-        Each label event once, at the first time it was known: what a feature store has folded.
+    events : pyarrow.Table
+        Each event once, at the first time it was known: what a feature store has folded.
     later : int
-        Labels left out because they became known after the moment.
+        Left out because they became known after the moment.
     implausible : int
-        Labels left out because they claim to be known before their transaction took place.
+        Left out because they claim to be known before their transaction took place.
     duplicates : int
     """
 
-    verdicts: dict[str, bool]
-    events: list[Label]
+    events: pa.Table
     later: int
     implausible: int
     duplicates: int
 
 
-def known_by(labels: Iterable[Label], as_of: int) -> Known:
-    """Resolve labels known at or before `as_of`; the latest wins, and fraud wins a tie.
+def event_ids(table: pa.Table) -> "pa.ChunkedArray[Any]":
+    """The name of each row's transaction everywhere, unique across merchants."""
+    names: pa.ChunkedArray[Any] = pc.binary_join_element_wise(table["merchant_id"], table["transaction_id"], "/")
+    return names
 
-    A later `confirmed_genuine` overrides a chargeback, which is how a dispute won is told, and a later
-    chargeback overrides that again.
+
+def first_reports(told: pa.Table, as_of: int) -> Reports:
+    """Resolve a table of labels, or of outcomes, known at or before `as_of` (ms).
+
+    A chargeback and a confirmed fraud are one event, as are two reports of one outcome: the first one counts.
     """
-    latest: dict[str, tuple[int, bool]] = {}
-    first: dict[str, Label] = {}
-    seen: set[tuple[str, str, int]] = set()
-    later = implausible = duplicates = 0
-    for label in labels:
-        name = label.transaction.event_id
-        if label.known_at > as_of:
-            later += 1
-            continue
-        if label.known_at < label.transaction.event_time:
-            implausible += 1
-            continue
-        if (name, label.kind, label.known_at) in seen:
-            duplicates += 1
-            continue
-        seen.add((name, label.kind, label.known_at))
-        latest[name] = max(latest.get(name, (label.known_at, False)), (label.known_at, label.is_fraud))
-        earlier = first.get(label.event_id)
-        if earlier is None or (label.known_at, label.kind) < (earlier.known_at, earlier.kind):
-            first[label.event_id] = label
-    return Known(
-        verdicts={name: is_fraud for name, (_, is_fraud) in latest.items()},
-        events=list(first.values()),
-        later=later,
-        implausible=implausible,
-        duplicates=duplicates,
+    at = told["at"].to_numpy()
+    early = at < told["event_time"].to_numpy()
+    by_then = at <= as_of
+    usable = told.filter(pa.array(by_then & ~early))
+    frame = _frame(usable).drop_duplicates(["name", "kind", "at"])
+    verdict = frame["kind"].where(~frame["kind"].isin(("chargeback", "confirmed_fraud")), "fraud")
+    first = (
+        frame.assign(about=verdict).sort_values(["at", "kind"], kind="stable").drop_duplicates(["name", "about"])
+    )
+    return Reports(
+        events=usable.take(np.sort(first.index.to_numpy(np.int64))),
+        later=int((~by_then).sum()),
+        implausible=int((by_then & early).sum()),
+        duplicates=usable.num_rows - len(frame),
     )
 
 
-def label_of(
-    verdict: bool | None, event_time: int, *, as_of: int, maturity: int, keep_young_labelled: bool
-) -> int | None:
-    """Label of a row: 1 fraud, 0 genuine, None for a row that cannot be used yet.
+def verdicts(labels: pa.Table, as_of: int) -> "pd.Series[bool]":
+    """Whether each labelled transaction was held for fraud at `as_of` (ms), by its event_id.
+
+    The latest label wins, and fraud wins a tie. A later `confirmed_genuine` overrides a chargeback, which is how a
+    dispute won is told, and a later chargeback overrides that again.
+    """
+    at = labels["at"].to_numpy()
+    frame = _frame(labels.filter(pa.array((at <= as_of) & (at >= labels["event_time"].to_numpy()))))
+    frame["is_fraud"] = frame["kind"] != "confirmed_genuine"
+    latest = frame.sort_values(["at", "is_fraud"]).drop_duplicates("name", keep="last")
+    return latest.set_index("name")["is_fraud"]
+
+
+def labels_of(
+    known: "pd.Series[bool]",
+    names: npt.NDArray[np.object_],
+    times: npt.NDArray[np.int64],
+    *,
+    as_of: int,
+    maturity: int,
+    keep_young_labelled: bool,
+) -> tuple[Labels, npt.NDArray[np.bool_]]:
+    """Labels of rows: 1 fraud, 0 genuine, -1 for a row that cannot be used yet; and which of them were labelled.
 
     A row younger than `maturity` (ms) without a label is not a genuine one, since its fraud may not
     have been reported. A young row that has a label is left out too unless asked for: frauds are reported
     and genuine payments are not, so keeping those alone would fill the latest days with frauds only, and the
     latest days are what the model is judged on.
+
+    Parameters
+    ----------
+    known : Series of bool
+        See `verdicts`.
+    names, times : array, shape (rows,)
+        The rows' event_id and event_time (ms).
     """
-    young = event_time > as_of - maturity
-    if young and (verdict is None or not keep_young_labelled):
-        return None
-    return int(bool(verdict))
+    places = known.index.get_indexer(pd.Index(names))
+    labelled = places >= 0
+    found = np.zeros(len(names), np.int8)
+    found[labelled] = known.to_numpy()[places[labelled]]
+    young = times > as_of - maturity
+    found[young & ~(labelled & keep_young_labelled)] = YOUNG
+    return found, labelled
+
+
+def _frame(told: pa.Table) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"name": event_ids(told).to_numpy(), "kind": told["kind"].to_numpy(), "at": told["at"].to_numpy()}
+    )

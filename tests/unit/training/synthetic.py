@@ -4,13 +4,20 @@ Nothing tells the frauds apart for certain, so that a model of it is better than
 """
 
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fraud.events import Label, Transaction
+from fraud.events import Label, Outcome, Transaction
 from fraud.features import STANDARD
+from training.engines.events import table_of
+from training.lake import EVENTS, TRANSACTIONS, Decisions, History
+from training.sources import Payments, Sources, recompute, unite
 
 START = 1_750_000_000_000
 DAY = 86_400_000
@@ -117,3 +124,39 @@ def write_labels(root: Path, known: list[Label], *, name: str = "2025/06/02/part
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
     return path
+
+
+def write_outcomes(root: Path, told: list[Outcome], *, name: str = "2025/06/03/part-0") -> Path:
+    table = pa.table(
+        {
+            **_columns([outcome.transaction for outcome in told]),
+            "outcome": [outcome.kind for outcome in told],
+            "outcome_time": [outcome.event_time for outcome in told],
+            "recorded_at": [outcome.event_time + 250 for outcome in told],
+        }
+    )
+    path = root / "processing" / "input" / "outcomes" / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return path
+
+
+def compared_world(
+    found: Sequence[Transaction] = (), **changes: object
+) -> tuple[Payments, Decisions, npt.NDArray[np.float64]]:
+    """Decisions that saw exactly what they should have seen, as the report compares them."""
+    found = found or transactions(7, 20)[0]
+    count = len(found)
+    decisions = Decisions(
+        transactions=table_of(found).select(TRANSACTIONS.names),
+        feature_sets=np.full(count, STANDARD.version, object),
+        degraded=np.zeros(count, np.bool_),
+        vectors=np.zeros((count, len(STANDARD.names))),
+        has_vector=np.ones(count, np.bool_),
+    )
+    decisions = replace(decisions, **changes)  # type: ignore[arg-type]
+    nothing = EVENTS.empty_table()
+    sources = Sources(History(TRANSACTIONS.empty_table(), nothing), decisions, nothing, nothing)
+    payments = unite(sources, START + 30 * DAY, STANDARD.version)
+    corrected = recompute(payments, STANDARD, "vectorised")
+    return payments, replace(decisions, vectors=corrected.copy()), corrected

@@ -21,10 +21,11 @@ from tests.unit.training.synthetic import (
     write_labels,
 )
 from training.contract import Contract, ProgramError
-from training.dataset import Options, Sources, assemble, build_dataset
-from training.lake import Decisions, History
-from training.outcomes import known_by
+from training.dataset import Options, assemble, build_dataset
+from training.engines.events import table_of
+from training.lake import EVENTS, TRANSACTIONS, Decisions, History
 from training.parts import Rows
+from training.sources import Sources, recompute, unite
 
 FOUND, FRAUDS = transactions(5, 120, days=10, rate=0.1)
 AS_OF = START + 9 * DAY
@@ -34,20 +35,23 @@ OPTIONS = Options(as_of=AS_OF, maturity=2 * DAY, minimum_frauds=1)
 def _assemble(
     found: list[Transaction], told: list[Label], options: Options = OPTIONS, decisions: Decisions | None = None
 ) -> tuple[Rows, Counter[str]]:
-    excluded: Counter[str] = Counter()
-    nothing = Decisions([], [], [], np.empty((0, len(STANDARD.names))), [])
-    known = known_by(told, options.as_of)
-    return assemble(Sources(History(found, []), decisions or nothing, known), options, excluded=excluded), excluded
+    history = History(table_of(found).select(TRANSACTIONS.names), EVENTS.empty_table())
+    sources = Sources(history, decisions or _decisions([]), table_of(told), EVENTS.empty_table())
+    payments = unite(sources, options.as_of, STANDARD.version)
+    excluded = payments.left_out.copy()
+    corrected = recompute(payments, STANDARD, "vectorised")
+    return assemble(payments, sources.decisions, corrected, options, excluded=excluded), excluded
 
 
 def _decisions(found: list[Transaction], **changes: object) -> Decisions:
-    marked = np.arange(len(found) * len(STANDARD.names), dtype=np.float64).reshape(len(found), -1)
+    count = len(found)
+    marked = np.arange(count * len(STANDARD.names), dtype=np.float64).reshape(count, len(STANDARD.names))
     given_ = {
-        "transactions": found,
-        "feature_sets": [STANDARD.version] * len(found),
-        "degraded": [False] * len(found),
+        "transactions": table_of(found).select(TRANSACTIONS.names),
+        "feature_sets": np.full(count, STANDARD.version, object),
+        "degraded": np.zeros(count, np.bool_),
         "vectors": marked,
-        "has_vector": [True] * len(found),
+        "has_vector": np.ones(count, np.bool_),
         **changes,
     }
     return Decisions(**given_)  # type: ignore[arg-type]
@@ -111,9 +115,9 @@ def test_decisions_keep_the_vector_that_was_served() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"degraded": [True] * 4}, "decision_degraded"),
-        ({"feature_sets": ["old"] * 4}, "decision_of_another_feature_set"),
-        ({"has_vector": [False] * 4}, "decision_without_vector"),
+        ({"degraded": np.ones(4, np.bool_)}, "decision_degraded"),
+        ({"feature_sets": np.full(4, "old", object)}, "decision_of_another_feature_set"),
+        ({"has_vector": np.zeros(4, np.bool_)}, "decision_without_vector"),
     ],
 )
 def test_decisions_without_a_usable_vector_are_left_out_and_counted(
@@ -122,11 +126,18 @@ def test_decisions_without_a_usable_vector_are_left_out_and_counted(
     rows, excluded = _assemble(FOUND[4:10], [], decisions=_decisions(FOUND[:4], **changes))
     assert rows.event_ids == [each.event_id for each in FOUND[4:10]]
     assert excluded[reason] == 4
+    # Recomputed, they are of use again.
+    options = Options(as_of=AS_OF, maturity=2 * DAY, vectors="as_corrected")
+    rows, excluded = _assemble(FOUND[4:10], [], options, decisions=_decisions(FOUND[:4], **changes))
+    alone, _ = _assemble(FOUND[:10], [])
+    assert rows.event_ids == alone.event_ids
+    np.testing.assert_array_equal(rows.vectors, alone.vectors)
+    assert not +excluded
 
 
 def test_a_degraded_decision_in_the_history_is_recomputed() -> None:
     alone, _ = _assemble(FOUND[:4], [])
-    rows, _ = _assemble(FOUND[:4], [], decisions=_decisions(FOUND[:4], degraded=[True] * 4))
+    rows, _ = _assemble(FOUND[:4], [], decisions=_decisions(FOUND[:4], degraded=np.ones(4, np.bool_)))
     np.testing.assert_array_equal(rows.vectors, alone.vectors)
 
 
@@ -178,7 +189,14 @@ def _build(root: Path, files: int) -> Path:
 def test_the_same_input_gives_the_same_bytes_however_it_was_delivered(tmp_path: Path) -> None:
     first, second = _build(tmp_path / "a", files=1), _build(tmp_path / "b", files=4)
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["dataset.json", "evaluation.parquet", "train.parquet", "validation.parquet"]
+    assert names == [
+        "consistency.html",
+        "consistency.json",
+        "dataset.json",
+        "evaluation.parquet",
+        "train.parquet",
+        "validation.parquet",
+    ]
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 

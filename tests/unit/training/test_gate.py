@@ -1,9 +1,10 @@
 import math
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.gate import Facts, GatePolicy, judge
+from training.gate import Facts, GatePolicy, Verdict, judge
 
 unit = st.floats(0, 1)
 policies = st.builds(
@@ -81,3 +82,28 @@ def test_a_gain_counts_from_the_minimum_on() -> None:
     assert "champion v1" in refused.reason
     assert "+0.2400" in refused.reason
     assert not judge(_facts(0.5, 0.5), GatePolicy(minimum_gain=0.0)).promote
+
+
+@settings(deadline=None)
+@given(policies, unit, st.one_of(st.none(), unit))
+def test_no_model_is_promoted_whose_features_serving_does_not_see(
+    policy: GatePolicy, average_precision: float, champion: float | None
+) -> None:
+    facts = replace(
+        _facts(average_precision, champion), compared=1_234, worst_feature="card_count_1h", mismatch=0.0501
+    )
+    assert judge(facts, policy) == Verdict(
+        False,
+        "Not promoted: serving saw another card_count_1h than it should have in 5.01% of 1,234 decisions, above "
+        "the bound of 5.00%; see consistency.html of the dataset.",
+    )
+
+
+@settings(deadline=None)
+@given(policies, unit, st.one_of(st.none(), unit))
+def test_a_few_mismatches_change_no_verdict(
+    policy: GatePolicy, average_precision: float, champion: float | None
+) -> None:
+    facts = _facts(average_precision, champion)
+    few = replace(facts, compared=1_234, worst_feature="card_count_1h", mismatch=0.05)
+    assert judge(few, policy) == judge(facts, policy)

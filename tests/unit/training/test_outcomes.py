@@ -1,9 +1,11 @@
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraud.events import Label, LabelKind
+from fraud.events import Event, Label, LabelKind, Outcome, OutcomeKind
 from tests.unit.training.synthetic import transactions
-from training.outcomes import known_by, label_of
+from training.engines.events import EventTable, table_of
+from training.outcomes import YOUNG, Reports, first_reports, labels_of, verdicts
 
 FOUND, _ = transactions(2, 5)
 PAYMENT = FOUND[0]
@@ -14,29 +16,47 @@ def _told(kind: LabelKind, after: int) -> Label:
     return Label(transaction=PAYMENT, kind=kind, known_at=PAYMENT.event_time + after)
 
 
+def _verdicts(told: list[Label], as_of: int) -> dict[str, bool]:
+    return verdicts(table_of(told), as_of).to_dict()
+
+
+def _events(reports: Reports) -> list[Event]:
+    return EventTable.of(reports.events).events(np.arange(reports.events.num_rows))
+
+
 def test_the_latest_label_wins_whatever_the_order_of_delivery() -> None:
     dispute_won = [_told("confirmed_genuine", 20), _told("chargeback", 10)]
-    assert known_by(dispute_won, PAYMENT.event_time + 30).verdicts == {NAME: False}
-    assert known_by(dispute_won, PAYMENT.event_time + 15).verdicts == {NAME: True}
-    assert known_by(
-        [_told("confirmed_genuine", 5), _told("chargeback", 10)], PAYMENT.event_time + 30
-    ).verdicts == {NAME: True}
-    assert known_by(
-        [_told("confirmed_genuine", 10), _told("chargeback", 10)], PAYMENT.event_time + 30
-    ).verdicts == {NAME: True}
+    assert _verdicts(dispute_won, PAYMENT.event_time + 30) == {NAME: False}
+    assert _verdicts(dispute_won, PAYMENT.event_time + 15) == {NAME: True}
+    for genuine in (5, 10):
+        told = [_told("confirmed_genuine", genuine), _told("chargeback", 10)]
+        assert _verdicts(told, PAYMENT.event_time + 30) == {NAME: True}
 
 
 def test_features_learn_of_a_fraud_once_and_at_the_first_report() -> None:
-    known = known_by(
-        [_told("chargeback", 30), _told("confirmed_fraud", 10), _told("chargeback", 30)], PAYMENT.event_time + 40
+    told = [_told("chargeback", 30), _told("confirmed_fraud", 10), _told("chargeback", 30)]
+    reports = first_reports(table_of(told), PAYMENT.event_time + 40)
+    assert _events(reports) == [_told("confirmed_fraud", 10)]
+    assert reports.duplicates == 1
+
+
+def test_an_outcome_counts_once_for_each_kind_and_from_its_first_report() -> None:
+    def told(kind: OutcomeKind, after: int) -> Outcome:
+        return Outcome(transaction=PAYMENT, kind=kind, event_time=PAYMENT.event_time + after)
+
+    reports = first_reports(
+        table_of([told("declined", 9), told("captured", 4), told("declined", 3), told("declined", 9)]),
+        PAYMENT.event_time + 9,
     )
-    assert [event.known_at - PAYMENT.event_time for event in known.events] == [10]
-    assert known.duplicates == 1
+    assert _events(reports) == [told("captured", 4), told("declined", 3)]
+    assert (reports.later, reports.implausible, reports.duplicates) == (0, 0, 1)
 
 
 def test_what_is_too_late_or_too_early_is_counted_and_not_used() -> None:
-    known = known_by([_told("chargeback", 31), _told("chargeback", -1)], PAYMENT.event_time + 30)
-    assert (known.verdicts, known.events, known.later, known.implausible) == ({}, [], 1, 1)
+    told = table_of([_told("chargeback", 31), _told("chargeback", -1)])
+    reports = first_reports(told, PAYMENT.event_time + 30)
+    assert (reports.events.num_rows, reports.later, reports.implausible) == (0, 1, 1)
+    assert verdicts(told, PAYMENT.event_time + 30).empty
 
 
 told = st.builds(
@@ -53,17 +73,29 @@ def test_order_and_repetition_of_deliveries_change_nothing(drawn: list[Label], r
     as_of = FOUND[-1].event_time + 50
     shuffled = [*drawn, *drawn]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    first, second = known_by(drawn, as_of), known_by(shuffled, as_of)
-    assert first.verdicts == second.verdicts
-    assert {(each.event_id, each.known_at) for each in first.events} == {
-        (each.event_id, each.known_at) for each in second.events
+    assert _verdicts(drawn, as_of) == _verdicts(shuffled, as_of)
+    first, second = (first_reports(table_of(each), as_of) for each in (drawn, shuffled))
+    assert {(each.event_id, each) for each in _events(first)} == {
+        (each.event_id, each) for each in _events(second)
     }
+    names = [each.event_id for each in _events(first)]
+    assert len(names) == len(set(names))
 
 
 def test_a_young_row_is_not_genuine_for_want_of_a_label() -> None:
     def label(verdict: bool | None, time: int, keep: bool = False) -> int | None:
-        return label_of(verdict, time, as_of=1_000, maturity=100, keep_young_labelled=keep)
+        known = verdicts(table_of([_told("chargeback" if verdict else "confirmed_genuine", 1)]), 2**62)
+        found, labelled = labels_of(
+            known,
+            np.array(["another" if verdict is None else NAME], object),
+            np.array([time]),
+            as_of=1_000,
+            maturity=100,
+            keep_young_labelled=keep,
+        )
+        assert labelled.tolist() == [verdict is not None]
+        return int(found[0])
 
-    assert (label(None, 900), label(None, 901)) == (0, None)
-    assert (label(True, 900), label(True, 901), label(True, 901, keep=True)) == (1, None, 1)
-    assert (label(False, 900), label(False, 901, keep=True), label(None, 901, keep=True)) == (0, 0, None)
+    assert (label(None, 900), label(None, 901)) == (0, YOUNG)
+    assert (label(True, 900), label(True, 901), label(True, 901, keep=True)) == (1, YOUNG, 1)
+    assert (label(False, 900), label(False, 901, keep=True), label(None, 901, keep=True)) == (0, 0, YOUNG)

@@ -18,8 +18,20 @@ from fraud.features import STANDARD
 from runtime.booster import Booster
 from runtime.bundles import ServedModel
 from tests.unit.training.jobs import fails, run, stage_evaluation, stage_training, start
-from tests.unit.training.synthetic import DAY, START, labels, transactions, write_history, write_labels
+from tests.unit.training.synthetic import (
+    DAY,
+    START,
+    compared_world,
+    labels,
+    transactions,
+    write_decisions,
+    write_history,
+    write_labels,
+)
+from training.__main__ import main
 from training.bundles import read_bundle
+from training.consistency import compare, write_report
+from training.contract import Contract
 from training.parts import read_description, read_part
 
 AS_OF = str(START + 30 * DAY)
@@ -33,7 +45,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_history(root, found, labels(found, frauds))
     done = run(root, "dataset", "--as-of", AS_OF, "--maturity", "3d")
     assert done.code == 0, done.err
-    assert "features: 3000 of 3000 transactions" in done.err
+    assert "lake: 3000 imported payments, 0 decisions" in done.err
+    assert "features: card " in done.err
     return root / "processing" / "output" / "dataset"
 
 
@@ -90,6 +103,7 @@ def test_the_first_model_is_judged_on_later_rows(dataset: Path, model: Path, tmp
     assert document["candidate"]["auc"] > 0.75
     assert document["candidate"]["rows_seen_before"] == 0
     assert document["champion"] is None
+    assert document["consistency"] is None
     assert document["verdict"]["promote"] is True
     assert "first model" in document["verdict"]["reason"]
     assert {entry["feature"] for entry in document["plots"]["candidate"]["gain"]} <= set(STANDARD.names)
@@ -194,10 +208,91 @@ def test_a_damaged_input_is_named_in_the_message(tmp_path: Path) -> None:
     assert "has no column 'known_at'" in fails(tmp_path, "dataset", "--as-of", AS_OF)
 
 
+@pytest.fixture
+def decided(dataset: Path, tmp_path: Path) -> Path:
+    """The dataset, as if there had been 20 decisions, of which serving saw two another than they were."""
+    payments, decisions, corrected = compared_world()
+    used = STANDARD.names.index("amount")
+    unused = STANDARD.names.index("entered_by_hand")
+    decisions.vectors[:2, used] += 1.0
+    decisions.vectors[:, unused] = 1.0
+    folder = tmp_path / "decided"
+    shutil.copytree(dataset, folder)
+    write_report(folder, compare(payments, decisions, corrected, STANDARD, as_of=int(AS_OF)))
+    return folder
+
+
+def test_a_model_whose_features_serving_does_not_see_is_not_promoted(
+    decided: Path, model: Path, tmp_path: Path
+) -> None:
+    root = stage_evaluation(tmp_path / "job", decided, model)
+    assert main(["evaluate"], Contract(root, cpus=1)) == 0
+    document = _evaluation(root)
+    # No tree looks at `entered_by_hand`, which the world never has: it differs everywhere and blocks nothing.
+    assert document["consistency"] == {"rows": 20, "identical": 0, "worst_feature": "amount", "mismatch": 0.1}
+    assert document["verdict"]["promote"] is False
+    assert (
+        "serving saw another amount than it should have in 10.00% of 20 decisions" in document["verdict"]["reason"]
+    )
+
+
+def test_the_bound_on_mismatches_is_an_option(decided: Path, model: Path, tmp_path: Path) -> None:
+    root = stage_evaluation(tmp_path / "job", decided, model)
+    assert main(["evaluate", "--maximum-mismatch", "0.1"], Contract(root, cpus=1)) == 0
+    assert _evaluation(root)["verdict"]["promote"] is True
+
+
+def test_a_dataset_of_corrected_vectors_and_a_report_alone(tmp_path: Path) -> None:
+    found, frauds = transactions(1, 700, rate=0.1)
+    write_decisions(tmp_path, found, [{"amount": 1.0}] * len(found), feature_set="older")
+    write_labels(tmp_path, labels(found, frauds))
+    arguments = ["dataset", "--as-of", AS_OF, "--minimum-frauds", "3"]
+    assert "holds 0 frauds" in fails(tmp_path, *arguments)
+    contract = Contract(tmp_path, cpus=1)
+    assert main([*arguments, "--vectors", "as_corrected"], contract) == 0
+    about = json.loads((tmp_path / "processing" / "output" / "dataset" / "dataset.json").read_text())
+    assert about["options"]["vectors"] == "as_corrected"
+    assert main(["consistency", "--as-of", AS_OF], contract) == 0
+    folder = tmp_path / "processing" / "output" / "consistency"
+    assert sorted(path.name for path in folder.iterdir()) == ["consistency.html", "consistency.json"]
+    assert json.loads((folder / "consistency.json").read_text())["left_out"] == {
+        "decision_of_another_feature_set": 700
+    }
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java, and there is none on this machine")
+def test_spark_builds_the_same_dataset(tmp_path: Path) -> None:
+    found, frauds = transactions(1, 300, rate=0.1)
+    write_decisions(tmp_path, found, [{"amount": 1.0}] * len(found), degraded=[True] * len(found))
+    write_labels(tmp_path, labels(found, frauds))
+    arguments = ["dataset", "--as-of", AS_OF, "--vectors", "as_corrected", "--minimum-frauds", "3"]
+    built = tmp_path / "processing" / "output" / "dataset"
+    assert main(arguments, Contract(tmp_path, cpus=1)) == 0
+    expected = read_description(built).fingerprint
+    shutil.rmtree(built)
+    # In a process of its own, whose Java ends with it.
+    done = run(tmp_path, *arguments, "--engine", "spark")
+    assert done.code == 0, done.err
+    assert "features: spark " in done.err
+    assert read_description(built).fingerprint == expected
+
+
+def test_currencies_that_do_not_exist_reach_the_message(tmp_path: Path) -> None:
+    found, _ = transactions(1, 30)
+    write_history(tmp_path, [msgspec.structs.replace(each, currency="EURO") for each in found], [])
+    for step in ("dataset", "consistency"):
+        reason = fails(tmp_path, step, "--as-of", AS_OF)
+        assert "30 rows" in reason
+        assert "'currency' that is no ISO 4217 code; write it like EUR" in reason
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["dataset"], "--as-of"),
+        (["consistency"], "--as-of"),
+        (["dataset", "--as-of", "1", "--engine", "pandas"], "invalid choice: 'pandas'"),
+        (["dataset", "--as-of", "1", "--vectors", "fresh"], "invalid choice: 'fresh'"),
         (["dataset", "--as-of", "soon"], "invalid int value: 'soon'"),
         (["dataset", "--as-of", "1", "--maturity", "3"], "'3' is not a duration"),
         (["bake"], "invalid choice: 'bake'"),
@@ -265,8 +360,8 @@ def test_a_stop_signal_ends_the_program_without_calling_it_a_failure(tmp_path: P
     process = start(tmp_path, "dataset", "--as-of", AS_OF)
     try:
         assert process.stderr is not None
-        # The first progress line says that the long work is on its way.
-        assert process.stderr.readline().startswith("features: 10000 of 14000")
+        # The first line says that the work is on its way: all of it is still to be done.
+        assert process.stderr.readline() == "lake: reading\n"
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     except subprocess.TimeoutExpired:

@@ -79,6 +79,17 @@ def test_all_standard_features_of_a_generated_world(session: SparkSession) -> No
     assert all(what == "spark" and 0 <= done <= known for what, done, known in told)
 
 
+def test_a_table_whose_columns_are_cut_at_different_places(session: SparkSession) -> None:
+    whole = table_of(world(12, 300, wide=4))
+    pieces = {}
+    for number, name in enumerate(whole.column_names):
+        column, cut = whole[name].combine_chunks(), 1 + number * 37 % 200
+        pieces[name] = pa.chunked_array([column.slice(0, cut), column.slice(cut)])
+    expected = vectorised.compute(whole, STANDARD)
+    assert same_bits(vectorised.compute(pa.table(pieces), STANDARD), expected)
+    assert same_bits(spark.compute(pa.table(pieces), STANDARD, session=session), expected)
+
+
 @pytest.mark.skipif(
     not HANDBOOK.is_file(), reason=f"the handbook data is not at {HANDBOOK}; it is not part of this repository"
 )

@@ -17,6 +17,17 @@ __all__ = ["LOOPBACK", "SparkError", "local_master", "spark_session"]
 
 LOOPBACK = "127.0.0.1"
 
+# What goes wrong is told; how Spark starts and where it binds is not news.
+_LOGGING = """
+rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = spark: %p %c{1}: %m%n%ex
+"""
+
 # Where the workers find what the driver imported.
 _PATHS = sorted({str(Path(str(package.__file__)).parents[1]) for package in (fraud, training)})
 
@@ -60,15 +71,18 @@ def spark_session(
         return
     # Java may still be writing there when it is asked to stop.
     with tempfile.TemporaryDirectory(prefix="paywarden-spark-", ignore_cleanup_errors=True) as scratch:
+        logging = Path(scratch) / "log4j2.properties"
+        logging.write_text(_LOGGING)
         settings: dict[str, bool | float | int | str | None] = {
             "spark.driver.bindAddress": address,
             "spark.driver.host": address,
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()}",
             "spark.driver.memory": driver_memory,
             "spark.driver.maxResultSize": "0",
             "spark.executorEnv.PYTHONPATH": ":".join(_PATHS),
             "spark.local.dir": scratch,
-            "spark.sql.warehouse.dir": f"{scratch}/warehouse",
             "spark.log.level": "ERROR",
+            "spark.sql.warehouse.dir": f"{scratch}/warehouse",
             # The engine says into how many tasks its events go; what is left to Spark are counts of keys.
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.shuffle.partitions": "32",

@@ -5,11 +5,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.constructs.lake import LEARNT_FROM
 from infra.constructs.roles import service_role
 
 __all__ = ["JobRole"]
-
-_LAKE_FOLDERS = ("decisions", "history", "labels")
 
 
 class JobRole(Construct):
@@ -36,7 +35,7 @@ class JobRole(Construct):
             iam.PolicyStatement(
                 actions=["s3:GetObject"],
                 resources=[
-                    *(lake.arn_for_objects(f"{folder}/*") for folder in _LAKE_FOLDERS),
+                    *(lake.arn_for_objects(f"{folder}/*") for folder in LEARNT_FROM),
                     models.arn_for_objects("bundles/*"),
                     models.arn_for_objects("runs/*"),
                 ],
@@ -47,7 +46,7 @@ class JobRole(Construct):
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],
                 resources=[lake.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in _LAKE_FOLDERS]}},
+                conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in LEARNT_FROM]}},
             ),
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],

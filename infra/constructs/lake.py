@@ -12,7 +12,10 @@ from constructs import Construct
 from infra.constructs.function import removal_policy
 from infra.environments import Environment
 
-__all__ = ["DECISION_COLUMNS", "LABEL_COLUMNS", "Lake", "private_bucket"]
+__all__ = ["DECISION_COLUMNS", "LABEL_COLUMNS", "LEARNT_FROM", "OUTCOME_COLUMNS", "Lake", "private_bucket"]
+
+LEARNT_FROM = ("decisions", "history", "labels", "outcomes")
+"""The lake's folders that a dataset is built from."""
 
 _TRANSACTION: Mapping[str, str] = MappingProxyType(
     {
@@ -65,6 +68,16 @@ LABEL_COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """Column name to Hive type: what became known, as the event `label.recorded` carries it."""
 
+OUTCOME_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        **_TRANSACTION,
+        "outcome": "string",
+        "outcome_time": "bigint",
+        "recorded_at": "bigint",
+    }
+)
+"""Column name to Hive type: what was done with a transaction, as the event `outcome.recorded` carries it."""
+
 _QUERY_RESULTS = "athena-results"
 
 
@@ -94,13 +107,13 @@ def private_bucket(
 
 
 class Lake(Construct):
-    """Everything that was decided and what became known of it, as Parquet that SQL can query.
+    """What was decided, what was done with it and what became known of it, as Parquet that SQL can query.
 
     Attributes
     ----------
     bucket : aws_s3.Bucket
     database : aws_glue.CfnDatabase
-    decisions, labels : aws_glue.CfnTable
+    decisions, labels, outcomes : aws_glue.CfnTable
     workgroup : aws_athena.CfnWorkGroup
     """
 
@@ -119,11 +132,12 @@ class Lake(Construct):
             "database",
             catalog_id=cdk.Aws.ACCOUNT_ID,
             database_input=glue.CfnDatabase.DatabaseInputProperty(
-                name=environment.prefix.replace("-", "_"), description="Paywarden: decisions and labels"
+                name=environment.prefix.replace("-", "_"), description="Paywarden: decisions, outcomes and labels"
             ),
         )
         self.decisions = self._table("decisions", DECISION_COLUMNS)
         self.labels = self._table("labels", LABEL_COLUMNS)
+        self.outcomes = self._table("outcomes", OUTCOME_COLUMNS)
         self.workgroup = athena.CfnWorkGroup(
             self,
             "workgroup",

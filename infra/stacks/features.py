@@ -16,8 +16,8 @@ from infra.stacks.data import DataStack
 
 __all__ = ["FeaturesStack"]
 
-_EVENTS = ("transaction.decided", "label.recorded", "outcome.recorded")
-"""What features are folded from; the first two also go to the lake."""
+_EVENTS = {"decisions": "transaction.decided", "labels": "label.recorded", "outcomes": "outcome.recorded"}
+"""What features are folded from, by the lake's table that keeps it."""
 
 
 class FeaturesStack(PaywardenStack):
@@ -28,7 +28,7 @@ class FeaturesStack(PaywardenStack):
             scope,
             part="features",
             environment=environment,
-            description="Paywarden: decisions and labels to the feature table and to the lake",
+            description="Paywarden: decisions, labels and outcomes to the feature table and to the lake",
         )
         self._data = data
         self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
@@ -117,7 +117,7 @@ class FeaturesStack(PaywardenStack):
             "to-features",
             event_bus=data.bus,
             description="Paywarden: decisions, labels and outcomes to the feature table",
-            event_pattern=events.EventPattern(source=["paywarden"], detail_type=list(_EVENTS)),
+            event_pattern=events.EventPattern(source=["paywarden"], detail_type=list(_EVENTS.values())),
         )
         rule.add_target(
             targets.SqsQueue(
@@ -173,7 +173,7 @@ class FeaturesStack(PaywardenStack):
                 f"{table.node.id}-to-lake",
                 environment=environment,
                 bus=self._data.bus,
-                detail_types=[detail_type],
+                detail_types=[_EVENTS[table.node.id]],
                 lake=lake.bucket,
                 database=lake.database,
                 table=table,
@@ -181,5 +181,5 @@ class FeaturesStack(PaywardenStack):
                 undelivered=self.undelivered.queue,
                 alarm_topic=self._data.alarm_topic,
             )
-            for table, detail_type in ((lake.decisions, _EVENTS[0]), (lake.labels, _EVENTS[1]))
+            for table in (lake.decisions, lake.labels, lake.outcomes)
         )

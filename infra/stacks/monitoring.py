@@ -164,6 +164,7 @@ class MonitoringStack(PaywardenStack):
         return (
             self._scoring.authorize_merchant,
             self._scoring.score_transaction,
+            self._scoring.record_outcome,
             self._scoring.record_label,
             self._features.relay_decisions,
             self._features.update_features,

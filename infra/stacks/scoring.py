@@ -1,4 +1,4 @@
-"""The way of a transaction up to its decision: API, authorizer, scoring, labels."""
+"""The way of a transaction up to its decision: API, authorizer, scoring, outcomes, labels."""
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -13,26 +13,35 @@ __all__ = ["ScoringStack"]
 
 
 class ScoringStack(PaywardenStack):
-    """Attributes: authorize_merchant, score_transaction, record_label, api."""
+    """Attributes: authorize_merchant, score_transaction, record_outcome, record_label, api."""
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
         super().__init__(
             scope,
             part="scoring",
             environment=environment,
-            description="Paywarden: the merchants' API, decisions and labels",
+            description="Paywarden: the merchants' API, decisions, outcomes and labels",
         )
         self._data = data
         self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
         self.authorize_merchant = self._authorize_merchant(environment)
         self.score_transaction = self._score_transaction(environment)
-        self.record_label = self._record_label(environment)
+        self.record_outcome = self._recorder(
+            environment, "record_outcome", description="Paywarden: what was done with a transaction"
+        )
+        self.record_label = self._recorder(
+            environment, "record_label", description="Paywarden: what became known of a transaction"
+        )
         merchants = MerchantApi(
             self,
             "merchants",
             environment=environment,
             authorizer=self.authorize_merchant.live,
-            calls={"/v1/decisions": self.score_transaction.live, "/v1/labels": self.record_label.live},
+            calls={
+                "/v1/decisions": self.score_transaction.live,
+                "/v1/decisions/{transaction_id}/outcome": self.record_outcome.live,
+                "/v1/labels": self.record_label.live,
+            },
         )
         self.api = merchants.api
         self.outputs(
@@ -89,14 +98,15 @@ class ScoringStack(PaywardenStack):
         )
         return function
 
-    def _record_label(self, environment: Environment) -> Function:
+    def _recorder(self, environment: Environment, verb_noun: str, *, description: str) -> Function:
+        """What finds a decision and writes a line of the ledger beside it."""
         function = Function(
             self,
-            verb_noun="record_label",
+            verb_noun=verb_noun,
             environment=environment,
             layers=self._layers,
             alarm_topic=self._data.alarm_topic,
-            description="Paywarden: what became known of a transaction",
+            description=description,
             timeout=cdk.Duration.seconds(10),
             memory=512,
             variables={

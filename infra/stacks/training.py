@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.constructs import CodeLayers, Function
 from infra.constructs.job_role import JobRole
+from infra.constructs.lake import LEARNT_FROM
 from infra.constructs.retraining import Retraining
 from infra.constructs.training_image import training_image
 from infra.environments import Environment
@@ -14,8 +15,6 @@ from infra.stacks.base import PaywardenStack
 from infra.stacks.data import DataStack
 
 __all__ = ["TrainingStack"]
-
-_LAKE_FOLDERS = ("decisions", "history", "labels")
 
 
 class TrainingStack(PaywardenStack):
@@ -85,7 +84,7 @@ class TrainingStack(PaywardenStack):
         function.allow(
             "s3:ListBucket",
             on=[data.lake.bucket.bucket_arn],
-            conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in _LAKE_FOLDERS]}},
+            conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in LEARNT_FROM]}},
         )
         self._allow_reading_the_document(function)
         return function

@@ -17,7 +17,7 @@ from runtime.telemetry import logger
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SOURCES = ("history", "decisions", "labels")
+SOURCES = ("history", "decisions", "labels", "outcomes")
 INPUT = "/opt/ml/processing/input"
 LONGEST_RUN_ID = 40
 

@@ -45,11 +45,12 @@ def test_an_equal_record_is_told_too(ledger: DecisionStore) -> None:
     assert ledger.put(replace(RECORD)) == RECORD
 
 
-def test_a_label_stands_beside_its_decision(ledger: DecisionStore) -> None:
-    label = replace(RECORD, kind="label#fraud")
-    assert ledger.put(RECORD) is None
-    assert ledger.put(label) is None
-    assert ledger.get("shop/t1", "label#fraud") == label
+def test_labels_and_outcomes_stand_beside_their_decision(ledger: DecisionStore) -> None:
+    kinds = (DECISION, "label#fraud", "label#genuine", "outcome#authorised", "outcome#refunded")
+    lines = [replace(RECORD, kind=kind, answer=kind) for kind in kinds]
+    assert [ledger.put(line) for line in lines] == [None] * len(lines)
+    assert [ledger.get("shop/t1", kind) for kind in kinds] == lines
+    assert ledger.get("shop/t1", "outcome#declined") is None
 
 
 def test_of_racing_writers_one_wins_and_all_are_told_the_same(ledger: DecisionStore) -> None:

@@ -116,6 +116,33 @@ def test_velocity_moves_and_labels_are_taken(api: Api, deployment: Deployment) -
     assert api.post("aurora", "/v1/labels", label).status == 404
 
 
+def test_outcomes_move_the_features_of_the_next_payment_and_reach_the_lake(
+    api: Api, deployment: Deployment
+) -> None:
+    names = [f"t-declined-{number}" for number in range(2)]
+    for name in names:
+        assert api.post("aurora", "/v1/decisions", body(name, card="tok-declined")).status == 200
+        path = f"/v1/decisions/{name}/outcome"
+        first = api.post("aurora", path, {"outcome": "declined"})
+        assert first.status == 202, first.body
+        assert api.post("aurora", path, {"outcome": "declined"}).body == first.body
+        assert api.post("meridian", path, {"outcome": "declined"}).status == 404
+    told = [f"aurora/{name}#declined" for name in names]
+    wait_folded(deployment, *told)
+    assert api.post("meridian", "/v1/decisions", body("t-after-declines", card="tok-declined")).status == 200
+    ledger = DynamoDecisionStore(deployment.client("dynamodb"), deployment["DecisionsTable"])
+    record = ledger.get("meridian/t-after-declines", DECISION)
+    assert record is not None
+    served = msgspec.json.decode(record.row)["features"]
+    assert (served["card_declined_count_1h"], served["card_declined_rate_24h"]) == (2, 1)
+    sql = "SELECT DISTINCT event_id, outcome FROM outcomes WHERE outcome = 'declined' ORDER BY event_id"
+    deadline = time.monotonic() + 60
+    while len(rows := query(deployment, sql)) < len(told):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert rows == [{"event_id": each, "outcome": "declined"} for each in told]
+
+
 @pytest.fixture
 def impatient_queue(deployment: Deployment) -> Iterator[str]:
     """The update queue, with failed messages back after a second instead of minutes."""

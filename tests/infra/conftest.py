@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {
     "authorize_merchant": "scoring",
     "score_transaction": "scoring",
+    "record_outcome": "scoring",
     "record_label": "scoring",
     "relay_decisions": "features",
     "update_features": "features",

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from fraud.decision import label_row
-from fraud.events import Label, Transaction
+from fraud.decision import label_row, outcome_row
+from fraud.events import Label, Outcome, Transaction
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
-from infra.constructs.lake import DECISION_COLUMNS, LABEL_COLUMNS
+from infra.constructs.lake import DECISION_COLUMNS, LABEL_COLUMNS, OUTCOME_COLUMNS
 from infra.constructs.serving import INITIAL_DOCUMENT, SCHEMA
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
@@ -20,7 +20,7 @@ ENVIRONMENTS = ("local", "dev", "staging", "prod")
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_call_names_its_merchant(platform: Callable[[str], Any], name: str) -> None:
     methods = platform(name).resources("scoring", "AWS::ApiGateway::Method")
-    assert len(methods) == 2
+    assert len(methods) == 3
     for method in methods.values():
         assert method["Properties"]["HttpMethod"] == "POST"
         assert method["Properties"]["AuthorizationType"] == "CUSTOM"
@@ -29,6 +29,23 @@ def test_every_call_names_its_merchant(platform: Callable[[str], Any], name: str
     assert authorizer["Properties"]["IdentitySource"] == "method.request.header.Authorization"
     # How long a revoked key may still be accepted.
     assert authorizer["Properties"]["AuthorizerResultTtlInSeconds"] <= 60
+
+
+def test_a_path_names_the_transaction_of_an_outcome(platform: Callable[[str], Any]) -> None:
+    resources = platform("prod").resources("scoring", "AWS::ApiGateway::Resource")
+    paths = {key: each["Properties"]["PathPart"] for key, each in resources.items()}
+
+    def path(logical_id: str) -> str:
+        above = resources[logical_id]["Properties"]["ParentId"].get("Ref")
+        return (path(above) if above else "") + "/" + paths[logical_id]
+
+    called = {}
+    for method in platform("prod").resources("scoring", "AWS::ApiGateway::Method").values():
+        uri = json.dumps(method["Properties"]["Integration"]["Uri"])
+        called[path(method["Properties"]["ResourceId"]["Ref"])] = uri
+    assert set(called) == {"/v1/decisions", "/v1/decisions/{transaction_id}/outcome", "/v1/labels"}
+    assert "recordoutcomelive" in called["/v1/decisions/{transaction_id}/outcome"]
+    assert "recordlabellive" in called["/v1/labels"]
 
 
 def test_merchants_reach_the_alias_and_not_the_newest_code(platform: Callable[[str], Any]) -> None:
@@ -41,7 +58,7 @@ def test_merchants_reach_the_alias_and_not_the_newest_code(platform: Callable[[s
 @pytest.mark.parametrize(("name", "policy"), [("dev", "Delete"), ("prod", "Retain")])
 def test_there_is_a_version_to_go_back_to(platform: Callable[[str], Any], name: str, policy: str) -> None:
     versions = platform(name).resources("scoring", "AWS::Lambda::Version").values()
-    assert len(versions) == 3
+    assert len(versions) == 4
     assert {each["DeletionPolicy"] for each in versions} == {policy}
 
 
@@ -121,17 +138,19 @@ _HIVE = {"string": "str", "bigint": "int"}
 
 
 def test_the_lake_has_a_column_for_every_field_of_a_transaction() -> None:
-    for columns in (DECISION_COLUMNS, LABEL_COLUMNS):
+    for columns in (DECISION_COLUMNS, LABEL_COLUMNS, OUTCOME_COLUMNS):
         for field in msgspec.structs.fields(Transaction):
             assert _HIVE[columns[field.name]] == getattr(field.type, "__name__", field.type)
 
 
-def test_the_lake_has_a_column_for_every_field_of_a_label() -> None:
+def test_the_lake_has_a_column_for_every_field_of_a_label_and_of_an_outcome() -> None:
     transaction = Transaction(
         transaction_id="t", merchant_id="m", event_time=1, amount=2, currency="EUR", card="a", customer="b"
     )
     row = label_row(Label(transaction=transaction, kind="chargeback", known_at=3), 4)
     assert set(row) == set(LABEL_COLUMNS)
+    row = outcome_row(Outcome(transaction=transaction, kind="declined", event_time=3), 4)
+    assert set(row) == set(OUTCOME_COLUMNS)
 
 
 def test_athena_writes_results_where_the_workgroup_says(platform: Callable[[str], Any]) -> None:
@@ -143,7 +162,7 @@ def test_athena_writes_results_where_the_workgroup_says(platform: Callable[[str]
 
 def test_days_are_found_without_a_crawler(platform: Callable[[str], Any]) -> None:
     tables = platform("prod").resources("data", "AWS::Glue::Table").values()
-    assert {each["Properties"]["TableInput"]["Name"] for each in tables} == {"decisions", "labels"}
+    assert {each["Properties"]["TableInput"]["Name"] for each in tables} == {"decisions", "labels", "outcomes"}
     for table in tables:
         given = table["Properties"]["TableInput"]
         assert given["Parameters"]["projection.enabled"] == "true"

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from infra.constructs.lake import LEARNT_FROM
+
 EVERY_FUNCTION = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",
@@ -26,6 +28,7 @@ FUNCTIONS = {
             *READS_THE_DOCUMENT,
         },
     ),
+    "record_outcome": ("scoring", {"dynamodb:GetItem", "dynamodb:PutItem"}),
     "record_label": ("scoring", {"dynamodb:GetItem", "dynamodb:PutItem"}),
     "relay_decisions": (
         "features",
@@ -159,9 +162,27 @@ def test_a_job_reads_the_lake_and_writes_runs_only(platform: Callable[[str], Any
     assert "s3:DeleteObject" not in actions(statements)
     listing = [each for each in statements if "s3:ListBucket" in listed(each["Action"])]
     prefixes = [set(each["Condition"]["StringLike"]["s3:prefix"]) for each in listing]
-    assert prefixes == [{"decisions/*", "history/*", "labels/*"}, {"bundles/*", "runs/*"}]
+    assert prefixes == [{f"{folder}/*" for folder in LEARNT_FROM}, {"bundles/*", "runs/*"}]
+    (reading,) = [each for each in statements if "s3:GetObject" in listed(each["Action"])]
+    found = json.dumps(reading["Resource"])
+    assert [folder for folder in (*LEARNT_FROM, "bundles", "runs") if f'"/{folder}/*"' not in found] == []
+    assert len(reading["Resource"]) == len(LEARNT_FROM) + 2
     (metrics,) = [each for each in statements if "cloudwatch:PutMetricData" in listed(each["Action"])]
     assert "cloudwatch:namespace" in metrics["Condition"]["StringLike"]
+
+
+def test_the_plan_looks_for_everything_that_a_job_reads(platform: Callable[[str], Any]) -> None:
+    statements = platform("prod").statements("training", "plantrainingrole")
+    (listing,) = [each for each in statements if "s3:ListBucket" in listed(each["Action"])]
+    assert listing["Condition"]["StringLike"]["s3:prefix"] == [f"{folder}/*" for folder in LEARNT_FROM]
+
+
+@pytest.mark.parametrize("verb_noun", ["record_outcome", "record_label"])
+def test_a_report_touches_the_ledger_and_no_other_table(platform: Callable[[str], Any], verb_noun: str) -> None:
+    statements = platform("prod").statements("scoring", verb_noun.replace("_", "") + "role")
+    (ledger,) = [each for each in statements if "dynamodb:PutItem" in listed(each["Action"])]
+    (table,) = listed(ledger["Resource"])
+    assert "decisions" in json.dumps(table)
 
 
 def test_scoring_reads_bundles_and_nothing_else_of_the_models(platform: Callable[[str], Any]) -> None:

@@ -12,8 +12,8 @@ from runtime.stores.features import MOST_ITEMS
 
 PARTS = ("data", "features", "scoring", "training", "monitoring")
 FUNCTIONS = (
-    *("authorize_merchant", "score_transaction", "record_label", "relay_decisions", "update_features"),
-    *("plan_training", "register_model", "promote_model"),
+    *("authorize_merchant", "score_transaction", "record_outcome", "record_label", "relay_decisions"),
+    *("update_features", "plan_training", "register_model", "promote_model"),
 )
 
 
@@ -77,6 +77,7 @@ def test_every_rule_keeps_what_it_cannot_deliver(platform: Callable[[str], Any])
     kinds = sorted(tuple(each["detail-type"]) for each in patterns)
     assert kinds == [
         ("label.recorded",),
+        ("outcome.recorded",),
         ("transaction.decided",),
         ("transaction.decided", "label.recorded", "outcome.recorded"),
     ]
@@ -99,7 +100,7 @@ def test_the_lake_gets_the_event_detail_as_parquet(platform: Callable[[str], Any
         assert to_s3["ErrorOutputPrefix"].startswith("errors/")
         assert stream["Properties"]["DeliveryStreamEncryptionConfigurationInput"]
         folders.add(to_s3["Prefix"].partition("/")[0])
-    assert folders == {"decisions", "labels"}
+    assert folders == {"decisions", "labels", "outcomes"}
 
 
 @pytest.mark.parametrize("verb_noun", FUNCTIONS)
@@ -254,5 +255,5 @@ def test_production_is_protected(platform: Callable[[str], Any], name: str) -> N
 @pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
 def test_time_is_replayed_only_where_no_merchant_is_real(platform: Callable[[str], Any], name: str) -> None:
     expected = "true" if name in {"local", "dev"} else "false"
-    for verb_noun in ("score_transaction", "record_label", "update_features"):
+    for verb_noun in ("score_transaction", "record_outcome", "record_label", "update_features"):
         assert platform(name).function(verb_noun)["Environment"]["Variables"]["REPLAY_TIME"] == expected

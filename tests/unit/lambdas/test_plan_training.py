@@ -168,7 +168,7 @@ def test_an_unknown_or_impossible_option_is_refused_by_name(
     )
 
 
-@pytest.mark.parametrize("sources", [(), ("labels",)])
+@pytest.mark.parametrize("sources", [(), ("labels",), ("labels", "outcomes")])
 def test_a_lake_without_transactions_is_told_with_a_remedy(function: ModuleType, sources: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="the lake holds no transactions: import history"):
         plan(function, sources=sources)
@@ -201,8 +201,12 @@ def test_the_function_plans_with_what_the_lake_holds(function: ModuleType) -> No
         function.handler(event, Context())
     client.put_object(Bucket="lake", Key="decisions/2026/part-0.parquet", Body=b"x")
     client.put_object(Bucket="lake", Key="labels-of-another-kind/part-0.parquet", Body=b"x")
+    client.put_object(Bucket="lake", Key="outcomes/day=2026-01-01/part-0.parquet", Body=b"x")
     planned = function.handler(event, Context())
-    assert inputs(planned["dataset_inputs"]) == {"decisions": "s3://lake/decisions/"}
+    assert inputs(planned["dataset_inputs"]) == {
+        "decisions": "s3://lake/decisions/",
+        "outcomes": "s3://lake/outcomes/",
+    }
     assert planned["champion"] == "run-0"
     assert planned["engine"] == "vectorised"
 

@@ -5,29 +5,17 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import pytest
 
 from fraud.decision import event_of
-from fraud.events import Label, Transaction
-from runtime.http import Problem
-from runtime.stores.decisions import DECISION, MemoryDecisionStore, Record
+from fraud.events import Label
+from runtime.http import Problem, Request
+from runtime.stores.decisions import DECISION, MemoryDecisionStore
+from tests.unit.lambdas.reported import PAID, PAYMENT, decided
 from tests.unit.lambdas.support import Context, lambda_event
 
-PAID = 1_767_261_600_000  # 2026-01-01T10:00:00Z
 NOW = PAID + 86_400_000
 AHEAD = 120_000
-PAYMENT = Transaction(
-    transaction_id="order-1001",
-    merchant_id="acme",
-    event_time=PAID,
-    amount=4_999,
-    currency="EUR",
-    card="card_a",
-    customer="cust_a",
-    email="mail_a",
-    channel="app",
-)
 
 
 @pytest.fixture
@@ -38,15 +26,7 @@ def function(load: Any) -> ModuleType:
 
 @pytest.fixture
 def ledger() -> MemoryDecisionStore:
-    store = MemoryDecisionStore()
-    row = {
-        "event_id": PAYMENT.event_id,
-        **msgspec.to_builtins(PAYMENT),
-        "decision": "approve",
-        "recorded_at": PAID,
-    }
-    store.put(Record(PAYMENT.event_id, DECISION, "0" * 64, "{}", json.dumps(row)))
-    return store
+    return decided()
 
 
 def body(label: str = "chargeback", known_at: int | str | None = None, name: str = "order-1001") -> bytes:
@@ -57,7 +37,8 @@ def body(label: str = "chargeback", known_at: int | str | None = None, name: str
 
 
 def record(function: ModuleType, ledger: MemoryDecisionStore, sent: bytes, merchant: str = "acme") -> str:
-    answer: str = function.record(merchant, sent, ledger, received_at=NOW, recorded_at=NOW + 3)
+    request = Request(merchant_id=merchant, request_id="r", body=sent, headers={}, path={})
+    answer: str = function.record(request, store=ledger, received_at=NOW, recorded_at=NOW + 3)
     return answer
 
 

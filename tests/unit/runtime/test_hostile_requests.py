@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.api import DecisionRequest, LabelRequest, body_digest, check_occurred_at, parse, receipt_time
+from runtime.api import (
+    DecisionRequest,
+    LabelRequest,
+    OutcomeRequest,
+    body_digest,
+    check_occurred_at,
+    parse,
+    receipt_time,
+    transaction_in_path,
+)
 from runtime.http import Problem, Request
 
 NOON = 1_770_000_000_000
@@ -143,6 +152,44 @@ def test_no_time_is_more_than_a_problem(moment: Any) -> None:
     assert field_of({"occurred_at": moment}) == "occurred_at"
 
 
+@pytest.mark.parametrize(
+    ("segment", "kind"),
+    [
+        (NUMBER, "card-number"),
+        (f"o-{NUMBER}", "card-number"),
+        ("4242%204242%204242%204242", "card-number"),
+        ("%34242424242424242", "card-number"),
+        *(
+            (each, "invalid-field")
+            for each in ("", "a b", "a%20b", "a%2Fb", "a/b", "%ff", "%00", "t1%0A", "t\u0661")
+        ),
+        *((each, "invalid-field") for each in ("%", "%2", "%zz", "a#b", "\ud800", "x" * 65, "%61" * 65)),
+    ],
+)
+def test_a_path_that_no_transaction_can_have_is_a_problem(segment: str, kind: str) -> None:
+    problem = caught(lambda: transaction_in_path({"transaction_id": segment}))
+    assert problem is not None
+    assert (problem.status, problem.body["type"]) == (400, f"/problems/{kind}")
+    assert problem.body["field"] == "transaction_id"
+    assert "4242" not in problem.answer("r1")["body"]
+
+
+def test_a_path_without_its_parameter_is_a_problem() -> None:
+    problem = caught(lambda: transaction_in_path({}))
+    assert problem is not None
+    assert problem.body["field"] == "transaction_id"
+
+
+@pytest.mark.parametrize(("segment", "meant"), [("T_1.a:b-c", "T_1.a:b-c"), ("T_1.a%3Ab%2dc", "T_1.a:b-c")])
+def test_an_id_in_a_path_may_be_percent_encoded(segment: str, meant: str) -> None:
+    assert transaction_in_path({"transaction_id": segment}) == meant
+
+
+@given(st.text(max_size=80))
+def test_any_path_at_all_is_an_id_or_a_problem(segment: str) -> None:
+    caught(lambda: transaction_in_path({"transaction_id": segment}))
+
+
 @pytest.mark.parametrize("model", [DecisionRequest, LabelRequest])
 def test_65_kilobytes_are_read_and_more_are_not(model: type[Any]) -> None:
     padded = msgspec.json.encode(
@@ -183,8 +230,16 @@ def test_a_card_number_is_refused_first_and_never_repeated(changes: dict[str, An
     assert "4242" not in problem.answer("r1")["body"]
 
 
-def test_a_label_with_a_card_number_is_refused_too() -> None:
-    problem = problem_of(msgspec.json.encode({"transaction_id": NUMBER, "label": "chargeback"}), LabelRequest)
+@pytest.mark.parametrize(
+    ("report", "model"),
+    [
+        ({"transaction_id": NUMBER, "label": "chargeback"}, LabelRequest),
+        ({"outcome": NUMBER}, OutcomeRequest),
+        ({"outcome": "declined", "note": NUMBER}, OutcomeRequest),
+    ],
+)
+def test_a_report_with_a_card_number_is_refused_too(report: dict[str, str], model: type[Any]) -> None:
+    problem = problem_of(msgspec.json.encode(report), model)
     assert problem is not None
     assert problem.body["type"] == "/problems/card-number"
 
@@ -225,7 +280,7 @@ def test_any_mixture_of_our_fields_is_a_request_or_a_problem(changes: dict[str, 
 
 @given(ANYTHING)
 def test_any_document_at_all_is_a_request_or_a_problem(document: Any) -> None:
-    for model in (DecisionRequest, LabelRequest):
+    for model in (DecisionRequest, LabelRequest, OutcomeRequest):
         problem_of(msgspec.json.encode(document), model)
 
 

@@ -2,18 +2,29 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta
 
 from fraud.cards import card_number_at
 from fraud.currency import CURRENCIES
-from fraud.events import LATEST_TIME, LabelKind, Transaction
+from fraud.events import LATEST_TIME, LabelKind, OutcomeKind, Transaction
 from runtime.http import Problem
 
-__all__ = ["DecisionRequest", "LabelRequest", "body_digest", "check_currency", "parse", "receipt_time"]
+__all__ = [
+    "DecisionRequest",
+    "LabelRequest",
+    "OutcomeRequest",
+    "body_digest",
+    "check_currency",
+    "parse",
+    "receipt_time",
+    "transaction_in_path",
+]
 
 REPLAY_HEADER = "paywarden-replay-time"
 MOST_BYTES = 65_536
@@ -113,6 +124,16 @@ class LabelRequest(_Model, frozen=True):
     known_at: datetime | None = None
 
 
+class OutcomeRequest(_Model, frozen=True):
+    """What was done with the transaction that the path names; it counts from its receipt on."""
+
+    outcome: OutcomeKind
+
+
+class _Path(_Model, frozen=True):
+    transaction_id: _Id
+
+
 def parse[T](body: bytes, model: type[T]) -> T:
     """Read and check a request's body.
 
@@ -125,16 +146,36 @@ def parse[T](body: bytes, model: type[T]) -> T:
         detail = f"The body has more than {MOST_BYTES} bytes. Send one transaction, and less metadata."
         raise Problem(413, "body-too-large", "Body too large", detail)
     try:
-        decoded = msgspec.json.decode(body)
-        hidden = card_number_at(decoded)
+        return _checked(msgspec.json.decode(body), model)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         detail = "The body is no JSON document in UTF-8, or is nested too deeply."
         raise Problem(400, "invalid-body", "Invalid body", detail) from None
+
+
+def transaction_in_path(path: Mapping[str, str]) -> str:
+    """The id of the transaction that a path names, under the rules that it has in a body.
+
+    Parameters
+    ----------
+    path : mapping of str to str
+        The path's parameters.
+
+    Raises
+    ------
+    Problem
+        400, if it is no id that a transaction can have.
+    """
+    # An id has no percent sign, so one that was decoded before stays as it is.
+    return _checked({name: unquote(text) for name, text in path.items()}, _Path).transaction_id
+
+
+def _checked[T](given: object, model: type[T]) -> T:
+    hidden = card_number_at(given)
     if hidden:
         detail = "A raw card number is in this field. Send a network token or a fingerprint of the card instead."
         raise Problem(400, "card-number", "Raw card number", detail, hidden)
     try:
-        return msgspec.convert(decoded, model)
+        return msgspec.convert(given, model)
     except msgspec.ValidationError as error:
         detail, field = _told(str(error))
         raise Problem(400, "invalid-field", "Invalid field", detail, field) from None

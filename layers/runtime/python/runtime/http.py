@@ -39,12 +39,13 @@ class Problem(Exception):  # noqa: N818 - the field's name for it (RFC 9457)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The parts of a proxy event that a handler uses."""
+    """The parts of a proxy event that a handler uses; `path` holds what a path names, still percent-encoded."""
 
     merchant_id: str
     request_id: str
     body: bytes
     headers: Mapping[str, str]
+    path: Mapping[str, str]
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> "Request":
@@ -66,6 +67,7 @@ class Request:
             request_id=context["requestId"],
             body=body,
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+            path=event.get("pathParameters") or {},
         )
 
 

@@ -1,4 +1,4 @@
-"""The ledger: decisions and labels, each written once. Its stream is the outbox of every event."""
+"""The ledger: decisions, labels and outcomes, each written once. Its stream is the outbox of every event."""
 
 import threading
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Record:
     event_id : str
         ``merchant/transaction``.
     kind : str
-        ``decision``, ``label#fraud`` or ``label#genuine``.
+        ``decision``, ``label#fraud``, ``label#genuine`` or ``outcome#<kind>``.
     digest : str
         Of the request's body: the same id with another digest is another request.
     answer : str

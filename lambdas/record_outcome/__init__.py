@@ -1,0 +1,1 @@
+"""Records what was done with a transaction after its decision."""

@@ -1,7 +1,7 @@
 """Finding raw card numbers where none may be, before anything is logged or stored."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["card_number_at", "is_card_number"]
 
@@ -54,25 +54,6 @@ def _held(groups: list[str]) -> bool:
             if len(digits) >= _SHORTEST and _luhn(digits):
                 return True
     return False
-
-
-def _candidates(run: str) -> Iterator[str]:
-    """What may be a card's number in a run of digits: all of it, or some of its groups.
-
-    An order number, an expiry or a security code beside it may be spaced as its own groups are. No group of
-    a printed number is shorter than three digits; a number spaced digit by digit is found when it stands alone.
-    """
-    groups = re.split(r"[ .\-]", run)
-    if _SHORTEST <= sum(map(len, groups)) <= _LONGEST:
-        yield "".join(groups)
-    for first in range(len(groups)):
-        digits = ""
-        for group in groups[first : first + _LONGEST]:
-            digits += group
-            if len(group) < 3 or len(digits) > _LONGEST:
-                break
-            if len(digits) >= _SHORTEST:
-                yield digits
 
 
 def _luhn(digits: str) -> bool:

@@ -19,8 +19,10 @@ Version 1 was never released and is refused like any version that this code does
 """
 
 import zlib
-from itertools import accumulate, pairwise
-from struct import pack, unpack_from
+from functools import lru_cache
+from itertools import accumulate, compress
+from operator import mul, sub
+from struct import Struct, error, iter_unpack
 
 from fraud.state import Sketch, State
 from fraud.tiles import EXTREMES, LATEST, SQUARES, TIMES, TOTAL, Level, Tiles
@@ -29,7 +31,9 @@ __all__ = ["VERSION", "CorruptStateError", "decode", "encode"]
 
 VERSION = 2
 
-_MACHINE = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_MACHINE = {2: "H", 4: "I", 8: "Q"}
+# Widths that no machine has, read as a low and a high part, and the bits of the low one.
+_PAIRED = {3: ("<HB", 16), 5: ("<IB", 32), 6: ("<IH", 32)}
 
 
 class CorruptStateError(ValueError):
@@ -50,22 +54,10 @@ def encode(state: State) -> bytes:
     True
     """
     out = bytearray([VERSION])
-    _put(out, state.newest)
-    _put(out, len(state.tiles))
-    for slot, tiles in sorted(state.tiles.items()):
-        _put(out, slot)
-        out.append(tiles.parts)
-        _put(out, len(tiles.levels))
-        for hop, level in sorted(tiles.levels.items()):
-            _put_level(out, state.newest, tiles.parts, hop, level)
-    _put(out, len(state.sketches))
-    for slot, sketch in sorted(state.sketches.items()):
-        _put(out, slot)
-        _put(out, sketch.unit // 1_000)
-        _put(out, len(sketch.seen))
-        ordered = sorted((step, hashed) for hashed, step in sketch.seen.items())
-        _put_steps(out, state.newest // sketch.unit, [step for step, _ in ordered])
-        _put_column(out, [hashed for _, hashed in ordered])
+    try:
+        _put_state(out, state)
+    except (ValueError, OverflowError, error) as cause:
+        raise ValueError("a packed state holds no negative numbers, and none of more than 255 bytes") from cause
     return bytes(out + zlib.crc32(out).to_bytes(4, "little"))
 
 
@@ -77,35 +69,78 @@ def decode(packed: bytes) -> State:
     CorruptStateError
         If the checksum, the version or the structure is not that of a packed state.
     """
-    if len(packed) < 5 or zlib.crc32(packed[:-4]) != int.from_bytes(packed[-4:], "little"):
+    body = packed[:-4]
+    if len(packed) < 5 or zlib.crc32(body) != int.from_bytes(packed[-4:], "little"):
         raise CorruptStateError(f"packed state of {len(packed)} bytes fails its checksum; rebuild its key")
     if packed[0] != VERSION:
         raise CorruptStateError(
             f"packed state has version {packed[0]} and this code reads version {VERSION}; "
             "`paywarden features bootstrap` rebuilds the states from history"
         )
-    reader = _Reader(packed[:-4])
-    take = reader.take
-    state = State(newest=take())
-    for _ in range(take()):
-        slot, parts = take(), reader.byte()
-        tiles = state.tiles[slot] = Tiles(parts)
-        for _ in range(take()):
-            hop = take() * 1_000
-            tiles.levels[hop] = _take_level(reader, state.newest, parts, hop)
-    for _ in range(take()):
-        slot, unit, size = take(), take() * 1_000, take()
-        steps = _take_steps(reader, state.newest, unit, size)
-        hashes = reader.column(size)
-        state.sketches[slot] = Sketch(unit, dict(zip(hashes, steps, strict=True)))
-    if not reader.exhausted:
+    try:
+        state, end = _state(body)
+    except IndexError:
+        raise CorruptStateError("packed state ends in the middle; rebuild its key") from None
+    if end < len(body):
         raise CorruptStateError("packed state has bytes after its end; rebuild its key")
     return state
 
 
+# What puts raises ValueError, OverflowError or struct.error on a negative number: bytes, integers and structs
+# check their ranges themselves, and in one pass.
+
+
+def _put_state(out: bytearray, state: State) -> None:
+    newest = state.newest
+    _put(out, newest)
+    _put(out, len(state.tiles))
+    for slot, tiles in sorted(state.tiles.items()):
+        _put(out, slot)
+        out.append(tiles.parts)
+        _put(out, len(tiles.levels))
+        for hop, level in sorted(tiles.levels.items()):
+            _put(out, hop // 1_000)
+            _put(out, len(level.index))
+            _put_steps(out, newest // hop, level.index)
+            _put_level(out, tiles.parts, hop, level)
+    _put(out, len(state.sketches))
+    for slot, sketch in sorted(state.sketches.items()):
+        seen = sketch.seen
+        hashes = sorted(sorted(seen), key=seen.__getitem__)
+        _put(out, slot)
+        _put(out, sketch.unit // 1_000)
+        _put(out, len(seen))
+        _put_steps(out, newest // sketch.unit, [seen[hashed] for hashed in hashes])
+        _put_column(out, hashes)
+
+
+def _put_level(out: bytearray, parts: int, hop: int, level: Level) -> None:
+    more = [count - 1 for count in level.count]
+    _put_column(out, more)
+    if parts & TOTAL:
+        _put_column(out, level.total)
+    if parts & TIMES:
+        _put_column(out, [last - index * hop for index, last in zip(level.index, level.last, strict=True)])
+    if not any(more):
+        return
+    if parts & SQUARES:
+        _put_column(out, list(compress(level.squares, more)))
+    if parts & EXTREMES:
+        _put_column(out, list(compress(level.minimum, more)))
+        _put_column(out, list(compress(map(sub, level.maximum, level.minimum), more)))
+    if parts & TIMES:
+        _put_column(out, list(compress(map(sub, level.last, level.first), more)))
+    if parts & LATEST:
+        _put_column(out, list(compress(level.latest, more)))
+
+
+def _put_steps(out: bytearray, newest: int, rising: list[int]) -> None:
+    """Rising numbers up to about `newest`, as the age of the last one and the steps between them."""
+    _put(out, newest - rising[-1])
+    _put_column(out, list(map(sub, rising[1:], rising)))
+
+
 def _put(out: bytearray, number: int) -> None:
-    if number < 0:
-        raise ValueError(f"a packed state holds no negative numbers, got {number}")
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
         number >>= 7
@@ -113,146 +148,133 @@ def _put(out: bytearray, number: int) -> None:
 
 
 def _put_column(out: bytearray, values: list[int]) -> None:
-    width = (max(values, default=0).bit_length() + 7) // 8
-    if min(values, default=0) < 0 or width > 0xFF:
-        raise ValueError("a packed state holds no negative numbers, and none of more than 255 bytes")
+    width = (max(values).bit_length() + 7) // 8 if values else 0
     out.append(width)
-    if not width:
-        return
-    machine = _MACHINE.get(width)
-    if machine:
-        out += pack(f"<{len(values)}{machine}", *values)
+    if width <= 1:
+        column = bytes(values)
+        if width:
+            out += column
+    elif width in _MACHINE:
+        out += _struct(width, len(values)).pack(*values)
     else:
         out += b"".join([value.to_bytes(width, "little") for value in values])
 
 
-def _put_steps(out: bytearray, newest: int, rising: list[int]) -> None:
-    """Rising numbers up to about `newest`, as the age of the last one and the steps between them."""
-    _put(out, newest - rising[-1])
-    _put_column(out, [after - before for before, after in pairwise(rising)])
+# What takes is given the place of what it takes, and returns it with the place after it. Past the end of the
+# bytes it raises IndexError.
 
 
-def _put_level(out: bytearray, newest: int, parts: int, hop: int, level: Level) -> None:
-    _put(out, hop // 1_000)
-    _put(out, len(level.index))
-    _put_steps(out, newest // hop, level.index)
-    _put_column(out, [count - 1 for count in level.count])
+def _state(packed: bytes) -> tuple[State, int]:
+    newest, at = _number(packed, 1)
+    state = State(newest)
+    series, at = _number(packed, at)
+    for _ in range(series):
+        slot, at = _number(packed, at)
+        tiles = state.tiles[slot] = Tiles(packed[at])
+        levels, at = _number(packed, at + 1)
+        for _ in range(levels):
+            seconds, at = _number(packed, at)
+            hop = seconds * 1_000
+            index, at = _steps(packed, at, newest, hop)
+            tiles.levels[hop], at = _level(packed, at, tiles.parts, hop, index)
+    sketches, at = _number(packed, at)
+    for _ in range(sketches):
+        slot, at = _number(packed, at)
+        seconds, at = _number(packed, at)
+        steps, at = _steps(packed, at, newest, seconds * 1_000)
+        hashes, at = _column(packed, at, len(steps))
+        state.sketches[slot] = Sketch(seconds * 1_000, dict(zip(hashes, steps, strict=True)))
+    return state, at
+
+
+def _level(packed: bytes, at: int, parts: int, hop: int, index: list[int]) -> tuple[Level, int]:
+    size = len(index)
+    more, at = _column(packed, at, size)
+    zeros = [0] * size
+    total, last = zeros[:], zeros[:]
     if parts & TOTAL:
-        _put_column(out, level.total)
+        total, at = _column(packed, at, size)
     if parts & TIMES:
-        _put_column(out, [last - index * hop for index, last in zip(level.index, level.last, strict=True)])
-    many = [at for at, count in enumerate(level.count) if count > 1]
-    if not many:
-        return
-    if parts & SQUARES:
-        _put_column(out, [level.squares[at] for at in many])
-    if parts & EXTREMES:
-        _put_column(out, [level.minimum[at] for at in many])
-        _put_column(out, [level.maximum[at] - level.minimum[at] for at in many])
-    if parts & TIMES:
-        _put_column(out, [level.last[at] - level.first[at] for at in many])
-    if parts & LATEST:
-        _put_column(out, [level.latest[at] for at in many])
+        rest, at = _column(packed, at, size)
+        last = [each * hop + late for each, late in zip(index, rest, strict=True)]
+    # A tile of one event says the rest of it by its total and its time.
+    squares = list(map(mul, total, total)) if parts & SQUARES else zeros[:]
+    minimum = total[:] if parts & EXTREMES else zeros[:]
+    maximum = minimum[:]
+    first = last[:]
+    latest = total[:] if parts & LATEST else zeros[:]
+    if parts & ~TOTAL and any(more):
+        many = list(compress(range(size), more))
+        if parts & SQUARES:
+            at = _fill(packed, at, squares, many)
+        if parts & EXTREMES:
+            at = _fill(packed, at, minimum, many)
+            at = _fill(packed, at, maximum, many)
+            for place in many:
+                maximum[place] += minimum[place]
+        if parts & TIMES:
+            at = _fill(packed, at, first, many)
+            for place in many:
+                first[place] = last[place] - first[place]
+        if parts & LATEST:
+            at = _fill(packed, at, latest, many)
+    count = [number + 1 for number in more]
+    return Level(index, count, total, squares, minimum, maximum, first, last, latest), at
 
 
-def _take_steps(reader: "_Reader", newest: int, unit: int, size: int) -> list[int]:
-    if not size:
-        raise CorruptStateError("packed state has an empty column of times; rebuild its key")
-    age = reader.take()
-    steps = reader.column(size - 1)
+def _fill(packed: bytes, at: int, column: list[int], places: list[int]) -> int:
+    values, at = _column(packed, at, len(places))
+    for place, value in zip(places, values, strict=True):
+        column[place] = value
+    return at
+
+
+def _steps(packed: bytes, at: int, newest: int, unit: int) -> tuple[list[int], int]:
+    size, at = _number(packed, at)
+    age, at = _number(packed, at)
+    if not size or not unit:
+        raise CorruptStateError("packed state has times without values or steps; rebuild its key")
+    if size > len(packed):
+        # Every value takes a byte in one of its columns.
+        raise CorruptStateError("packed state claims more values than it has bytes; rebuild its key")
+    steps, at = _column(packed, at, size - 1)
     first = newest // unit - age - sum(steps)
     if first < 0:
         raise CorruptStateError("packed state has a time before 1970; rebuild its key")
-    return list(accumulate(steps, initial=first))
+    return list(accumulate(steps, initial=first)), at
 
 
-def _take_level(reader: "_Reader", newest: int, parts: int, hop: int) -> Level:
-    size = reader.take()
-    index = _take_steps(reader, newest, hop, size)
-    count = [number + 1 for number in reader.column(size)]
-    zeros = [0] * size
-    total = reader.column(size) if parts & TOTAL else zeros[:]
-    last = zeros[:]
-    if parts & TIMES:
-        last = [at * hop + rest for at, rest in zip(index, reader.column(size), strict=True)]
-    # A tile of one event says the rest of it by its total and its time.
-    level = Level(
-        index=index,
-        count=count,
-        total=total,
-        squares=[value * value for value in total] if parts & SQUARES else zeros[:],
-        minimum=total[:] if parts & EXTREMES else zeros[:],
-        maximum=total[:] if parts & EXTREMES else zeros[:],
-        first=last[:],
-        last=last,
-        latest=total[:] if parts & LATEST else zeros[:],
-    )
-    many = [at for at, number in enumerate(count) if number > 1]
-    if not many:
-        return level
-    if parts & SQUARES:
-        _fill(level.squares, many, reader)
-    if parts & EXTREMES:
-        _fill(level.minimum, many, reader)
-        for at, spread in zip(many, reader.column(len(many)), strict=True):
-            level.maximum[at] = level.minimum[at] + spread
-    if parts & TIMES:
-        for at, spread in zip(many, reader.column(len(many)), strict=True):
-            level.first[at] = level.last[at] - spread
-    if parts & LATEST:
-        _fill(level.latest, many, reader)
-    return level
+def _number(packed: bytes, at: int) -> tuple[int, int]:
+    byte = packed[at]
+    if byte < 0x80:
+        return byte, at + 1
+    number, shift = byte & 0x7F, 7
+    while byte >= 0x80:
+        at += 1
+        byte = packed[at]
+        number |= (byte & 0x7F) << shift
+        shift += 7
+    return number, at + 1
 
 
-def _fill(column: list[int], places: list[int], reader: "_Reader") -> None:
-    for at, value in zip(places, reader.column(len(places)), strict=True):
-        column[at] = value
+def _column(packed: bytes, at: int, size: int) -> tuple[list[int], int]:
+    width = packed[at]
+    start = at + 1
+    if not width:
+        return [0] * size, start
+    end = start + width * size
+    if end > len(packed):
+        raise IndexError
+    if width == 1:
+        return list(packed[start:end]), end
+    if width in _MACHINE:
+        return list(_struct(width, size).unpack_from(packed, start)), end
+    if width in _PAIRED:
+        pair, bits = _PAIRED[width]
+        return [high << bits | low for low, high in iter_unpack(pair, packed[start:end])], end
+    return [int.from_bytes(packed[each : each + width], "little") for each in range(start, end, width)], end
 
 
-class _Reader:
-    """A cursor over packed bytes that never reads past their end."""
-
-    def __init__(self, packed: bytes) -> None:
-        self._packed = packed
-        self._at = 1
-
-    @property
-    def exhausted(self) -> bool:
-        return self._at == len(self._packed)
-
-    def byte(self) -> int:
-        if self.exhausted:
-            raise CorruptStateError("packed state ends too early; rebuild its key")
-        self._at += 1
-        return self._packed[self._at - 1]
-
-    def take(self) -> int:
-        number = shift = 0
-        try:
-            while True:
-                byte = self._packed[self._at]
-                self._at += 1
-                number |= (byte & 0x7F) << shift
-                if byte < 0x80:
-                    return number
-                shift += 7
-        except IndexError:
-            raise CorruptStateError("packed state ends in the middle of a number; rebuild its key") from None
-
-    def column(self, size: int) -> list[int]:
-        """The next column of `size` numbers."""
-        width = self.byte()
-        if size > len(self._packed):
-            # Every value takes a byte in one of its columns.
-            raise CorruptStateError("packed state claims more values than it has bytes; rebuild its key")
-        if not width:
-            return [0] * size
-        start, end = self._at, self._at + width * size
-        if end > len(self._packed):
-            raise CorruptStateError("packed state ends in the middle of a column; rebuild its key")
-        self._at = end
-        machine = _MACHINE.get(width)
-        if machine:
-            return list(unpack_from(f"<{size}{machine}", self._packed, start))
-        packed = self._packed
-        return [int.from_bytes(packed[at : at + width], "little") for at in range(start, end, width)]
+@lru_cache(maxsize=1_024)
+def _struct(width: int, size: int) -> Struct:
+    return Struct(f"<{size}{_MACHINE[width]}")

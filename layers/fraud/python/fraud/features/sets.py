@@ -5,13 +5,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fraud.events import Event, Transaction
+from fraud.events import Event, Label, Outcome, Transaction
 from fraud.features import derive
 from fraud.features.definitions import (
     Aggregation,
     Distinct,
     Entity,
     RowFeature,
+    Series,
+    Source,
     WindowFeature,
 )
 from fraud.features.keys import Key, hash40, shard_of
@@ -31,6 +33,8 @@ from fraud.windows import Window
 __all__ = ["Feature", "FeatureSet", "Read"]
 
 type Feature = WindowFeature | RowFeature
+
+_KINDS = {Source.TRANSACTION: Transaction, Source.OUTCOME: Outcome, Source.LABEL: Label}
 
 
 class FeatureSet:
@@ -73,6 +77,13 @@ class FeatureSet:
         self.version = hashlib.sha256("\n".join(map(described, features)).encode()).hexdigest()[:12]
         self.retention = max((layout.retention for layout in self.layouts.values()), default=0)
         places = {(read.entity.name, read.series.slot, read.window): n for n, read in enumerate(self.reads)}
+        self._windows = tuple(dict.fromkeys(read.window for read in self.reads))
+        self._places = tuple(self._windows.index(read.window) for read in self.reads)
+        self._taken: dict[tuple[str, type], tuple[Series, ...]] = {
+            (name, kind): tuple(each for each in series if each.source is source)
+            for name, series in self.series.items()
+            for source, kind in _KINDS.items()
+        }
         self._values = tuple(_value(feature, places) for feature in features)
 
     def keys_read(self, transaction: Transaction) -> list[Key]:
@@ -86,10 +97,11 @@ class FeatureSet:
 
     def keys_written(self, event: Event) -> list[Key]:
         """The keys that an event is folded into: one shard of each entity that has a use for it."""
+        event_id, transaction = event.event_id, event.transaction
         return [
-            Key(entity.name, token, shard_of(event.event_id, entity.shards))
+            Key(entity.name, token, shard_of(event_id, entity.shards))
             for entity in self.entities
-            if (token := entity.token(event.transaction)) and self._concerns(entity, event)
+            if (token := entity.token(transaction)) and self._concerns(entity, event)
         ]
 
     def fold(self, state: State, entity: str, event: Event) -> bool:
@@ -103,7 +115,7 @@ class FeatureSet:
         layout, transaction = self.layouts[entity], event.transaction
         kept = [
             state.add(layout, series.slot, transaction.amount, event.event_time)
-            for series in self.series[entity]
+            for series in self._taken[entity, type(event)]
             if series.takes(event)
         ]
         if isinstance(event, Transaction):
@@ -130,25 +142,28 @@ class FeatureSet:
         for key, state in states.items():
             shards[key.entity].append(state)
         sent = {entity.name for entity in self.entities if entity.token(transaction)}
-        totals = [self._totals(read, transaction.event_time, shards[read.entity.name]) for read in self.reads]
+        spans = [window.tiles(transaction.event_time) for window in self._windows]
+        totals = [
+            self._totals(read, spans[place], shards[read.entity.name])
+            for read, place in zip(self.reads, self._places, strict=True)
+        ]
         seen = _Seen(transaction, sent, shards, totals)
         return tuple([value(seen) for value in self._values])
 
     @staticmethod
-    def _totals(read: Read, query: int, shards: Sequence[State]) -> Totals:
+    def _totals(read: Read, span: tuple[int, int], shards: Sequence[State]) -> Totals:
         totals = Totals()
         if shards:
-            window = read.window
-            first, end = window.tiles(query)
-            start, stop = first * window.hop, end * window.hop
+            slot, hop, parts = read.series.slot, read.window.hop, read.parts
+            start, stop = span[0] * hop, span[1] * hop
             for state in shards:
-                state.window(read.series.slot, window.hop, start, stop, read.parts, totals)
+                state.window(slot, hop, start, stop, parts, totals)
         return totals
 
     def _concerns(self, entity: Entity, event: Event) -> bool:
         if isinstance(event, Transaction) and self.distincts[entity.name]:
             return True
-        return any(series.takes(event) for series in self.series[entity.name])
+        return any(series.takes(event) for series in self._taken[entity.name, type(event)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +188,7 @@ def _value(feature: Feature, places: Mapping[tuple[str, int, Window], int]) -> _
         over = feature.over
         return lambda seen: _distinct(feature, over, seen) if entity in seen.sent else math.nan
     own, *base = (places[entity, series.slot, window] for series in feature.series)
-    needed = feature.aggregation.parts
+    needed, number = feature.aggregation.parts, _NUMBERS[feature.aggregation]
 
     def of(seen: _Seen) -> float:
         if entity not in seen.sent:
@@ -185,41 +200,36 @@ def _value(feature: Feature, places: Mapping[tuple[str, int, Window], int]) -> _
         if feature.include_current:
             totals = totals.plus(seen.transaction.amount, seen.transaction.event_time)
         whole = seen.totals[base[0]].count if base else 0
-        return _number(feature.aggregation, totals, whole, seen.transaction)
+        return number(totals, whole, seen.transaction)
 
     return of
 
 
-def _number(aggregation: Aggregation, totals: Totals, whole: int, transaction: Transaction) -> float:
-    count, amount, now = totals.count, transaction.amount, transaction.event_time
-    match aggregation:
-        case Aggregation.COUNT:
-            return float(count)
-        case Aggregation.SUM:
-            return float(totals.total)
-        case Aggregation.MEAN:
-            return derive.mean(count, totals.total)
-        case Aggregation.STD:
-            return derive.std(count, derive.spread(count, totals.total, totals.squares))
-        case Aggregation.ZSCORE:
-            return derive.zscore(amount, count, totals.total, derive.spread(count, totals.total, totals.squares))
-        case Aggregation.RATIO:
-            return derive.ratio(amount, count, totals.total)
-        case Aggregation.RATE:
-            return derive.rate(count, whole)
-        case _ if not count:
-            return math.nan
-        case Aggregation.MIN:
-            return float(totals.minimum)
-        case Aggregation.MAX:
-            return float(totals.maximum)
-        case Aggregation.LAST:
-            return float(totals.latest)
-        case Aggregation.SINCE_FIRST:
-            return derive.since(now, totals.first)
-        case Aggregation.SINCE_LAST:
-            return derive.since(now, totals.last)
-    raise AssertionError(f"{aggregation} is no aggregation of a series")
+def _spread(totals: Totals) -> float:
+    return derive.spread(totals.count, totals.total, totals.squares)
+
+
+# The number of each aggregation, of the totals, the count of what a share is of, and the transaction.
+_NUMBERS: dict[Aggregation, Callable[[Totals, int, Transaction], float]] = {
+    Aggregation.COUNT: lambda totals, _, __: float(totals.count),
+    Aggregation.SUM: lambda totals, _, __: float(totals.total),
+    Aggregation.MEAN: lambda totals, _, __: derive.mean(totals.count, totals.total),
+    Aggregation.STD: lambda totals, _, __: derive.std(totals.count, _spread(totals)),
+    Aggregation.ZSCORE: lambda totals, _, now: derive.zscore(
+        now.amount, totals.count, totals.total, _spread(totals)
+    ),
+    Aggregation.RATIO: lambda totals, _, now: derive.ratio(now.amount, totals.count, totals.total),
+    Aggregation.RATE: lambda totals, whole, _: derive.rate(totals.count, whole),
+    Aggregation.MIN: lambda totals, _, __: float(totals.minimum) if totals.count else math.nan,
+    Aggregation.MAX: lambda totals, _, __: float(totals.maximum) if totals.count else math.nan,
+    Aggregation.LAST: lambda totals, _, __: float(totals.latest) if totals.count else math.nan,
+    Aggregation.SINCE_FIRST: lambda totals, _, now: (
+        derive.since(now.event_time, totals.first) if totals.count else math.nan
+    ),
+    Aggregation.SINCE_LAST: lambda totals, _, now: (
+        derive.since(now.event_time, totals.last) if totals.count else math.nan
+    ),
+}
 
 
 def _distinct(feature: WindowFeature, over: Distinct, seen: _Seen) -> float:

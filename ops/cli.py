@@ -142,7 +142,7 @@ def import_(
         )
     console.print(
         f"{imported.rows} rows in the lake; {imported.states} states written, {imported.unchanged} were there "
-        f"already; {imported.later_labels} labels became known after the last row and wait in the lake."
+        f"already; {imported.later_labels} labels were not known yet and wait in the lake."
     )
 
 
@@ -163,6 +163,7 @@ def replay(
     Event times are those of the file where the environment replays (local, dev).
     """
     from ops.client import Api
+    from ops.history import LaterLabels
     from ops.inputs.reading import read
     from ops.inputs.rows import from_frame
     from ops.measures import latency_table
@@ -183,6 +184,9 @@ def replay(
             schedule(rows),
             threads=threads,
             live=not replays,
+            before=LaterLabels(deployment, clock=lambda: time.time_ns() // 1_000_000, sleep=time.sleep)
+            if replays
+            else lambda _arrival: None,
             settle=Freshness(deployment.features()) if replays else lambda _arrivals: None,
             progress=lambda count: progress.update(task, completed=count),
         )

@@ -1,26 +1,30 @@
 """Importing history: rows into the lake for training, their states into the feature store for serving."""
 
 import io
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import batched
 
 from fraud.bundle import digest
-from fraud.events import Event
+from fraud.events import Event, Label
 from fraud.features import STANDARD, Key
-from fraud.replay import fold
+from fraud.replay import arrival, fold
 from fraud.state import State
+from lambdas.update_features.updating import Delivery, Updater
 from ops.deployment import Deployment
 from ops.featurestore.merging import BusyError, OtherStatesError, fingerprint, merge
-from ops.featurestore.sources import import_key, known
-from ops.inputs import Row, to_frame
+from ops.featurestore.sources import import_key, import_names, known
+from ops.inputs import Row, from_frame, to_frame
 from runtime.stores.features import MOST_ITEMS, FeatureStore, Marker
 from runtime.stores.generations import Generation, Generations
 
-__all__ = ["ImportConflictError", "Imported", "import_history"]
+__all__ = ["ImportConflictError", "Imported", "LaterLabels", "import_history"]
 
 _ATTEMPTS = 5
+_BATCH = 10
+_UNTIL = "labels-until"
+"""Metadata of an import's rows: the moment up to which its labels are in the states."""
 
 
 class ImportConflictError(Exception):
@@ -34,8 +38,9 @@ class Imported:
     Attributes
     ----------
     later_labels : int
-        Labels that became known after the last payment of the file: they wait in the lake, and training
-        uses them from the day they were known, but no state counts them.
+        Labels that were not known yet: at the time of the import or, where history is replayed at its own times,
+        at that of the file's last payment. They wait in the lake, and training uses them from the day they are
+        known. `LaterLabels` brings them to the states during a replay; elsewhere the next bootstrap does.
     states, unchanged : int
         Keys whose state was written now, and before: by an earlier run of the same import, or by a bootstrap.
     """
@@ -62,7 +67,8 @@ def import_history(
     Parameters
     ----------
     clock : int
-        Wall-clock milliseconds.
+        Wall-clock milliseconds. Labels known by then are folded in; the first import under a name decides, so that
+        the same again is the same.
     progress : callable
         Called with what is being done, how much of it is done, and how much there is.
 
@@ -76,12 +82,14 @@ def import_history(
     tokenised = [replace(row, transaction=tokeniser.apply(row.transaction)) for row in rows]
     tokenised.sort(key=lambda row: row.order)
     content = _parquet(tokenised)
-    _upload(deployment, name, content, fingerprint=digest(content))
+    replays = deployment.environment.replay_time
+    until = max((row.transaction.event_time for row in tokenised), default=0) if replays else clock
+    until = _upload(deployment, name, content, fingerprint=digest(content), until=until)
     progress("lake", len(tokenised), len(tokenised))
     # Once more, now that the rows can be seen in the lake: a build that began before was refused, and one that
     # begins from here on finds them there.
     serving = _serving(store)
-    events, later = known(tokenised)
+    events, later = known(tokenised, until)
     states = _fold(events, progress)
     if name in (serving.imports or ()):
         return Imported(len(tokenised), later, 0, len(states))
@@ -95,16 +103,19 @@ def _parquet(rows: list[Row]) -> bytes:
     return buffer.getvalue()
 
 
-def _upload(deployment: Deployment, name: str, content: bytes, *, fingerprint: str) -> None:
+def _upload(deployment: Deployment, name: str, content: bytes, *, fingerprint: str, until: int) -> int:
+    """Put the rows into the lake; the moment up to which their labels are folded in: that of the first time."""
     client, bucket = deployment.client("s3"), deployment["LakeBucket"]
     key = import_key(name)
     found = client.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
     if found:
-        kept = client.head_object(Bucket=bucket, Key=key)["Metadata"].get("fingerprint")
-        if kept != fingerprint:
+        kept = client.head_object(Bucket=bucket, Key=key)["Metadata"]
+        if kept.get("fingerprint") != fingerprint:
             raise ImportConflictError(f"{name!r} holds other rows already; import these under another name")
-        return
-    client.put_object(Bucket=bucket, Key=key, Body=content, Metadata={"fingerprint": fingerprint})
+        return int(kept[_UNTIL])
+    metadata = {"fingerprint": fingerprint, _UNTIL: str(until)}
+    client.put_object(Bucket=bucket, Key=key, Body=content, Metadata=metadata)
+    return until
 
 
 def _fold(events: list[Event], progress: Callable[[str, int, int], None]) -> dict[Key, State]:
@@ -164,3 +175,67 @@ def _refuse_beside_a_build(generations: Generations, serving: int) -> None:
             "a generation of states is being built or was just switched to; import again once `paywarden features "
             "status` shows that none is being built"
         )
+
+
+class LaterLabels:
+    """The labels of imported payments that become known while history is replayed, for the states.
+
+    No merchant sends them, since the payments were never decided here; but training counts them from the moment
+    they are known, and so must serving. Each is folded in once, as live labels are, however often this is done.
+
+    Parameters
+    ----------
+    clock : callable
+        Wall-clock milliseconds.
+    sleep : callable
+        Waits for so many seconds, after a race that was lost.
+
+    Attributes
+    ----------
+    folded : set of str
+        Events that are in the states by now.
+    """
+
+    def __init__(
+        self, deployment: Deployment, *, clock: Callable[[], int], sleep: Callable[[float], None]
+    ) -> None:
+        self.folded: set[str] = set()
+        self._clock = clock
+        self._updater = Updater(
+            STANDARD, deployment.features(), clock, pause=lambda attempt: sleep(0.02 * 2**attempt)
+        )
+        self._waiting = deque(sorted(_later_labels(deployment), key=arrival))
+
+    def __call__(self, event: Event) -> None:
+        """Fold in what becomes known before an event arrives.
+
+        Raises
+        ------
+        ImportConflictError
+            If the states never rest; nothing is lost.
+        """
+        due: list[Label] = []
+        while self._waiting and arrival(self._waiting[0]) < arrival(event):
+            due.append(self._waiting.popleft())
+        for labels in batched(due, _BATCH, strict=False):
+            now = self._clock()
+            report = self._updater.apply([Delivery(label.event_id, label, now) for label in labels])
+            if report.failed:
+                raise ImportConflictError(
+                    f"{len(report.failed)} labels of imported payments could not be folded in; replay again while "
+                    "there is less traffic"
+                )
+            self.folded |= {label.event_id for label in labels}
+
+
+def _later_labels(deployment: Deployment) -> Iterator[Label]:
+    """The labels that no import has folded in, of all of them."""
+    import pandas as pd
+
+    client, bucket = deployment.client("s3"), deployment["LakeBucket"]
+    for name in import_names(client, bucket):
+        found = client.get_object(Bucket=bucket, Key=import_key(name))
+        until = int(found["Metadata"][_UNTIL])
+        for row in from_frame(pd.read_parquet(io.BytesIO(found["Body"].read()))):
+            if row.label is not None and row.label.known_at > until:
+                yield row.label

@@ -48,6 +48,7 @@ def replay(
     *,
     threads: int,
     live: bool = False,
+    before: Callable[[Arrival], object] = lambda _arrival: None,
     settle: Callable[[Sequence[Arrival]], None] = lambda _arrivals: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Replayed:
@@ -57,6 +58,8 @@ def replay(
     ----------
     live : bool
         Send without the replay header: everything happens now.
+    before : callable
+        Called before each burst with its first arrival (see `ops.history.LaterLabels`).
     settle : callable
         Called after each burst with what was sent (see `Freshness`).
     """
@@ -73,6 +76,7 @@ def replay(
 
     with ThreadPoolExecutor(threads) as pool:
         for burst in bursts:
+            before(burst.arrivals[0])
             exchanges = list(pool.map(send, burst.arrivals))
             done.exchanges += exchanges
             settle([exchange.sent for exchange in exchanges if exchange.reply.status < 300])

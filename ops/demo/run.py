@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from fraud.windows import DAY
+from fraud.windows import DAY, HOUR
 from ops.client import Api
 from ops.demo import checks
 from ops.demo.judging import judge
@@ -19,12 +20,12 @@ from ops.demo.report import render
 from ops.demo.stages import DemoError, Stages
 from ops.demo.summary import summary, timeline
 from ops.deployment import Deployment, DeploymentError, connect
-from ops.history import ImportConflictError, import_history
-from ops.inputs import World, WorldOptions, build_world, schedule
+from ops.history import ImportConflictError, LaterLabels, import_history
+from ops.inputs import World, WorldOptions, build_world, schedule, together
 from ops.localcloud import control
 from ops.localcloud.deploy import bootstrap_and_deploy
 from ops.localcloud.errors import LocalCloudError
-from ops.measures import freshness, percentiles
+from ops.measures import percentiles
 from ops.merchants import add
 from ops.retraining import RetrainingError, Run, retrain
 from ops.traffic import Freshness, Replayed, replay
@@ -119,28 +120,28 @@ def _play(stages: Stages, *, port: int, seed: int) -> Report:
     keys = _onboard(stages, deployment, world)
     first = _train(stages, deployment, "first", {"as_of": world.live_from, **FIRST})
     api = Api(deployment.api_url, keys, threads=THREADS)
-    features = deployment.features()
+    later_labels = LaterLabels(deployment, clock=_now, sleep=time.sleep)
+    play = partial(_replay, stages, api, deployment.features(), world, later_labels)
     cut = world.live_from + BEFORE_RETRAINING_DAYS * DAY
     end = world.live_from + WORLD.live_days * DAY
     code = checks.scoring_code(deployment)
-    before = _replay(stages, api, features, world, since=world.live_from, until=cut, name="live traffic")
+    before = play(since=world.live_from, until=cut, name="live traffic")
     _repeat(stages, api, before)
     sent = {exchange.sent.event_id for exchange in before.exchanges}
-    _settle(stages, deployment, before, events=sent)
+    _settle(stages, deployment, before, sent, later_labels.folded)
     second = _train(stages, deployment, "second", {"as_of": cut, **SECOND})
-    after = _replay(stages, api, features, world, since=cut, until=end, name="more traffic")
+    after = play(since=cut, until=end, name="more traffic")
     with stages.stage("the new model serves", "answers come from it, and no code was deployed") as done:
         done(checks.swapped(deployment, after, first=first.version, second=second.version, code=code))
     sent |= {exchange.sent.event_id for exchange in after.exchanges}
     whole = Replayed(before.exchanges + after.exchanges, before.seconds + after.seconds)
     story = checks.velocity(stages, whole)
-    _settle(stages, deployment, whole, events=sent)
+    lags = _settle(stages, deployment, whole, sent, later_labels.folded)
     later = [row for row in world.live if row.transaction.event_time >= cut]
     with stages.stage("better on later data", "the retrained model beats the first on later payments") as done:
         models = judge(deployment, later, (first, second))
         done(checks.improved(models))
     api.close()
-    lags = list(freshness(deployment).values())
     return Report(
         generated_at="",
         seed=seed,
@@ -194,7 +195,7 @@ def _onboard(stages: Stages, deployment: Deployment, world: World) -> dict[str, 
             deployment,
             "before",
             world.history,
-            clock=time.time_ns() // 1_000_000,
+            clock=_now(),
             progress=lambda what, at, total: done.note(f"{what} {at}/{total}"),
         )
         done(f"{imported.rows:,} payments, states of {imported.states:,} keys")
@@ -218,15 +219,25 @@ def _train(stages: Stages, deployment: Deployment, name: str, options: dict[str,
 
 
 def _replay(
-    stages: Stages, api: Api, features: FeatureStore, world: World, *, since: int, until: int, name: str
+    stages: Stages,
+    api: Api,
+    features: FeatureStore,
+    world: World,
+    later_labels: LaterLabels,
+    *,
+    since: int,
+    until: int,
+    name: str,
 ) -> Replayed:
-    bursts = list(schedule(world.live, since=since, until=until, gap_ms=600_000, size=8))
+    # Sent at once, they must also have come at once: features may lag by seconds, not by an hour.
+    bursts = list(map(together, schedule(world.live, since=since, until=until, span_ms=HOUR, size=8)))
     total = sum(len(burst.arrivals) for burst in bursts)
     with stages.stage(name, "every payment and label was answered, with its features and a score") as done:
         replayed = replay(
             api,
             bursts,
             threads=THREADS,
+            before=later_labels,
             settle=Freshness(features),
             progress=lambda count: done.note(f"{count:,} of {total:,} calls"),
         )
@@ -239,10 +250,20 @@ def _repeat(stages: Stages, api: Api, before: Replayed) -> None:
         done(checks.same_bytes(api, before.decisions[:: max(1, len(before.decisions) // REPEATS)][:REPEATS]))
 
 
-def _settle(stages: Stages, deployment: Deployment, replayed: Replayed, *, events: set[str]) -> None:
+def _settle(
+    stages: Stages, deployment: Deployment, replayed: Replayed, sent: set[str], imported: set[str]
+) -> list[float]:
     with stages.stage("features", "every event was folded in exactly once; no dead letters") as done:
-        lags = checks.folded(deployment, events, done.note)
+        lags = checks.folded(deployment, sent, imported, done.note)
         found = percentiles(lags)
-        done(f"{len(lags):,} events, fresh after {found.p50:.0f} ms (p50) and {found.p99:.0f} ms (p99)")
+        done(
+            f"{len(lags):,} events, fresh after {found.p50:.0f} ms (p50) and {found.p99:.0f} ms (p99), and "
+            f"{len(imported)} labels of imported payments"
+        )
     with stages.stage("lake", "SQL over the lake counts what the API answered") as done:
         done(checks.in_the_lake(deployment, replayed, done.note))
+    return lags
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

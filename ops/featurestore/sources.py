@@ -35,9 +35,13 @@ def import_names(s3: Any, bucket: str) -> tuple[str, ...]:
     return tuple(sorted(key.removeprefix(_HISTORY).removesuffix(_FILE) for key in keys if key.endswith(_FILE)))
 
 
-def known(rows: Sequence[Row]) -> tuple[list[Event], int]:
-    """The events of an import, and how many labels are left out as later than its last payment."""
-    until = max((row.transaction.event_time for row in rows), default=0)
+def known(rows: Sequence[Row], until: int | None = None) -> tuple[list[Event], int]:
+    """The events of an import with the labels known by `until` (ms), and how many labels are later.
+
+    Without a moment, as where history is replayed at its own times, it is that of the last payment.
+    """
+    if until is None:
+        until = max((row.transaction.event_time for row in rows), default=0)
     labels = [row.label for row in rows if row.label is not None]
     events: list[Event] = [row.transaction for row in rows]
     events += [label for label in labels if label.known_at <= until]
@@ -71,7 +75,7 @@ class History:
     def events(self, imports: Sequence[str], until: int) -> Iterator[Event]:
         """Every event of those imports, and every one that was recorded up to `until` (ms): the same each time."""
         for name in sorted(imports):
-            for event in self._import(name):
+            for event in self._import(name, None if self.replays else until):
                 if self._usable(event):
                     yield event
         for text in self._ledger():
@@ -85,11 +89,11 @@ class History:
             if recorded_at <= until and self._usable(event, None if self.replays else until + AHEAD):
                 yield event
 
-    def _import(self, name: str) -> list[Event]:
+    def _import(self, name: str, until: int | None) -> list[Event]:
         import pandas as pd
 
         body = self.s3.get_object(Bucket=self.bucket, Key=import_key(name))["Body"].read()
-        return known(list(from_frame(pd.read_parquet(io.BytesIO(body)))))[0]
+        return known(list(from_frame(pd.read_parquet(io.BytesIO(body)))), until)[0]
 
     def _usable(self, event: Event, latest: int | None = None) -> bool:
         try:

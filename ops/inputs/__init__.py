@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from ops.inputs.mapping import Mapping, MappingError, load_mapping
-from ops.inputs.requests import Burst, decision_body, label_body, path, schedule
+from ops.inputs.requests import Burst, decision_body, label_body, path, schedule, together
 from ops.inputs.rows import CANONICAL, FIELDS, Row, from_frame, to_frame
 from ops.inputs.world import MERCHANTS, World, WorldOptions, build_world
 
@@ -29,6 +29,7 @@ __all__ = [
     "path",
     "schedule",
     "to_frame",
+    "together",
 ]
 
 MAPPINGS = Path(__file__).parent / "mappings"

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from fraud.events import Label, Transaction
 from fraud.replay import arrival
 from ops.inputs.rows import Row
 
-__all__ = ["Burst", "decision_body", "label_body", "path", "schedule"]
+__all__ = ["Burst", "decision_body", "label_body", "path", "schedule", "together"]
 
 type Arrival = Transaction | Label
 
@@ -68,14 +70,15 @@ def schedule(
     *,
     since: int | None = None,
     until: int | None = None,
-    gap_ms: int = 60_000,
+    span_ms: int = 30_000,
     size: int = 25,
 ) -> Iterator[Burst]:
     """Merge payments and their labels into one stream in arrival order, in bursts.
 
-    A payment arrives at its event time, its label at `known_at`. Arrivals less than `gap_ms` after the
-    one before belong to one burst, up to `size` of them. No two calls of a burst are about the same card
-    or the same customer, so that they may be sent at once.
+    A payment arrives at its event time, its label at `known_at`. Arrivals at most `span_ms` after the first
+    one of a burst belong to it, up to `size` of them. No two calls of a burst are about the same card or the
+    same customer, so that they may be sent at once. They see nothing of each other, so `span_ms` is how far
+    features may lag; consistency reports take less than a minute for a lag and anything else for an error.
 
     Parameters
     ----------
@@ -90,7 +93,6 @@ def schedule(
             events.append(label)
     burst: list[Arrival] = []
     members: set[tuple[str, str]] = set()
-    last = 0
     for event in sorted(events, key=arrival):
         at = arrival(event)[0]
         if since is not None and at < since:
@@ -98,14 +100,30 @@ def schedule(
         if until is not None and at >= until:
             break
         about = {("card", event.transaction.card), ("customer", event.transaction.customer)}
-        if burst and (at - last > gap_ms or len(burst) >= size or about & members):
+        if burst and (at - arrival(burst[0])[0] > span_ms or len(burst) >= size or about & members):
             yield Burst(arrival(burst[0])[0], tuple(burst))
             burst, members = [], set()
         burst.append(event)
         members |= about
-        last = at
     if burst:
         yield Burst(arrival(burst[0])[0], tuple(burst))
+
+
+def together(burst: Burst, *, step_ms: int = 1_000) -> Burst:
+    """The same burst as if its calls had come as close together as they are sent, one a step, or closer.
+
+    A generated history is played in less time this way and nothing in it claims to be older than it is: what
+    was sent at once also came at once, in the same order, after the burst before and before the one after.
+    """
+    moved: list[Arrival] = []
+    for number, event in enumerate(burst.arrivals):
+        at = min(arrival(event)[0], burst.at + number * step_ms)
+        moved.append(
+            msgspec.structs.replace(event, known_at=at)
+            if isinstance(event, Label)
+            else msgspec.structs.replace(event, event_time=at)
+        )
+    return Burst(burst.at, tuple(moved))
 
 
 def _present(**values: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ import msgspec
 from fraud.cards import card_number_at
 from fraud.events import Label, Transaction
 from fraud.replay import arrival
-from ops.inputs import Row, build_world, decision_body, label_body, path, schedule
+from ops.inputs import Row, build_world, decision_body, label_body, path, schedule, together
 from runtime.api import DecisionRequest, LabelRequest, parse
 
 T0 = 1_700_000_000_000
@@ -104,13 +104,28 @@ def others(number: int, at: int) -> Transaction:
     return transaction(number, at, card=f"card_{number}", customer=f"cus_{number}")
 
 
-def test_bursts_end_at_a_gap_at_their_size_and_before_the_same_card_or_customer() -> None:
+def test_bursts_end_at_their_span_at_their_size_and_before_the_same_card_or_customer() -> None:
     rows = [Row(others(n, T0 + n)) for n in range(3)]
     rows.append(Row(others(3, T0 + 60_000)))
-    assert [len(b.arrivals) for b in schedule(rows, gap_ms=1_000, size=2)] == [2, 1, 1]
+    assert [len(b.arrivals) for b in schedule(rows, span_ms=1_000, size=2)] == [2, 1, 1]
+    # Not one chain without end: each is at most so long after the first of its burst.
+    chain = [Row(others(n, T0 + 600 * n)) for n in range(6)]
+    assert [len(b.arrivals) for b in schedule(chain, span_ms=1_200)] == [3, 3]
     same_card = [Row(transaction(n, T0 + n, customer=f"cus_{n}")) for n in range(2)]
     assert [len(b.arrivals) for b in schedule(same_card)] == [1, 1]
     same_customer = [Row(transaction(n, T0 + n, card=f"card_{n}")) for n in range(2)]
     assert [len(b.arrivals) for b in schedule(same_customer)] == [1, 1]
     own = [Row(transaction(1), is_fraud=True, known_at=T0 + 1, kind="chargeback")]
     assert [len(b.arrivals) for b in schedule(own)] == [1, 1]
+
+
+def test_what_is_sent_together_has_come_together_and_in_its_order() -> None:
+    bursts = list(schedule(build_world().live, span_ms=3_600_000, size=8))
+    moved = [together(burst, step_ms=500) for burst in bursts]
+    assert max(len(burst.arrivals) for burst in moved) > 3
+    events = [event for burst in moved for event in burst.arrivals]
+    assert [event.event_id for event in events] == [e.event_id for burst in bursts for e in burst.arrivals]
+    assert [arrival(event)[0] for event in events] == sorted(arrival(event)[0] for event in events)
+    for burst, before in zip(moved, bursts, strict=True):
+        for number, (event, was) in enumerate(zip(burst.arrivals, before.arrivals, strict=True)):
+            assert arrival(event)[0] == min(arrival(was)[0], burst.at + 500 * number)

@@ -151,11 +151,11 @@ def folding(monkeypatch: pytest.MonkeyPatch, *looks: dict[str, float]) -> None:
 
 
 def test_folding_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    folding(monkeypatch, {}, {"a": 1.0}, {"a": 1.0, "b": 2.0})
+    folding(monkeypatch, {}, {"a": 1.0}, {"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2.0, "c": 0.1})
     notes: list[str] = []
     deployment: Any = Deployment()
-    assert sorted(checks.folded(deployment, {"a", "b"}, notes.append)) == [1.0, 2.0]
-    assert notes == ["2 events to come", "1 events to come"]
+    assert sorted(checks.folded(deployment, {"a", "b"}, {"c"}, notes.append)) == [1.0, 2.0]
+    assert notes == ["3 events to come", "2 events to come", "1 events to come"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_an_event_lost_made_up_or_dead_stops_the_demo(
     monkeypatch.setattr(checks, "_PATIENCE", 0.0)
     deployment: Any = Deployment(dead=dead)
     with pytest.raises(DemoError, match=words):
-        checks.folded(deployment, {"a", "b"}, lambda _note: None)
+        checks.folded(deployment, {"a"}, {"b"}, lambda _note: None)
 
 
 def in_the_lake(monkeypatch: pytest.MonkeyPatch, decisions: list[dict[str, str]], labels: int) -> str:

@@ -12,6 +12,7 @@ from fraud.features import STANDARD, Key
 from fraud.replay import arrival, fold
 from fraud.state import State
 from fraud.tokens import Tokeniser
+from infra.environments import LOCAL
 from ops.history import ImportConflictError, Imported, import_history
 from ops.inputs import Row, WorldOptions, build_world
 from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore
@@ -22,6 +23,8 @@ TOKENISER = Tokeniser(b"0" * 64)
 
 class Deployment:
     """What an import needs of a deployment: a bucket, a feature store and the token key."""
+
+    environment = LOCAL
 
     def __init__(self, store: FeatureStore) -> None:
         self.store = store

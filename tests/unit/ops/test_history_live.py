@@ -11,11 +11,13 @@ from moto import mock_aws
 from fraud.codec import encode
 from fraud.events import Event, Label, Transaction
 from fraud.features import STANDARD, Key
-from fraud.replay import fold
+from fraud.replay import arrival, fold
 from fraud.state import State
 from fraud.tokens import Tokeniser
+from infra.environments import LOCAL, STAGING, Environment
 from lambdas.update_features.updating import Delivery, Updater
-from ops.history import ImportConflictError, Imported, import_history
+from ops.featurestore.sources import History
+from ops.history import ImportConflictError, Imported, LaterLabels, import_history
 from ops.inputs import Row
 from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore
 from runtime.stores.states import ByGeneration
@@ -26,8 +28,9 @@ HOUR = 3_600_000
 
 
 class Deployment:
-    def __init__(self, store: FeatureStore) -> None:
+    def __init__(self, store: FeatureStore, environment: Environment = LOCAL) -> None:
         self.store = store
+        self.environment = environment
 
     def __getitem__(self, name: str) -> str:
         return {"LakeBucket": "lake"}[name]
@@ -86,7 +89,7 @@ PAST = [payment(number, NOON - (60 - number) * HOUR) for number in range(60)]
 LIVE = [payment(100 + number, NOON + number * 5 * HOUR) for number in range(24)]
 LIVE += [payment(200, NOON - 30 * HOUR), payment(201, NOON - 2 * HOUR)]
 ROWS = [
-    Row(each, is_fraud=True, known_at=each.event_time + 9 * HOUR, kind="chargeback")
+    Row(each, is_fraud=True, known_at=each.event_time + 20 * HOUR, kind="chargeback")
     if number % 8 == 0
     else Row(each)
     for number, each in enumerate(PAST)
@@ -102,8 +105,8 @@ def live_events() -> list[Event]:
     return [*tokenised, *labels]
 
 
-def past_events() -> list[Event]:
-    labels = [row.label for row in ROWS if row.label is not None and row.label.known_at <= LAST]
+def past_events(until: int = LAST) -> list[Event]:
+    labels = [row.label for row in ROWS if row.label is not None and row.label.known_at <= until]
     return [
         *(TOKENISER.apply(each) for each in PAST),
         *(msgspec.structs.replace(each, transaction=TOKENISER.apply(each.transaction)) for each in labels),
@@ -219,3 +222,88 @@ def test_progress_tells_all_three_parts_to_their_end() -> None:
     for what in ("lake", "fold", "store"):
         last = [each for each in told if each[0] == what][-1]
         assert last[1] == last[2] > 0
+
+
+def test_where_time_is_real_all_labels_known_by_now_are_folded_and_the_first_now_counts(
+    store: FeatureStore,
+) -> None:
+    deployment: Any = Deployment(store, STAGING)
+    now, expected = LAST + 3 * HOUR, folded(past_events(LAST + 3 * HOUR))
+    assert expected != folded(past_events())
+    done = import_history(deployment, "before", ROWS, clock=now)
+    assert done.later_labels == sum(row.label is not None and row.label.known_at > now for row in ROWS) > 0
+    assert stored(store, sorted(expected)) == expected
+    # More is known a year later, but an import that is taken up again must be the one that was begun.
+    again = import_history(deployment, "before", ROWS, clock=now + 9_000 * HOUR)
+    assert again == Imported(len(ROWS), done.later_labels, 0, done.states)
+    assert stored(store, sorted(expected)) == expected
+
+
+@pytest.mark.parametrize("replays", [True, False])
+def test_a_bootstrap_knows_the_labels_that_were_known_at_its_watermark(replays: bool) -> None:
+    class Imports(History):
+        def _ledger(self) -> Iterator[str]:
+            return iter(())
+
+    run(MemoryFeatureStore())
+    client = boto3.client("s3", region_name="us-east-1")
+    source = Imports(client, "lake", None, "", replays)
+    watermark = LAST + 3 * HOUR
+    assert folded(list(source.events(["before"], watermark))) == folded(
+        past_events(LAST if replays else watermark)
+    )
+
+
+def later(store: FeatureStore) -> LaterLabels:
+    deployment: Any = Deployment(store)
+    return LaterLabels(deployment, clock=lambda: NOON, sleep=lambda _seconds: None)
+
+
+def test_later_labels_reach_the_states_before_the_event_that_must_see_them(store: FeatureStore) -> None:
+    done = run(store)
+    told = sorted(row.label.known_at for row in ROWS if row.label is not None and row.label.known_at > LAST)
+    assert len(told) == done.later_labels > 1
+    bring = later(store)
+    # Known at the same millisecond as the payment arrives, and named after it: the payment does not see it.
+    for moment in (LAST, told[0] - 1, told[0], told[0] + 1, told[-1] + 1):
+        at = TOKENISER.apply(payment(1, moment))
+        bring(at)
+        expected = folded(
+            [e for e in past_events(moment + 1) if not isinstance(e, Label) or arrival(e) < arrival(at)]
+        )
+        assert stored(store, sorted(expected)) == expected
+        assert len(bring.folded) == sum(known_at < moment for known_at in told)
+    assert store.digests(bring.folded).keys() == bring.folded
+
+
+def test_later_labels_are_folded_once_however_often_a_replay_is_run(store: FeatureStore) -> None:
+    run(store)
+    end = payment(1, NOON + 100 * HOUR)
+    for _ in range(2):
+        bring = later(store)
+        bring(end)
+        bring(end)
+    assert len(bring.folded) > 1
+    expected = folded(past_events(NOON + 100 * HOUR))
+    assert stored(store, sorted(expected)) == expected
+
+
+def test_later_labels_that_find_no_moment_stop_the_replay_and_are_folded_by_the_next() -> None:
+    numbers = iter(range(1_000, 2_000))
+    written: list[Event] = []
+
+    def pay(busy: Busy) -> None:
+        # Every key of the waiting labels keeps moving.
+        written.extend(TOKENISER.apply(payment(next(numbers), NOON)) for _ in range(99))
+        apply(busy, written[-99:])
+
+    store = Busy(pay, times=0)
+    run(store)
+    end = payment(1, NOON + 100 * HOUR)
+    store.times = 10_000
+    with pytest.raises(ImportConflictError, match="replay again"):
+        later(store)(end)
+    store.times = 0
+    later(store)(end)
+    expected = folded([*past_events(NOON + 100 * HOUR), *written])
+    assert stored(store, sorted(expected)) == expected

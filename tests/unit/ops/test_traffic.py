@@ -77,8 +77,14 @@ def test_the_next_burst_waits_until_the_one_before_has_settled() -> None:
     def settle(arrivals: Any) -> None:
         settled.append((len(api.calls), [event.event_id for event in arrivals]))
 
+    begun: list[tuple[int, str]] = []
+
+    def before(event: Any) -> None:
+        begun.append((len(api.calls), event.event_id))
+
     bursts = [Burst(NOON, (payment(1), payment(2), payment(3))), Burst(NOON, (payment(4),))]
-    replay(api, bursts, threads=3, settle=settle, progress=counted.append)  # type: ignore[arg-type]
+    replay(api, bursts, threads=3, before=before, settle=settle, progress=counted.append)  # type: ignore[arg-type]
+    assert begun == [(0, "shop/t1"), (3, "shop/t4")]
     # A refused call will never be among the features: nobody waits for it.
     assert settled == [(3, ["shop/t1", "shop/t3"]), (4, ["shop/t4"])]
     assert counted == [3, 4]

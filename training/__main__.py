@@ -79,6 +79,7 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
             minimum_lift=options.minimum_lift,
             maximum_calibration_error=options.maximum_calibration_error,
             maximum_mismatch=options.maximum_mismatch,
+            maximum_lagging=options.maximum_lagging,
         )
         evaluate(contract, policy, resamples=options.resamples, seed=options.seed)
 
@@ -135,8 +136,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument(
         "--maximum-mismatch",
         type=float,
-        default=0.05,
-        help="share of decisions in which a feature of the model was not as it should have been",
+        default=0.01,
+        help="share of decisions in which a feature of the model is not as it should be and no lag explains it",
+    )
+    evaluation.add_argument(
+        "--maximum-lagging", type=float, default=0.75, help="the same share, whatever explains it"
     )
     evaluation.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
     evaluation.add_argument("--seed", type=int, default=17)

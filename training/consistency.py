@@ -69,38 +69,32 @@ def compare(
     """
     rows = np.flatnonzero(payments.served)
     decided = payments.decision[rows]
-    differing: dict[str, Flags] = {}
-    counts: list[tuple[int, int, int, float | None]] = []
-    any_differs = np.zeros(len(rows), np.bool_)
-    differs_in: list[Flags] = []
+    ages = _ages(payments, features, rows)
+    differing = {entity: np.zeros(len(rows), np.bool_) for entity in ages}
+    found = []
     for column, feature in enumerate(features.features):
+        entity = _entity(feature)
         served, should = decisions.vectors[decided, column], corrected[rows, column]
         gone, due = np.isnan(served), np.isnan(should)
         differs = (served.view(np.int64) != should.view(np.int64)) & ~(gone & due)
         both = differs & ~gone & ~due
-        gap = float(np.abs(served[both] - should[both]).max()) if both.any() else None
-        counts.append((int(both.sum()), int((differs & gone).sum()), int((differs & due).sum()), gap))
-        differs_in.append(differs)
-        any_differs |= differs
-        if (entity := _entity(feature)) and differs.any():
-            differing[entity] = differing.get(entity, np.zeros(len(rows), np.bool_)) | differs
-    ages = _ages(payments, features, differing.keys(), rows)
-    found = tuple(
-        FeatureConsistency(
-            name=feature.name,
-            entity=_entity(feature),
-            exact=len(rows) - mismatched - missing - extra,
-            mismatched=mismatched,
-            missing=missing,
-            extra=extra,
-            largest_difference=gap,
-            median_staleness=_median(ages.get(_entity(feature)), differs),
-            lagging=_lagging(ages.get(_entity(feature)), differs),
+        settled = ages[entity] >= LAG
+        differing[entity] |= differs
+        found.append(
+            FeatureConsistency(
+                name=feature.name,
+                entity=entity,
+                exact=len(rows) - int(differs.sum()),
+                mismatched=int(both.sum()),
+                missing=int((differs & gone).sum()),
+                extra=int((differs & due).sum()),
+                largest_difference=float(np.abs(served[both] - should[both]).max()) if both.any() else None,
+                median_staleness=_median(ages[entity][differs]),
+                settled=int(settled.sum()),
+                settled_mismatches=int((settled & differs).sum()),
+            )
         )
-        for feature, differs, (mismatched, missing, extra, gap) in zip(
-            features.features, differs_in, counts, strict=True
-        )
-    )
+    any_differs = np.logical_or.reduce(list(differing.values()))
     times = payments.times[rows]
     return Consistency(
         as_of=as_of,
@@ -109,9 +103,9 @@ def compare(
         identical=len(rows) - int(any_differs.sum()),
         window=(int(times.min()), int(times.max())) if len(rows) else None,
         left_out=_left_out(payments),
-        features=found,
+        features=tuple(found),
         days=_days(times, any_differs),
-        staleness=_classes(ages[entity][differs] for entity, differs in differing.items()),
+        staleness=_classes(ages[entity][differs] for entity, differs in differing.items() if entity != ""),
     )
 
 
@@ -120,7 +114,7 @@ def write_report(folder: Path, report: Consistency) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     document = msgspec.json.format(msgspec.json.encode(report), indent=2)
     (folder / DOCUMENT).write_bytes(document + b"\n")
-    (folder / PAGE).write_text(render(report, GatePolicy().maximum_mismatch))
+    (folder / PAGE).write_text(render(report, GatePolicy()))
 
 
 def read_report(folder: Path) -> Consistency | None:
@@ -144,42 +138,31 @@ def _entity(feature: object) -> str:
     return feature.entity.name if isinstance(feature, WindowFeature) else ""
 
 
-def _ages(
-    payments: Payments, features: FeatureSet, entities: Iterable[str], rows: npt.NDArray[np.int64]
-) -> dict[str, Matrix]:
+def _ages(payments: Payments, features: FeatureSet, rows: npt.NDArray[np.int64]) -> dict[str, Matrix]:
     """By entity, how old the youngest earlier event of each row's key was, in ms: what serving may have lacked.
 
-    Infinite where the key had no earlier event.
+    Infinite where there was no earlier event: without a key, and for no entity (""), that of the payment alone.
     """
-    wanted = set(entities)
-    if not wanted:
-        return {}
     from training.engines.events import EventTable
 
     table = EventTable.of(payments.events)
     order = np.arange(payments.events.num_rows) if table.order is None else table.order
     at = payments.events["at"].to_numpy()
-    found = {}
+    found = {"": np.full(len(rows), np.inf)}
     for entity in features.entities:
-        if entity.name in wanted:
-            codes, _ = table.keys(entity)
-            by_key = order[np.argsort(codes[order], kind="stable")]
-            before = np.full(len(at), np.inf)
-            same = codes[by_key][1:] == codes[by_key][:-1]
-            before[by_key[1:][same]] = (at[by_key[1:]] - at[by_key[:-1]])[same]
-            found[entity.name] = before[rows]
+        codes, _ = table.keys(entity)
+        by_key = order[np.argsort(codes[order], kind="stable")]
+        before = np.full(len(at), np.inf)
+        sorted_codes = codes[by_key]
+        same = (sorted_codes[1:] == sorted_codes[:-1]) & (sorted_codes[1:] >= 0)
+        before[by_key[1:][same]] = (at[by_key[1:]] - at[by_key[:-1]])[same]
+        found[entity.name] = before[rows]
     return found
 
 
-def _median(ages: Matrix | None, differs: Flags) -> float | None:
-    if ages is None or not differs.any():
-        return None
-    known = ages[differs & np.isfinite(ages)]
+def _median(ages: Matrix) -> float | None:
+    known = ages[np.isfinite(ages)]
     return float(np.median(known)) if len(known) else None
-
-
-def _lagging(ages: Matrix | None, differs: Flags) -> int:
-    return 0 if ages is None else int((ages[differs] < LAG).sum())
 
 
 def _classes(ages: Iterable[Matrix]) -> tuple[int, ...]:

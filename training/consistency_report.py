@@ -1,56 +1,18 @@
 """The consistency report as a page: one file, for people who answer for the model."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from itertools import pairwise
 
-from training.drawing import bars, columns
-from training.figures import AGES, LAG, Consistency, FeatureConsistency
+from training.drawing import STYLE, bars, columns
+from training.figures import AGES, ENOUGH, LAG, Consistency, FeatureConsistency
+from training.gate import GatePolicy
 
 __all__ = ["render"]
 
 MOST_BARS = 25
-
-_STYLE = """
-:root { color-scheme: light dark; --sans: system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif;
-  --paper: #fdfdfc; --ink: #1c2126; --muted: #626b73; --line: #dfe1e0;
-  --different: #0072b2; --gone: #d55e00; --surplus: #d69400; --good: #00805f; --bad: #c24e00; }
-@media (prefers-color-scheme: dark) { :root { --paper: #15181b; --ink: #e6e8e9; --muted: #9aa4ac; --line: #343b41;
-  --different: #5aaee6; --gone: #f0853c; --surplus: #e8b640; --good: #2fc49a; --bad: #f0853c; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans); }
-main { max-width: 1064px; margin: 0 auto; padding: 2.5rem 2rem 4rem; }
-h1 { font-size: 1.8rem; line-height: 1.25; font-weight: 650; margin: 0 0 .5rem; }
-h2 { font-size: 1.25rem; font-weight: 650; margin: 0 0 .3rem; }
-section { border-top: 1px solid var(--line); margin-top: 2.2rem; padding-top: 1.5rem; }
-p, li { max-width: 46rem; }
-p { margin: .3rem 0 .9rem; }
-.quiet { color: var(--muted); }
-.banner { border-left: 5px solid var(--good); padding-left: 1.3rem; }
-.banner.bad { border-color: var(--bad); }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 1.2rem 1.6rem;
-  margin: 1.8rem 0 0; }
-dl div { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
-dt { color: var(--muted); font-size: .875rem; line-height: 1.35; }
-dd { margin: 0; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; }
-svg { display: block; max-width: 100%; min-width: 640px; height: auto; font: 13px var(--sans); }
-svg text { fill: var(--ink); } svg .value { fill: var(--muted); }
-svg .different { fill: var(--different); } svg .gone { fill: var(--gone); } svg .surplus { fill: var(--surplus); }
-svg .grid { stroke: var(--line); } svg .mark { stroke: var(--ink); stroke-dasharray: 4 3; }
-.key { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; list-style: none; padding: 0; font-size: .9rem; }
-.key i { display: inline-block; width: .8em; height: .8em; margin-right: .45em; }
-.key .different { background: var(--different); } .key .gone { background: var(--gone); }
-.key .surplus { background: var(--surplus); }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem 0 .3rem 1.1rem; border-bottom: 1px solid var(--line);
-  white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-th { color: var(--muted); font-weight: 500; }
-summary { cursor: pointer; color: var(--different); margin: .8rem 0; }
-@media print { main { max-width: none; padding: 0; } section { break-inside: avoid; } }
-"""
 
 _LEFT_OUT = {
     "decision_after_as_of": "came after the moment of this report",
@@ -61,41 +23,40 @@ _LEFT_OUT = {
 }
 
 
-def render(report: Consistency, bound: float) -> str:
-    """The page, self-contained, light or dark as its reader has it.
-
-    Parameters
-    ----------
-    bound : float
-        The share of decisions that any feature may differ in; it is drawn as a line.
-    """
-    title, good = _verdict(report, bound)
+def render(report: Consistency, policy: GatePolicy) -> str:
+    """The page, self-contained, light or dark as its reader has it; the policy's bounds are drawn as lines."""
+    title, good = _verdict(report, policy)
     sections = [_head(report, title, good)]
     if report.rows:
         differing = sorted(
-            (each for each in report.features if each.differing), key=lambda each: (-each.differing, each.name)
+            (each for each in report.features if each.differing),
+            key=lambda each: (-each.settled_share * each.judged, -each.differing, each.name),
         )
         if differing:
-            sections += [_features(report, differing, bound), _ages(report)]
+            sections += [_unexplained(report, policy), _features(differing, policy), _ages(report)]
         sections += [_days(report), _table(report, differing)]
     sections += [_others(report), _reading()]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>"
         f"{''.join(sections)}</main>\n</body>\n</html>\n"
     )
 
 
-def _verdict(report: Consistency, bound: float) -> tuple[str, bool]:
-    worst = report.worst()
+def _verdict(report: Consistency, policy: GatePolicy) -> tuple[str, bool]:
+    worst, settled = report.worst(), report.worst_settled()
     if not report.rows:
         return "No decisions to compare yet", True
     if worst is None:
         return "Serving saw exactly what it should have seen", True
-    if worst.share <= bound:
+    if settled is not None and settled.settled_share > policy.maximum_mismatch:
+        return "Serving saw something else than it should have", False
+    if worst.share > policy.maximum_lagging:
+        return "Serving was far behind", False
+    if settled is not None:
         return "Serving saw almost everything as it should have", True
-    return "Serving saw something else than it should have", False
+    return "Serving saw what it should have, but for a lag", True
 
 
 def _head(report: Consistency, title: str, good: bool) -> str:
@@ -109,7 +70,7 @@ def _head(report: Consistency, title: str, good: bool) -> str:
     )
     if not report.rows:
         return banner
-    worst = report.worst()
+    worst, settled = report.worst(), report.worst_settled()
     figures = [
         ("decisions compared", f"{report.rows:,}"),
         ("of them the same to the last bit", f"{report.identical / report.rows:.2%}"),
@@ -117,7 +78,14 @@ def _head(report: Consistency, title: str, good: bool) -> str:
             "features that ever differ",
             f"{sum(each.differing > 0 for each in report.features)} of {len(report.features)}",
         ),
-        ("decisions in which the worst feature differs", "0" if worst is None else f"{worst.share:.2%}"),
+        (
+            "of the worst feature's settled decisions differ: no lag explains them",
+            "0" if settled is None else f"{settled.settled_share:.2%}",
+        ),
+        (
+            "of all decisions differ in the worst feature, mostly by lag",
+            "0" if worst is None else f"{worst.share:.2%}",
+        ),
     ]
     return (
         banner
@@ -127,30 +95,65 @@ def _head(report: Consistency, title: str, good: bool) -> str:
     )
 
 
-def _features(report: Consistency, differing: Sequence[FeatureConsistency], bound: float) -> str:
+def _unexplained(report: Consistency, policy: GatePolicy) -> str:
+    found = sorted(
+        (each for each in report.features if each.judged and each.settled_mismatches),
+        key=lambda each: (-each.settled_share, each.name),
+    )
+    few = report.unjudged()
+    note = f" {few} features have fewer than {ENOUGH} of them and are judged by their lag alone." if few else ""
+    words = (
+        f"Looked at here are settled decisions: no event of the same key came within {_age(LAG)} before them, so "
+        "serving had all the time it needs, and must have seen what there was. What differs all the same is an "
+        "error: an event lost or counted twice, other code, another meaning, an import that only one side knows. "
+        f"No model is promoted if a feature it uses differs in more than "
+        f"{_percent(policy.maximum_mismatch)} of them.{note}"
+    )
+    if not found:
+        return _section("What no lag explains", f"Nothing. {words}", "")
+    rows = [
+        (each.name, [(each.settled_share, "wrong")], f"{each.settled_mismatches:,} of {each.settled:,}")
+        for each in found[:MOST_BARS]
+    ]
+    drawing = bars(
+        "Share of settled decisions in which each feature differs",
+        rows,
+        names=300,
+        mark=(policy.maximum_mismatch, f"bound of {_percent(policy.maximum_mismatch)}"),
+    )
+    return _section("What no lag explains", words, f'<div class="scroll">{drawing}</div>')
+
+
+def _features(differing: Sequence[FeatureConsistency], policy: GatePolicy) -> str:
+    shown = sorted(differing, key=lambda each: (-each.differing, each.name))[:MOST_BARS]
     rows = [
         (
             each.name,
-            [(each.mismatched, "different"), (each.missing, "gone"), (each.extra, "surplus")],
+            [
+                (each.share * each.settled_mismatches / each.differing, "wrong"),
+                (each.share * each.lagging / each.differing, "lag"),
+            ],
             f"{each.share:.2%}, {_age(each.median_staleness)}" if each.entity else f"{each.share:.2%}",
         )
-        for each in differing[:MOST_BARS]
+        for each in shown
     ]
     drawing = bars(
-        "Share of decisions in which each feature differs",
+        "Share of all decisions in which each feature differs",
         rows,
         names=300,
-        mark=(bound * report.rows, f"bound of {bound:.0%}"),
+        mark=(policy.maximum_lagging, f"bound of {_percent(policy.maximum_lagging)}"),
     )
-    more = len(differing) - len(rows)
+    more = len(differing) - len(shown)
     note = f" {more} more features differ in fewer; they are in the table below." if more else ""
     return _section(
-        "Which features differ, and in how many decisions",
-        "Behind each bar: the share of decisions, and the median time since the youngest earlier event of the "
-        f"same key, which is most likely what serving had not counted yet.{note}",
-        '<ul class="key"><li><i class="different"></i>another number</li>'
-        '<li><i class="gone"></i>missing in serving</li>'
-        f'<li><i class="surplus"></i>in serving only</li></ul><div class="scroll">{drawing}</div>',
+        "All differences, those of a lag among them",
+        "Behind each bar: the share of all decisions, and the median time since the youngest earlier event of the "
+        "same key, which is most likely what serving had not counted yet. Updates take a moment, so features of a "
+        "busy merchant differ often, by little, with nothing wrong. No model is promoted if a feature it uses "
+        f"differs in more than {_percent(policy.maximum_lagging)} of all decisions: then serving "
+        f"is far behind.{note}",
+        f'<ul class="key"><li><i class="lag"></i>next to an event younger than {_age(LAG)}: a lag may be all</li>'
+        f'<li><i class="wrong"></i>no lag explains it</li></ul><div class="scroll">{drawing}</div>',
     )
 
 
@@ -164,8 +167,8 @@ def _ages(report: Consistency) -> str:
     ]
     whole = max(sum(report.staleness), 1)
     rows = [
-        (name, [(count, "different")], f"{count:,} ({count / whole:.1%})")
-        for name, count in zip(names, report.staleness, strict=True)
+        (name, [(count, "lag" if bound <= LAG else "wrong")], f"{count:,} ({count / whole:.1%})")
+        for name, count, bound in zip(names, report.staleness, [*AGES, math.inf, math.inf], strict=True)
     ]
     drawing = bars("Differences by the age of the youngest earlier event", rows, names=160)
     return _section(
@@ -183,7 +186,7 @@ def _days(report: Consistency) -> str:
         (each.day[5:], each.differing / each.rows, f"{each.day}: {each.differing:,} of {each.rows:,} decisions")
         for each in report.days
     ]
-    drawing = columns("Share of each day's decisions with any difference", values, "different")
+    drawing = columns("Share of each day's decisions with any difference", values, "lag")
     return _section(
         "Day by day",
         "The share of a day's decisions (UTC) in which any feature differs. A step marks the day on which "
@@ -199,8 +202,8 @@ def _table(report: Consistency, differing: Sequence[FeatureConsistency]) -> str:
     return _section(
         "All features",
         "Counts are decisions; the largest gap between two numbers is in the feature's own unit, and staleness is "
-        "a median. The last column counts the differences next to an event so young that a short lag may be all "
-        "there is to them.",
+        "a median. The last two columns are of settled decisions, without an event of the key within "
+        f"{_age(LAG)}: how many there are, and in how many of them the feature differs, which no lag explains.",
         shown + rest,
     )
 
@@ -214,7 +217,8 @@ def _rows(features: Sequence[FeatureConsistency]) -> str:
         "served only",
         "largest gap",
         "staleness",
-        f"< {_age(LAG)}",
+        "settled",
+        "differ, settled",
     )
     lines = [
         (
@@ -225,7 +229,8 @@ def _rows(features: Sequence[FeatureConsistency]) -> str:
             f"{each.extra:,}",
             "" if each.largest_difference is None else f"{each.largest_difference:,.6g}",
             "" if each.median_staleness is None else _age(each.median_staleness),
-            f"{each.lagging:,}",
+            f"{each.settled:,}",
+            f"{each.settled_mismatches:,}",
         )
         for each in features
     ]
@@ -266,6 +271,10 @@ def _section(title: str, words: str, content: str) -> str:
 
 def _moment(time: int) -> str:
     return f"{datetime.fromtimestamp(time / 1_000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%"
 
 
 def _age(milliseconds: float | None) -> str:

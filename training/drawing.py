@@ -3,10 +3,50 @@
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["bars", "columns"]
+__all__ = ["STYLE", "bars", "columns"]
 
 type Piece = tuple[float, str]
 """A length and the class that colours it."""
+
+STYLE = """
+:root { color-scheme: light dark; --sans: system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif;
+  --paper: #fdfdfc; --ink: #1c2126; --muted: #626b73; --line: #dfe1e0;
+  --lag: #0072b2; --wrong: #d55e00; --good: #00805f; --bad: #c24e00; }
+@media (prefers-color-scheme: dark) { :root { --paper: #15181b; --ink: #e6e8e9; --muted: #9aa4ac; --line: #343b41;
+  --lag: #5aaee6; --wrong: #f0853c; --good: #2fc49a; --bad: #f0853c; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans); }
+main { max-width: 1064px; margin: 0 auto; padding: 2.5rem 2rem 4rem; }
+h1 { font-size: 1.8rem; line-height: 1.25; font-weight: 650; margin: 0 0 .5rem; }
+h2 { font-size: 1.25rem; font-weight: 650; margin: 0 0 .3rem; }
+section { border-top: 1px solid var(--line); margin-top: 2.2rem; padding-top: 1.5rem; }
+p, li { max-width: 46rem; }
+p { margin: .3rem 0 .9rem; }
+.quiet { color: var(--muted); }
+.banner { border-left: 5px solid var(--good); padding-left: 1.3rem; }
+.banner.bad { border-color: var(--bad); }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 1.2rem 1.6rem;
+  margin: 1.8rem 0 0; }
+dl div { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
+dt { color: var(--muted); font-size: .875rem; line-height: 1.35; }
+dd { margin: 0; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; }
+svg { display: block; max-width: 100%; min-width: 640px; height: auto; font: 13px var(--sans); }
+svg text { fill: var(--ink); } svg .value { fill: var(--muted); }
+svg .lag { fill: var(--lag); } svg .wrong { fill: var(--wrong); }
+svg .grid { stroke: var(--line); } svg .mark { stroke: var(--ink); stroke-dasharray: 4 3; }
+.key { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; list-style: none; padding: 0; font-size: .9rem; }
+.key i { display: inline-block; width: .8em; height: .8em; margin-right: .45em; }
+.key .lag { background: var(--lag); } .key .wrong { background: var(--wrong); }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .3rem 0 .3rem 1.1rem; border-bottom: 1px solid var(--line);
+  white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th { color: var(--muted); font-weight: 500; }
+summary { cursor: pointer; color: var(--lag); margin: .8rem 0; }
+@media print { main { max-width: none; padding: 0; } section { break-inside: avoid; } }
+"""
+"""The look of a page and of the drawings on it: `lag` and `wrong` are the classes that colour a piece."""
 
 _ROW = 22
 _TEXT = 15

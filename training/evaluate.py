@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def evaluate(contract: Contract, policy: GatePolicy, *, resamples: int = 200, se
         "candidate": _figures(candidate, part, names, scores),
         "champion": None,
         "difference": None,
-        "consistency": _consistency(read_report(folder), candidate),
+        "consistency": _consistency(read_report(folder), candidate.booster.get_score(importance_type="weight")),
         # Apart from the figures, which travel through the state machine and its logs.
         "plots": {"candidate": _plots(candidate, part, scores), "champion": None},
     }
@@ -84,17 +85,24 @@ def evaluate(contract: Contract, policy: GatePolicy, *, resamples: int = 200, se
     return path
 
 
-def _consistency(report: Consistency | None, model: Model) -> Document | None:
-    """How far what serving saw of the model's features can be trusted; None where there were no decisions."""
+def _consistency(report: Consistency | None, used: Iterable[str]) -> Document | None:
+    """How far what serving saw of some features can be trusted; None where there were no decisions.
+
+    Those are the features that the model's trees look at: another column cannot make a score wrong.
+    """
     if report is None or not report.rows:
         return None
-    # A column that no tree looks at cannot make a score wrong.
-    worst = report.worst(model.booster.get_score(importance_type="weight"))
+    used = tuple(used)
+    settled, worst = report.worst_settled(used), report.worst(used)
     return {
         "rows": report.rows,
         "identical": report.identical,
-        "worst_feature": "" if worst is None else worst.name,
-        "mismatch": 0.0 if worst is None else worst.share,
+        "settled_feature": "" if settled is None else settled.name,
+        "settled": 0 if settled is None else settled.settled,
+        "settled_mismatch": 0.0 if settled is None else settled.settled_share,
+        "lagging_feature": "" if worst is None else worst.name,
+        "lagging_mismatch": 0.0 if worst is None else worst.share,
+        "unjudged": report.unjudged(used),
     }
 
 
@@ -141,8 +149,7 @@ def _facts(document: Document) -> Facts:
         champion_average_precision=None if champion is None else figure("champion", "average_precision"),
         champion_version="" if champion is None else champion["version"],
         compared=consistency.get("rows", 0),
-        worst_feature=consistency.get("worst_feature", ""),
-        mismatch=consistency.get("mismatch", 0.0),
+        **{name: value for name, value in consistency.items() if name not in ("rows", "identical")},
     )
 
 

@@ -24,7 +24,8 @@ from tests.unit.training.synthetic import (
 from training.consistency import compare, read_report, report_consistency, write_report
 from training.consistency_report import render
 from training.contract import Contract, ProgramError
-from training.figures import Consistency, FeatureConsistency
+from training.figures import ENOUGH, Consistency, FeatureConsistency
+from training.gate import GatePolicy
 from training.lake import Decisions
 from training.sources import Payments
 
@@ -111,8 +112,44 @@ def test_a_difference_next_to_a_young_event_may_be_a_lag() -> None:
     ]
     payments, decisions, corrected = compared_world([*FOUND, *repeated])
     decisions.vectors[len(FOUND) :, CARD] -= 1.0
-    found = _of(_compare(payments, decisions, corrected), CARD)
-    assert (found.mismatched, found.lagging) == (5, 2)
+    report = _compare(payments, decisions, corrected)
+    found = _of(report, CARD)
+    assert (found.mismatched, found.lagging, found.settled_mismatches) == (5, 2, 3)
+    # Two payments are settled by nothing: they come within a minute after one with the same card.
+    assert found.settled == len(FOUND) + 3
+    assert _of(report, AMOUNT).settled == len(FOUND) + 5
+
+
+def test_rows_are_settled_where_serving_had_time_to_see_all_there_was() -> None:
+    """Without a key there is nothing to be late for, however close the payments are."""
+    first = msgspec.structs.replace(FOUND[0], device="")
+    again = [
+        msgspec.structs.replace(first, transaction_id=f"again-{row}", event_time=first.event_time + row * 1_000)
+        for row in range(1, 61)
+    ]
+    report = _compare(*compared_world([first, *again]))
+    settled = {each.entity: each.settled for each in report.features}
+    assert (settled["card"], settled["device"], settled[""]) == (1, 61, 61)
+    few = [
+        each for each in report.features if each.entity not in ("device", "device_card", "ip", "email", "bin", "")
+    ]
+    assert report.unjudged() == len(few) > 0
+    assert report.unjudged(["amount"]) == 0
+
+
+def test_a_feature_with_few_settled_rows_is_not_judged_by_them() -> None:
+    payments, decisions, corrected = compared_world(FOUND[:ENOUGH])
+    decisions.vectors[:, CARD] += 1.0
+    judged = _compare(payments, decisions, corrected)
+    assert judged.worst_settled() == _of(judged, CARD)
+    assert "no lag explains it, card_count_24h differs most often, in 100.00% of 50" in judged.sentence
+    payments, decisions, corrected = compared_world(FOUND[: ENOUGH - 1])
+    decisions.vectors[:, CARD] += 1.0
+    small = _compare(payments, decisions, corrected)
+    assert small.worst_settled() is None
+    assert small.worst() == _of(small, CARD)
+    assert "have fewer than 50 decisions without a lag to judge them by" in small.sentence
+    assert "are judged by their lag alone" in render(small, GatePolicy())
 
 
 def test_a_key_without_an_earlier_event_has_no_staleness() -> None:
@@ -138,7 +175,7 @@ def test_only_whole_vectors_of_todays_features_are_compared_and_the_others_are_c
         "decision_without_vector": 1,
     }
     assert report.rows == report.identical == len(FOUND) - 8
-    page = render(report, 0.05)
+    page = render(report, GatePolicy())
     assert "3 were answered without state or without a model" in page
     assert "4 were served with another feature set" in page
 
@@ -157,14 +194,19 @@ def test_the_report_is_written_and_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("differing", "title"),
-    [(0, "Serving saw exactly"), (2, "Serving saw almost everything"), (40, "Serving saw something else")],
+    [
+        (0, "Serving saw exactly"),
+        (1, "Serving saw almost everything"),
+        (40, "Serving saw something else"),
+    ],
 )
 def test_the_page_says_how_it_stands_and_fetches_nothing(differing: int, title: str) -> None:
     payments, decisions, corrected = _world()
     decisions.vectors[:differing, AMOUNT] += 1.0
-    page = render(_compare(payments, decisions, corrected), 0.05)
+    page = render(_compare(payments, decisions, corrected), GatePolicy())
     assert f"<h1>{title}" in page
-    assert ("bound of 5%" in page) == bool(differing)
+    for bound in ("bound of 1%", "bound of 75%"):
+        assert (bound in page) == bool(differing)
     assert not re.search(r"(src|href)=|https?:|@import|url\(", page)
     assert "prefers-color-scheme: dark" in page
 

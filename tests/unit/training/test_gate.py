@@ -90,13 +90,38 @@ def test_no_model_is_promoted_whose_features_serving_does_not_see(
     policy: GatePolicy, average_precision: float, champion: float | None
 ) -> None:
     facts = replace(
-        _facts(average_precision, champion), compared=1_234, worst_feature="card_count_1h", mismatch=0.0501
+        _facts(average_precision, champion),
+        compared=1_234,
+        settled=400,
+        settled_feature="card_count_1h",
+        settled_mismatch=0.0101,
     )
     assert judge(facts, policy) == Verdict(
         False,
-        "Not promoted: serving saw another card_count_1h than it should have in 5.01% of 1,234 decisions, above "
-        "the bound of 5.00%; see consistency.html of the dataset.",
+        "Not promoted: serving saw another card_count_1h than it should have in 1.01% of 400 decisions that no "
+        "lag explains, above the bound of 1.00%; see consistency.html of the dataset.",
     )
+
+
+@settings(deadline=None)
+@given(policies, unit, st.one_of(st.none(), unit), st.sampled_from([0, 7]))
+def test_no_model_is_promoted_whose_features_are_far_behind(
+    policy: GatePolicy, average_precision: float, champion: float | None, unjudged: int
+) -> None:
+    facts = replace(
+        _facts(average_precision, champion),
+        compared=1_234,
+        lagging_feature="merchant_count_1h",
+        lagging_mismatch=0.7501,
+        unjudged=unjudged,
+    )
+    verdict = judge(facts, policy)
+    assert not verdict.promote
+    assert (
+        "serving saw another merchant_count_1h than it should have in 75.01% of 1,234 decisions, above the bound "
+        "of 75.00%: the features are far behind" in verdict.reason
+    )
+    assert ("7 of its features had too few" in verdict.reason) == bool(unjudged)
 
 
 @settings(deadline=None)
@@ -105,5 +130,14 @@ def test_a_few_mismatches_change_no_verdict(
     policy: GatePolicy, average_precision: float, champion: float | None
 ) -> None:
     facts = _facts(average_precision, champion)
-    few = replace(facts, compared=1_234, worst_feature="card_count_1h", mismatch=0.05)
+    few = replace(
+        facts,
+        compared=1_234,
+        settled=100,
+        settled_feature="card_count_1h",
+        settled_mismatch=0.01,
+        lagging_feature="merchant_count_1h",
+        lagging_mismatch=0.75,
+        unjudged=3,
+    )
     assert judge(few, policy) == judge(facts, policy)

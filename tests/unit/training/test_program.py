@@ -210,11 +210,11 @@ def test_a_damaged_input_is_named_in_the_message(tmp_path: Path) -> None:
 
 @pytest.fixture
 def decided(dataset: Path, tmp_path: Path) -> Path:
-    """The dataset, as if there had been 20 decisions, of which serving saw two another than they were."""
-    payments, decisions, corrected = compared_world()
+    """The dataset, as if there had been 100 decisions, of which serving saw ten another than they were."""
+    payments, decisions, corrected = compared_world(transactions(7, 100)[0])
     used = STANDARD.names.index("amount")
     unused = STANDARD.names.index("entered_by_hand")
-    decisions.vectors[:2, used] += 1.0
+    decisions.vectors[:10, used] += 1.0
     decisions.vectors[:, unused] = 1.0
     folder = tmp_path / "decided"
     shutil.copytree(dataset, folder)
@@ -229,17 +229,33 @@ def test_a_model_whose_features_serving_does_not_see_is_not_promoted(
     assert main(["evaluate"], Contract(root, cpus=1)) == 0
     document = _evaluation(root)
     # No tree looks at `entered_by_hand`, which the world never has: it differs everywhere and blocks nothing.
-    assert document["consistency"] == {"rows": 20, "identical": 0, "worst_feature": "amount", "mismatch": 0.1}
+    assert document["consistency"] == {
+        "rows": 100,
+        "identical": 0,
+        "settled_feature": "amount",
+        "settled": 100,
+        "settled_mismatch": 0.1,
+        "lagging_feature": "amount",
+        "lagging_mismatch": 0.1,
+        "unjudged": 0,
+    }
     assert document["verdict"]["promote"] is False
+    reason = document["verdict"]["reason"]
     assert (
-        "serving saw another amount than it should have in 10.00% of 20 decisions" in document["verdict"]["reason"]
+        "serving saw another amount than it should have in 10.00% of 100 decisions that no lag explains" in reason
     )
 
 
-def test_the_bound_on_mismatches_is_an_option(decided: Path, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lagging", "promoted"), [("0.1", True), ("0.09", False)])
+def test_the_bounds_on_mismatches_are_options(
+    decided: Path, model: Path, tmp_path: Path, lagging: str, promoted: bool
+) -> None:
     root = stage_evaluation(tmp_path / "job", decided, model)
-    assert main(["evaluate", "--maximum-mismatch", "0.1"], Contract(root, cpus=1)) == 0
-    assert _evaluation(root)["verdict"]["promote"] is True
+    arguments = ["evaluate", "--maximum-mismatch", "0.1", "--maximum-lagging", lagging]
+    assert main(arguments, Contract(root, cpus=1)) == 0
+    verdict = _evaluation(root)["verdict"]
+    assert verdict["promote"] is promoted
+    assert ("the features are far behind" in verdict["reason"]) != promoted
 
 
 def test_a_dataset_of_corrected_vectors_and_a_report_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from fraud.features import STANDARD, FeatureSet
 from fraud.features.definitions import WindowFeature
 from training.consistency_report import render
 from training.contract import Contract, ProgramError
-from training.figures import AGES, LAG, Consistency, Day, FeatureConsistency
+from training.figures import AGES, LAG, OVERTAKING, Consistency, Day, FeatureConsistency
 from training.gate import GatePolicy
 from training.lake import Decisions
 from training.sources import Engine, Payments, read_sources, recompute, say, unite
@@ -69,7 +69,8 @@ def compare(
     """
     rows = np.flatnonzero(payments.served)
     decided = payments.decision[rows]
-    ages = _ages(payments, features, rows)
+    near = _nearest(payments, features, rows)
+    ages = {entity: before for entity, (before, _) in near.items()}
     differing = {entity: np.zeros(len(rows), np.bool_) for entity in ages}
     found = []
     for column, feature in enumerate(features.features):
@@ -78,7 +79,7 @@ def compare(
         gone, due = np.isnan(served), np.isnan(should)
         differs = (served.view(np.int64) != should.view(np.int64)) & ~(gone & due)
         both = differs & ~gone & ~due
-        settled = ages[entity] >= LAG
+        settled = (near[entity][0] >= LAG) & (near[entity][1] >= OVERTAKING)
         differing[entity] |= differs
         found.append(
             FeatureConsistency(
@@ -138,26 +139,38 @@ def _entity(feature: object) -> str:
     return feature.entity.name if isinstance(feature, WindowFeature) else ""
 
 
-def _ages(payments: Payments, features: FeatureSet, rows: npt.NDArray[np.int64]) -> dict[str, Matrix]:
-    """By entity, how old the youngest earlier event of each row's key was, in ms: what serving may have lacked.
+def _nearest(
+    payments: Payments, features: FeatureSet, rows: npt.NDArray[np.int64]
+) -> dict[str, tuple[Matrix, Matrix]]:
+    """By entity, how far the event of each row's key just before it, and the payment just after it were, in ms.
 
-    Infinite where there was no earlier event: without a key, and for no entity (""), that of the payment alone.
+    Serving may have lacked the one before, and a decision that took its time may have seen the one after.
+    Infinite where there was none: without a key, and for no entity (""), that of the payment alone.
     """
     from training.engines.events import EventTable
 
     table = EventTable.of(payments.events)
     order = np.arange(payments.events.num_rows) if table.order is None else table.order
     at = payments.events["at"].to_numpy()
-    found = {"": np.full(len(rows), np.inf)}
+    alone = np.full(len(rows), np.inf)
+    found = {"": (alone, alone)}
     for entity in features.entities:
         codes, _ = table.keys(entity)
         by_key = order[np.argsort(codes[order], kind="stable")]
-        before = np.full(len(at), np.inf)
-        sorted_codes = codes[by_key]
-        same = (sorted_codes[1:] == sorted_codes[:-1]) & (sorted_codes[1:] >= 0)
-        before[by_key[1:][same]] = (at[by_key[1:]] - at[by_key[:-1]])[same]
-        found[entity.name] = before[rows]
+        paid = by_key[table.is_transaction[by_key]]
+        found[entity.name] = _gaps(by_key, codes, at)[rows], _gaps(paid[::-1], codes, at)[rows]
     return found
+
+
+def _gaps(
+    by_key: npt.NDArray[np.signedinteger], codes: npt.NDArray[np.int32], at: npt.NDArray[np.int64]
+) -> Matrix:
+    """How far each event is from the one before it in an order by key; infinite for a key's first."""
+    gaps = np.full(len(at), np.inf)
+    here, there = by_key[1:], by_key[:-1]
+    same = (codes[here] == codes[there]) & (codes[here] >= 0)
+    gaps[here[same]] = np.abs(at[here] - at[there])[same]
+    return gaps
 
 
 def _median(ages: Matrix) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-__all__ = ["AGES", "ENOUGH", "LAG", "Consistency", "Day", "FeatureConsistency"]
+__all__ = ["AGES", "ENOUGH", "LAG", "OVERTAKING", "Consistency", "Day", "FeatureConsistency"]
 
 AGES = (1_000, 10_000, 60_000, 600_000, 3_600_000, 86_400_000)
 """Upper bounds of the classes of staleness, in ms."""
@@ -14,6 +14,9 @@ LAG = 60_000
 
 ENOUGH = 50
 """Settled rows from which on the share of those that differ says something."""
+
+OVERTAKING = 10_000
+"""How long a decision may take at most, in ms: what came later cannot be in the states that it read."""
 
 
 class FeatureConsistency(msgspec.Struct, frozen=True, kw_only=True):

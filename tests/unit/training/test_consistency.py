@@ -127,9 +127,11 @@ def test_rows_are_settled_where_serving_had_time_to_see_all_there_was() -> None:
         msgspec.structs.replace(first, transaction_id=f"again-{row}", event_time=first.event_time + row * 1_000)
         for row in range(1, 61)
     ]
-    report = _compare(*compared_world([first, *again]))
+    # An hour after the last of them and alone: only this one can neither lag nor have been overtaken.
+    alone = msgspec.structs.replace(first, transaction_id="alone", event_time=first.event_time + 3_660_000)
+    report = _compare(*compared_world([first, *again, alone]))
     settled = {each.entity: each.settled for each in report.features}
-    assert (settled["card"], settled["device"], settled[""]) == (1, 61, 61)
+    assert (settled["card"], settled["device"], settled[""]) == (1, 62, 62)
     few = [
         each for each in report.features if each.entity not in ("device", "device_card", "ip", "email", "bin", "")
     ]

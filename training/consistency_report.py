@@ -104,8 +104,9 @@ def _unexplained(report: Consistency, policy: GatePolicy) -> str:
     note = f" {few} features have fewer than {ENOUGH} of them and are judged by their lag alone." if few else ""
     words = (
         f"Looked at here are settled decisions: no event of the same key came within {_age(LAG)} before them, and "
-        f"no payment within {_age(OVERTAKING)} after them, so serving had all the time it needs and must have seen "
-        "what there was, and no more. What differs all the same is an error: an event lost or counted twice, other code, another meaning, an import that only one side knows. "
+        f"no payment within {_age(OVERTAKING)} after them, so serving had all the time it needs and must have "
+        "seen what there was, and no more. What differs all the same is an error: an event lost or counted twice, "
+        "other code, another meaning, an import that only one side knows. "
         f"No model is promoted if a feature it uses differs in more than "
         f"{_percent(policy.maximum_mismatch)} of them.{note}"
     )

@@ -69,7 +69,7 @@ def _install(*, root: Path, architecture: Architecture, uv: Path, target: Path) 
         *("--python-platform", _PLATFORMS[architecture], "--python-version", PYTHON_VERSION),
         *("-r", str(requirements)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a list, no shell
     if done.returncode != 0:
         raise MissingBundleError(
             f"{requirements}: the vendor layer for {architecture} is not built yet and could not be built now; "

@@ -29,7 +29,7 @@ class Settings:
 
 def pause(attempt: int) -> None:
     """Wait with full jitter, longer each time: 20 ms, 40 ms, ... at most; throttled ones begin at 160 ms."""
-    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads retries; nobody gains by guessing
 
 
 settings = load(Settings)

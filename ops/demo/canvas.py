@@ -88,7 +88,7 @@ def draw(name: str, label: str, size: tuple[int, int], paint: Callable[[Figure],
         drawing = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
         paint(drawing)
         drawing.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    root = ElementTree.fromstring(stream.getvalue())  # noqa: S314 - our own drawing
+    root = ElementTree.fromstring(stream.getvalue())  # noqa: S314 - what savefig wrote above
     _clean(root, name)
     root.attrib = {
         "viewBox": f"0 0 {size[0]} {size[1]}",

@@ -218,7 +218,7 @@ def _write(
     """Write a bucket in chunks, and with the last of them that it is done; how many states were written now."""
 
     def pause(attempt: int) -> None:
-        sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 - jitter, not a secret
+        sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 - spreads retries only
 
     whole = bucket_marker(generation, bucket)
     chunks = list(_chunks(states, features)) or [()]

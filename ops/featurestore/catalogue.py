@@ -11,7 +11,7 @@ from typing import Any
 from fraud.features import STANDARD, FeatureSet
 from fraud.features.catalogue import describe
 from fraud.features.definitions import Distinct, Reason, WindowFeature
-from fraud.windows import DAY, HOUR, MINUTE, SECOND
+from fraud.windows import written
 
 __all__ = [
     "CATALOGUE",
@@ -23,7 +23,6 @@ __all__ = [
     "find",
     "page",
     "since",
-    "span",
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +83,7 @@ def since(revision: str, features: FeatureSet = STANDARD) -> Difference:
     """
     name = CATALOGUE.relative_to(ROOT).as_posix()
     shown = subprocess.run(
-        ["git", "-C", str(ROOT), "show", f"{revision}:{name}"],  # noqa: S607 - whatever git the user has
+        ["git", "-C", str(ROOT), "show", f"{revision}:{name}"],  # noqa: S607 - git is where PATH says
         capture_output=True,
         text=True,
         check=False,
@@ -135,14 +134,6 @@ def cost(features: FeatureSet = STANDARD) -> dict[str, int]:
     return found
 
 
-def span(milliseconds: int) -> str:
-    """A duration as it is written in definitions, such as ``24h``."""
-    for unit, size, limit in (("d", DAY, 2 * DAY), ("h", HOUR, HOUR), ("m", MINUTE, MINUTE)):
-        if milliseconds >= limit and milliseconds % size == 0:
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds // SECOND}s"
-
-
 def page(features: FeatureSet = STANDARD) -> str:
     """The catalogue as a page of the documentation."""
     lines = [
@@ -189,9 +180,9 @@ def page(features: FeatureSet = STANDARD) -> str:
 
 def _window_line(feature: WindowFeature) -> str:
     window = feature.window
-    delay = f", ending {span(window.delay)} before" if window.delay else ""
+    delay = f", ending {written(window.delay)} before" if window.delay else ""
     capped = f" (up to {feature.over.capacity})" if isinstance(feature.over, Distinct) else ""
     return (
-        f"| `{feature.name}`{capped} | {span(window.length)}{delay} | {span(window.hop)} | {feature.catches} | "
-        f"{feature.reason.code} |"
+        f"| `{feature.name}`{capped} | {written(window.length)}{delay} | {written(window.hop)} | "
+        f"{feature.catches} | {feature.reason.code} |"
     )

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from fraud.features import STANDARD, FeatureSet
 from fraud.features.definitions import WindowFeature
 from fraud.features.handbook import HANDBOOK
-from fraud.windows import Window
+from fraud.windows import Window, written
 from ops.deployment import connect
 from ops.featurestore import catalogue
 from ops.localcloud.settings import DEFAULT_PORT
@@ -59,8 +59,8 @@ def list_features(
 
 
 def _window(window: Window, tiles: int) -> tuple[str, str]:
-    late = f", {catalogue.span(window.delay)} ago" if window.delay else ""
-    return f"{catalogue.span(window.length)} by {catalogue.span(window.hop)}{late}", str(tiles)
+    late = f", {written(window.delay)} ago" if window.delay else ""
+    return f"{written(window.length)} by {written(window.hop)}{late}", str(tiles)
 
 
 @features_app.command("show")

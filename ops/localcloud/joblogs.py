@@ -15,16 +15,16 @@ class LogService(Protocol):
 
     exceptions: Any
 
-    def create_log_group(self, *, logGroupName: str) -> object: ...  # noqa: N803
+    def create_log_group(self, *, logGroupName: str) -> object: ...  # noqa: N803 - boto3's name
 
-    def create_log_stream(self, *, logGroupName: str, logStreamName: str) -> object: ...  # noqa: N803
+    def create_log_stream(self, *, logGroupName: str, logStreamName: str) -> object: ...  # noqa: N803 - boto3's name
 
     def put_log_events(
         self,
         *,
-        logGroupName: str,  # noqa: N803
-        logStreamName: str,  # noqa: N803
-        logEvents: list[dict[str, Any]],  # noqa: N803
+        logGroupName: str,  # noqa: N803 - boto3's name
+        logStreamName: str,  # noqa: N803 - boto3's name
+        logEvents: list[dict[str, Any]],  # noqa: N803 - boto3's name
     ) -> object: ...
 
 

@@ -54,7 +54,7 @@ def _ours(at: Warm, folder: Path) -> Any:
         payment = at.payments[call % len(at.payments)]
         keys = {str(key): key for key in STANDARD.keys_read(payment)}
         marks = ", ".join("?" * len(keys))
-        found = base.execute(f"select key, packed from states where key in ({marks})", list(keys))  # noqa: S608
+        found = base.execute(f"select key, packed from states where key in ({marks})", list(keys))  # noqa: S608 - only '?'
         return STANDARD.vector(payment, {keys[key]: decode(packed) for key, packed in found})
 
     return read

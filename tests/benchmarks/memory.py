@@ -53,4 +53,4 @@ def main(name: str) -> float:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1]))  # noqa: T201
+    print(main(sys.argv[1]))  # noqa: T201 - read by the process that started it

@@ -85,7 +85,7 @@ def _duckdb(connection: duckdb.DuckDBPyConnection) -> Any:
         windows += [f"{name} as ({span})" for name, span in spans.items()]
     for what in ("count(*) over c{}", "avg(amount) over c{}", "count(*) over t{}", "avg(fraud) over t{}"):
         columns += [f"({what.format(days)})::double as f{len(columns) + n}" for n, days in enumerate(DAYS)]
-    query = f"select n, {', '.join(columns)} from t window {', '.join(windows)}"  # noqa: S608
+    query = f"select n, {', '.join(columns)} from t window {', '.join(windows)}"  # noqa: S608 - names from constants
     return connection.sql(query).to_arrow_table()
 
 

@@ -7,7 +7,7 @@ All times are integers in milliseconds.
 import re
 from dataclasses import dataclass
 
-__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "Window", "duration"]
+__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "Window", "duration", "written"]
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -37,6 +37,20 @@ def duration(text: str) -> int:
     if match is None:
         raise ValueError(f"duration {text!r}: write a positive whole number and s, m, h or d, such as '24h'")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def written(span: int) -> str:
+    """A duration of `span` ms as names and definitions have it: the inverse of `duration`.
+
+    Examples
+    --------
+    >>> written(86_400_000)
+    '24h'
+    """
+    for unit, size, limit in (("d", DAY, 2 * DAY), ("h", HOUR, HOUR), ("m", MINUTE, MINUTE)):
+        if span >= limit and span % size == 0:
+            return f"{span // size}{unit}"
+    return f"{span // SECOND}s"
 
 
 @dataclass(frozen=True, slots=True)

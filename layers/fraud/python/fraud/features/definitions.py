@@ -24,7 +24,7 @@ from fraud.features.series import (
     check_field,
 )
 from fraud.tiles import EXTREMES, LATEST, SQUARES, TIMES, TOTAL
-from fraud.windows import DAY, HOUR, MINUTE, SECOND, Window
+from fraud.windows import DAY, SECOND, Window, written
 
 __all__ = [
     "DECLINES",
@@ -134,10 +134,10 @@ class WindowFeature:
             what = f"{what}_{self.over.field}"
         elif self.over.where is not None:
             what = f"{self.over.where.name}_{what}"
-        delay = f"_after_{_written(self.window.delay)}" if self.window.delay else ""
+        delay = f"_after_{written(self.window.delay)}" if self.window.delay else ""
         current = "_with_current" if self.include_current else ""
         version = f"_v{self.version}" if self.version > 1 else ""
-        return f"{self.entity.name}_{what}_{_written(self.window.length)}{delay}{current}{version}"
+        return f"{self.entity.name}_{what}_{written(self.window.length)}{delay}{current}{version}"
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -220,10 +220,3 @@ class RowFeature:
     def value(self, transaction: Transaction) -> float:
         """Its number for one transaction."""
         return self.of(*[getattr(transaction, field) for field in self.fields])
-
-
-def _written(span: int) -> str:
-    for unit, size, limit in (("d", DAY, 2 * DAY), ("h", HOUR, HOUR), ("m", MINUTE, MINUTE)):
-        if span >= limit and span % size == 0:
-            return f"{span // size}{unit}"
-    return f"{span // SECOND}s"

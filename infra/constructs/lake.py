@@ -12,7 +12,15 @@ from constructs import Construct
 from infra.constructs.function import removal_policy
 from infra.environments import Environment
 
-__all__ = ["DECISION_COLUMNS", "LABEL_COLUMNS", "LEARNT_FROM", "OUTCOME_COLUMNS", "Lake", "private_bucket"]
+__all__ = [
+    "DECISION_COLUMNS",
+    "LABEL_COLUMNS",
+    "LEARNT_FROM",
+    "OUTCOME_COLUMNS",
+    "QUERY_RESULTS",
+    "Lake",
+    "private_bucket",
+]
 
 LEARNT_FROM = ("decisions", "history", "labels", "outcomes")
 """The lake's folders that a dataset is built from."""
@@ -30,6 +38,7 @@ _TRANSACTION: Mapping[str, str] = MappingProxyType(
         "device": "string",
         "ip": "string",
         "email": "string",
+        "phone": "string",
         "bin": "string",
         "issuer_country": "string",
         "billing_country": "string",
@@ -49,9 +58,15 @@ DECISION_COLUMNS: Mapping[str, str] = MappingProxyType(
         "raw_score": "double",
         "model_version": "string",
         "policy_version": "string",
+        "rules_version": "string",
+        "rules": "array<string>",
+        "lists": "array<string>",
+        "shadow": "map<string,double>",
         "degraded": "boolean",
         "features": "map<string,double>",
         "feature_set": "string",
+        "previous_tokens": "map<string,string>",
+        "correlation_id": "string",
         "recorded_at": "bigint",
     }
 )
@@ -78,7 +93,7 @@ OUTCOME_COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """Column name to Hive type: what was done with a transaction, as the event `outcome.recorded` carries it."""
 
-_QUERY_RESULTS = "athena-results"
+QUERY_RESULTS = "athena-results"
 
 
 def private_bucket(
@@ -124,7 +139,7 @@ class Lake(Construct):
             "bucket",
             environment=environment,
             lifecycle=[
-                s3.LifecycleRule(id="query-results", prefix=f"{_QUERY_RESULTS}/", expiration=cdk.Duration.days(14))
+                s3.LifecycleRule(id="query-results", prefix=f"{QUERY_RESULTS}/", expiration=cdk.Duration.days(14))
             ],
         )
         self.database = glue.CfnDatabase(
@@ -151,7 +166,7 @@ class Lake(Construct):
                     selected_engine_version="Athena engine version 3"
                 ),
                 result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
-                    output_location=f"s3://{self.bucket.bucket_name}/{_QUERY_RESULTS}/",
+                    output_location=f"s3://{self.bucket.bucket_name}/{QUERY_RESULTS}/",
                     encryption_configuration=athena.CfnWorkGroup.EncryptionConfigurationProperty(
                         encryption_option="SSE_S3"
                     ),

@@ -1,36 +1,56 @@
-"""POST /v1/decisions: one transaction in, one decision out."""
+"""POST /v1/decisions and /v1/decisions/batch: transactions in, decisions out; GET /v1/health beside them."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from fraud.features import STANDARD
-from fraud.tokens import Tokeniser
 from runtime import clients
-from runtime.api import receipt_time
+from runtime.api import parse_batch, receipt_time
 from runtime.bundles import BundleStore
 from runtime.configuration import Profile, ServingReader
-from runtime.http import Problem, Request, answer
+from runtime.contract.answers import Health, batch_answer
+from runtime.http import Answer, Problem, Request, answered
+from runtime.keyring import LiveTokens
 from runtime.settings import load
 from runtime.stores.decisions import DynamoDecisionStore
 from runtime.stores.features import DynamoFeatureStore
+from runtime.stores.snapshots import DynamoSnapshots
 from runtime.telemetry import MetricUnit, logger, metrics
 
 from .models import LiveModels
-from .scoring import Scorer, Timer
+from .scoring import Asking, Outcome, Scorer
+from .settings import SettingsCache
 
 
 @dataclass(frozen=True)
 class Settings(Profile):
     features_table: str
+    settings_table: str
     decisions_table: str
     models_bucket: str
     token_secret: str
     replay_time: bool
     config_refresh_seconds: int
+    store_patience_ms: int
+
+
+def now() -> int:
+    """Wall-clock milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def unavailable(error: Exception) -> None:
+    """Tell that a decision has to be made without something."""
+    logger.error("done without: %s", type(error).__name__, exc_info=error)
 
 
 settings = load(Settings)
+tokens = LiveTokens(clients.secretsmanager(), settings.token_secret, now=time.time())
+patience = settings.store_patience_ms / 1_000
 models = LiveModels(
     ServingReader(clients.appconfigdata(), settings),
     BundleStore(clients.s3(), settings.models_bucket),
@@ -39,47 +59,86 @@ models = LiveModels(
 )
 scorer = Scorer(
     features=STANDARD,
-    states=DynamoFeatureStore(clients.dynamodb(impatient=True), settings.features_table, consistent=False),
-    ledger=DynamoDecisionStore(clients.dynamodb(), settings.decisions_table),
-    tokeniser=Tokeniser(
-        clients.secretsmanager().get_secret_value(SecretId=settings.token_secret)["SecretString"].encode()
+    snapshots=DynamoSnapshots(
+        DynamoFeatureStore(clients.dynamodb(patience=patience), settings.features_table, consistent=False),
+        settings.settings_table,
     ),
+    ledger=DynamoDecisionStore(clients.dynamodb(steady=True), settings.decisions_table),
+    tokeniser=tokens.current,
     serving=models.current,
-    failed=lambda error: logger.error("state unreadable: %s", type(error).__name__, exc_info=error),
+    settings=SettingsCache(settings.config_refresh_seconds, unavailable),
+    failed=unavailable,
+    clock=now,
+    patience=patience,
 )
+started_at = now()
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway."""
     del context
+    return answered(event, CALLS)
+
+
+def decide(request: Request) -> Answer:
+    """One decision."""
+    return _measured(lambda asking: _told(scorer.decide(request.body, asking)), request)
+
+
+def decide_batch(request: Request) -> Answer:
+    """Up to 100 decisions, each answered on its own."""
+
+    def decided(asking: Asking) -> str:
+        results = scorer.decide_many(parse_batch(request.body), asking)
+        return batch_answer(
+            [each if isinstance(each, Problem) else _told(each) for each in results], request.request_id
+        )
+
+    return _measured(decided, request)
+
+
+def health(request: Request) -> Answer:
+    """Whether payments are decided with a model and with their history."""
+    models.refresh(time.monotonic())
+    live = models.current()
+    checks = {"model": bool(live.models), "store": scorer.reachable(request.merchant_id)}
+    told = Health(
+        status="ok" if all(checks.values()) else "degraded",
+        champion=live.serving.champion,
+        policy=live.serving.policy.version,
+        since=started_at,
+        checks={name: "ok" if well else "failed" for name, well in checks.items()},
+    )
+    return Answer(msgspec.json.encode(told).decode())
+
+
+CALLS = {
+    ("POST", "/v1/decisions"): decide,
+    ("POST", "/v1/decisions/batch"): decide_batch,
+    ("GET", "/v1/health"): health,
+}
+
+
+def _measured(call: Callable[[Asking], str], request: Request) -> Answer:
+    """The answer of a call, with the time that our own code and its calls to AWS took, in ms."""
     start = time.perf_counter()
     scorer.timer.store = 0.0
-    asked = event["requestContext"]
-    logger.append_keys(request_id=asked["requestId"], merchant_id=asked["authorizer"]["merchant_id"])
-    try:
-        request = Request.of(event)
-        models.refresh(time.monotonic())
-        received_at = receipt_time(dict(request.headers), now(), replay=settings.replay_time)
-        outcome = scorer.decide(request.merchant_id, request.body, received_at=received_at, clock=now)
-    except Problem as problem:
-        logger.info("refused", extra={"problem": problem.body["type"], "field": problem.body.get("field")})
-        metrics.add_metric("Refused", MetricUnit.Count, 1)
-        return problem.answer(asked["requestId"])
+    models.refresh(time.monotonic())
+    tokens.refresh(time.time())
+    received_at = receipt_time(request.headers, now(), replay=settings.replay_time)
+    body = call(Asking(request.merchant_id, received_at, request.correlation_id))
+    total, store = time.perf_counter() - start, scorer.timer.store
+    timing = f"own;dur={(total - store) * 1e3:.3f}, store;dur={store * 1e3:.3f}"
+    return Answer(body, headers={"Server-Timing": timing})
+
+
+def _told(outcome: Outcome) -> str:
     if not outcome.repeated:
         metrics.add_metric(outcome.action.capitalize(), MetricUnit.Count, 1)
     metrics.add_metric("Degraded", MetricUnit.Count, int(outcome.degraded))
     metrics.add_metric("Repeated", MetricUnit.Count, int(outcome.repeated))
-    total = time.perf_counter() - start
+    if outcome.failed_rules:
+        metrics.add_metric("RuleFailed", MetricUnit.Count, outcome.failed_rules)
     logger.info("decided", extra={"action": outcome.action, "repeated": outcome.repeated})
-    return answer(200, outcome.answer, headers={"Server-Timing": timing(total, scorer.timer)})
-
-
-def now() -> int:
-    """Wall-clock milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-def timing(total: float, timer: Timer) -> str:
-    """The Server-Timing header: our own code, and the calls to AWS, in ms."""
-    return f"own;dur={(total - timer.store) * 1e3:.3f}, store;dur={timer.store * 1e3:.3f}"
+    return outcome.answer

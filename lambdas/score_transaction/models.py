@@ -1,4 +1,4 @@
-"""The model that serves: swapped while requests go on, never on their time."""
+"""The models that serve: swapped while requests go on, never on their time."""
 
 import threading
 import time
@@ -9,19 +9,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fraud.bundle import CorruptBundleError
 from fraud.serving import Serving
 from runtime.booster import BoosterError
-from runtime.bundles import BundleStore, ServedModel
+from runtime.bundles import BundleStore, Live, ServedModel
 from runtime.configuration import ConfigurationError, Refresher, ServingReader
 from runtime.telemetry import MetricUnit, logger, metrics
 
+__all__ = ["LiveModels"]
+
 _FAILURES = (BotoCoreError, ClientError, ConfigurationError, CorruptBundleError, BoosterError)
+_REFRESH, _CHALLENGER = "ServingRefreshFailed", "ChallengerFailed"
 
 
 class LiveModels:
-    """The serving document and its champion, ready to score.
+    """The serving document and the models that it names, ready to score.
 
-    A new document is taken over only once its champion is loaded and verified; if that fails, what
-    served before goes on serving and the failure is counted. A cold start has nothing from before: it decides
-    without a model, marked as degraded, until its champion can be loaded.
+    A new document is taken over only once its champion and its canary are loaded and verified; if that fails,
+    what served before goes on serving and the failure is counted. A challenger that cannot be loaded is
+    counted, left out and tried again. A cold start has nothing from before: it decides without a model, marked
+    as degraded, until its champion can be loaded.
 
     Parameters
     ----------
@@ -37,51 +41,87 @@ class LiveModels:
         self._reader = reader
         self._bundles = bundles
         self._names = names
-        self._refresher = Refresher(self._try_take, interval)
-        self._failure = threading.Event()
+        self._interval = interval
+        # Counted on the thread of a request: the collector of metrics belongs to it.
+        self._failed = {name: threading.Event() for name in (_REFRESH, _CHALLENGER)}
         document = reader.poll()
         if document is None:
             raise ConfigurationError("nothing is deployed under the serving profile; deploy the data stack first")
         self._pending: Serving | None = document
-        self._live: tuple[Serving, ServedModel | None] = (document, None)
-        try:
-            self._live = (document, self._champion(document))
-            self._pending = None
-        except _FAILURES as error:
-            self._failure.set()
-            logger.error("champion %s not loaded, deciding without a model: %s", document.champion, error)
-        self._refresher.started(time.monotonic())
+        self._live = Live(document, {})
+        self._take_over(document, self._loadable(document.deciding, _REFRESH))
+        self._refresher = self._started()
 
-    def current(self) -> tuple[Serving, ServedModel | None]:
-        """The document and the model that serve now."""
+    def current(self) -> Live:
+        """The document and the models that serve now; one and the same for the whole of a request."""
         return self._live
 
     def refresh(self, now: float) -> None:
         """Look for a new document if it is time to, beside the request; `now` in seconds."""
-        if self._failure.is_set():
-            self._failure.clear()
-            metrics.add_metric("ServingRefreshFailed", MetricUnit.Count, 1)
+        for name, failed in self._failed.items():
+            if failed.is_set():
+                failed.clear()
+                metrics.add_metric(name, MetricUnit.Count, 1)
         self._refresher.nudge(now)
 
     def take(self) -> None:
-        """Take over the newest document, if there is a new one."""
-        # AppConfig hands a document out once: one whose champion cannot be loaded now is tried again.
+        """Take over the newest document, if there is a new one.
+
+        Raises
+        ------
+        BotoCoreError, ClientError, ConfigurationError, CorruptBundleError, BoosterError
+            If it cannot be: what served before goes on serving, and the next call tries again.
+        """
+        # AppConfig hands a document out once: one whose models cannot be loaded now is tried again.
         self._pending = document = self._reader.poll() or self._pending
-        if document is not None:
-            self._live = (document, self._champion(document))
-            self._pending = None
+        if document is None:
+            return
+        changed = document != self._live.serving
+        self._take_over(document, {version: self._load(version) for version in document.deciding})
+        if changed:
             logger.info(
                 "serving changed", extra={"champion": document.champion, "policy": document.policy.version}
             )
+
+    def renew(self) -> None:
+        """Start again from a snapshot of a process: what was cached is looked at anew, at once.
+
+        The session with AppConfig and the time of the next look are of the moment of the snapshot, which may be
+        weeks ago. If AppConfig cannot be reached, the document of the snapshot serves until it can.
+        """
+        self._reader.forget()
+        self._try_take()
+        self._refresher = self._started()
+
+    def _take_over(self, document: Serving, deciding: dict[str, ServedModel]) -> None:
+        """Let a document serve, with the models that decide and those challengers that can be loaded."""
+        shadowing = self._loadable(document.shadowing, _CHALLENGER)
+        self._live = Live(document, deciding | shadowing)
+        if len(self._live.models) == len(document.deciding) + len(document.shadowing):
+            self._pending = None
+
+    def _loadable(self, versions: Sequence[str], metric: str) -> dict[str, ServedModel]:
+        found = {}
+        for version in versions:
+            try:
+                found[version] = self._load(version)
+            except _FAILURES as error:
+                self._failed[metric].set()
+                logger.error("model %s not loaded, going on without it: %s", version, error)
+        return found
+
+    def _load(self, version: str) -> ServedModel:
+        # A bundle never changes, so that one of the same version need not be fetched again.
+        return self._live.models.get(version) or self._bundles.load(version, self._names)
 
     def _try_take(self) -> None:
         try:
             self.take()
         except _FAILURES as error:
-            self._failure.set()
+            self._failed[_REFRESH].set()
             logger.error("serving document not taken over, the one before goes on: %s", error)
 
-    def _champion(self, document: Serving) -> ServedModel | None:
-        if document.champion is None:
-            return None
-        return self._bundles.load(document.champion, self._names)
+    def _started(self) -> Refresher:
+        refresher = Refresher(self._try_take, self._interval)
+        refresher.started(time.monotonic())
+        return refresher

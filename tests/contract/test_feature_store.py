@@ -135,10 +135,10 @@ class Throttled:
 
 def test_keys_left_unread_are_asked_for_again() -> None:
     keys = [{"key": {"S": str(number)}} for number in range(3)]
-    found = batch_get(Throttled(2), "t", keys)  # type: ignore[arg-type]  # only what batch_get calls
-    assert sorted(found, key=str) == keys
+    found = batch_get(Throttled(2), {"t": {"Keys": keys}})  # type: ignore[arg-type]  # only what batch_get calls
+    assert sorted(found["t"], key=str) == keys
 
 
 def test_a_partial_answer_is_never_passed_off_as_a_whole_one() -> None:
     with pytest.raises(UnprocessedError, match="t"):
-        batch_get(Throttled(99), "t", [{"key": {"S": "a"}}])  # type: ignore[arg-type]  # as above
+        batch_get(Throttled(99), {"t": {"Keys": [{"key": {"S": "a"}}]}})  # type: ignore[arg-type]  # as above

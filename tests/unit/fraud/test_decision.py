@@ -58,16 +58,32 @@ def test_reasons_sum_contributions_by_code_and_name_the_weightiest_first() -> No
     given_ = explain(STANDARD, {"card_count_10m": 0.5, "card_count_24h": 0.5, "amount": -0.8, "hour_of_day": 0.1})
     assert [(reason.code, reason.direction) for reason in given_] == [
         ("CARD_VELOCITY", "raises"),
-        ("AMOUNT", "lowers"),
         ("TIME_OF_DAY", "raises"),
     ]
     assert len(explain(STANDARD, dict.fromkeys(STANDARD.names, 1.0))) == MOST_REASONS
     assert explain(STANDARD, {}) == ()
 
 
-def test_only_counts_that_name_no_merchant_are_shown() -> None:
+@given(
+    st.dictionaries(st.sampled_from(STANDARD.names), st.floats(-5, 5).filter(lambda weight: abs(weight) > 1e-6))
+)
+def test_every_reason_pushes_to_the_side_on_which_the_score_is(contributions: dict[str, float]) -> None:
+    given_ = explain(STANDARD, contributions)
+    total = math.fsum(contributions.values())
+    if abs(total) > 1e-6:
+        assert given_  # something pushed it there
+        assert {each.direction for each in given_} == {"raises" if total > 0 else "lowers"}
+    weights: dict[str, float] = {}
+    for feature in STANDARD.features:
+        code = feature.reason.code
+        weights[code] = weights.get(code, 0.0) + contributions.get(feature.name, 0.0)
+    sizes = [abs(weights[each.code]) for each in given_]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_only_counts_of_the_merchants_own_payments_are_shown() -> None:
     vector = [float(number) for number in range(len(STANDARD.names))]
-    assert signals(STANDARD, vector).keys() == {"card_count_10m", "card_count_24h"}
+    assert signals(STANDARD, vector).keys() == {"card_merchant_count_24h", "customer_count_24h"}
     assert signals(STANDARD, [math.nan] * len(vector)) == {}
 
 

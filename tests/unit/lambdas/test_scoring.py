@@ -3,7 +3,7 @@
 import json
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,72 +14,28 @@ from fraud.calibration import calibrate
 from fraud.codec import CorruptStateError
 from fraud.decision import event_of
 from fraud.features import STANDARD, Key
-from fraud.serving import Serving
-from fraud.tokens import Tokeniser
-from lambdas.score_transaction.scoring import Outcome, Scorer
-from runtime.api import DecisionRequest, parse
-from runtime.booster import Booster
-from runtime.bundles import ServedModel
+from lambdas.score_transaction.scoring import Outcome
+from runtime.api import parse
+from runtime.contract.requests import DecisionRequest
 from runtime.http import Problem
 from runtime.stores.batches import ThrottledError, UnprocessedError
-from runtime.stores.decisions import DECISION, MemoryDecisionStore
+from runtime.stores.decisions import MemoryDecisionStore
 from runtime.stores.features import MemoryFeatureStore, Versioned
 from runtime.stores.generations import Generation, Generations
-from tests.unit.lambdas.deliveries import deliver, updater
-from tests.unit.lambdas.support import POLICY, TOKEN_KEY, booster, bundle, lambda_event
-
-NOW = 1_767_261_600_000
-TOKENS = Tokeniser(TOKEN_KEY.encode())
-SENT = json.loads(lambda_event("decision_request")["body"])
-
-
-def body(**changes: object) -> bytes:
-    return json.dumps({**SENT, **changes}).encode()
-
-
-def served() -> ServedModel:
-    manifest, model = bundle()
-    return ServedModel(manifest, Booster(model, len(manifest.features)))
-
-
-def scorer(
-    states: MemoryFeatureStore | None = None,
-    ledger: MemoryDecisionStore | None = None,
-    *,
-    model: ServedModel | None = None,
-    failed: Callable[[Exception], None] = lambda error: pytest.fail(f"not expected: {error!r}"),
-) -> Scorer:
-    return Scorer(
-        features=STANDARD,
-        states=states if states is not None else MemoryFeatureStore(),
-        ledger=ledger if ledger is not None else MemoryDecisionStore(),
-        tokeniser=TOKENS,
-        serving=lambda: (Serving(policy=POLICY, champion=model.manifest.version if model else None), model),
-        failed=failed,
-    )
-
-
-def decide(made: Scorer, sent: bytes | None = None, *, at: int = NOW, merchant: str = "acme") -> Outcome:
-    return made.decide(merchant, body() if sent is None else sent, received_at=at, clock=lambda: at + 7)
-
-
-def history() -> MemoryFeatureStore:
-    """States that know the card, the customer and the merchant of the request."""
-    store = MemoryFeatureStore()
-    earlier = []
-    for number in range(9):
-        sent = body(transaction_id=f"before-{number}", amount=900 + 450 * number, device={"id": f"d{number % 2}"})
-        at = NOW - 200_000 * (number + 1) ** 3
-        earlier.append(TOKENS.apply(parse(sent, DecisionRequest).transaction("acme", at)))
-    updater(store).apply(list(deliver(earlier)))
-    return store
-
-
-def row(ledger: MemoryDecisionStore, name: str = "acme/order-1001") -> dict[str, object]:
-    kept = ledger.get(name, DECISION)
-    assert kept is not None
-    decoded: dict[str, object] = json.loads(kept.row)
-    return decoded
+from tests.unit.lambdas.deciding import (
+    MILD,
+    NOW,
+    SENT,
+    STRICT,
+    TOKENS,
+    body,
+    decide,
+    history,
+    row,
+    scorer,
+    served,
+)
+from tests.unit.lambdas.support import POLICY, booster
 
 
 def test_the_same_request_is_answered_with_the_same_bytes() -> None:
@@ -186,7 +142,7 @@ def test_without_a_model_the_policy_decides_alone(amount: int, action: str) -> N
     assert (answer["degraded"], answer["score"], answer["model"]) == (True, None, None)
     assert answer["decision"] == action
     assert [reason["code"] for reason in answer["reasons"]] == ["MODEL_UNAVAILABLE"]
-    assert answer["signals"]["card_count_24h"] > 0  # what is known of the card is still told
+    assert answer["signals"]["card_merchant_count_24h"] > 0  # what is known of the card is still told
 
 
 def test_a_failure_that_is_no_outage_is_not_hidden() -> None:
@@ -220,7 +176,7 @@ def test_the_score_is_xgboosts_calibrated_and_the_vector_is_the_feature_sets() -
 
 def test_reasons_are_the_weightiest_contributions_of_xgboost() -> None:
     ledger = MemoryDecisionStore()
-    answer = json.loads(decide(scorer(history(), ledger, model=served())).answer)
+    answer = json.loads(decide(scorer(history(), ledger, model=served(), policy=STRICT)).answer)
     features = row(ledger)["features"]
     assert isinstance(features, dict)
     values = np.array([[features.get(name, math.nan) for name in STANDARD.names]], dtype=np.float32)
@@ -229,18 +185,24 @@ def test_reasons_are_the_weightiest_contributions_of_xgboost() -> None:
     weights: dict[str, float] = {}
     for feature, share in zip(STANDARD.features, shares, strict=True):
         weights[feature.reason.code] = weights.get(feature.reason.code, 0.0) + float(share)
-    ranked = sorted((code for code in weights if weights[code]), key=lambda code: -abs(weights[code]))
-    assert len(ranked) > 5
-    assert [reason["code"] for reason in answer["reasons"]] == ranked[:5]
-    for reason in answer["reasons"]:
-        assert reason["direction"] == ("raises" if weights[reason["code"]] > 0 else "lowers")
-        assert reason["text"]
+    raises = sum(weights.values()) > 0
+    ranked = sorted(weights, key=lambda code: -abs(weights[code]))
+    pushing = [code for code in ranked if (weights[code] > 0) == raises and weights[code]]
+    assert len(pushing) > 5
+    assert [reason["code"] for reason in answer["reasons"]] == pushing[:5]
+    assert {reason["direction"] for reason in answer["reasons"]} == {"raises" if raises else "lowers"}
+    assert all(reason["text"] and reason["customer_text"] for reason in answer["reasons"])
+
+
+def test_an_approval_is_not_explained_before_somebody_asks() -> None:
+    answer = json.loads(decide(scorer(history(), model=served(), policy=MILD)).answer)
+    assert (answer["decision"], answer["reasons"], answer["degraded"]) == ("approve", [], False)
 
 
 def test_an_answer_shows_only_what_may_be_shown() -> None:
     answer = json.loads(decide(scorer(history(), model=served())).answer)
     shown = {feature.name for feature in STANDARD.features if feature.shown}
-    assert answer["signals"].keys() == shown == {"card_count_10m", "card_count_24h"}
+    assert answer["signals"].keys() == shown == {"card_merchant_count_24h", "customer_count_24h"}
 
 
 def test_the_event_is_read_back_as_it_was_decided_and_holds_tokens_only() -> None:
@@ -272,14 +234,16 @@ def test_a_decision_reads_the_generation_that_serves() -> None:
     )
     first = json.loads(decide(made).answer)["signals"]
     found = store.read(keys)
-    only = {key: Versioned(each.state) for key, each in found.items() if key.entity == "card"}
+    only = {
+        key: Versioned(each.state) for key, each in found.items() if key.entity in ("card_merchant", "customer")
+    }
     store.commit([], only, expires_at=1, generation=2)
     store.change(Generations(), Generations(serving=Generation(number=3), latest=3))
     empty = json.loads(decide(made, body(transaction_id="order-1002")).answer)["signals"]
     now, _ = store.look(())
     store.change(now, Generations(serving=Generation(number=2), latest=3))
     second = json.loads(decide(made, body(transaction_id="order-1003")).answer)["signals"]
-    assert first["card_count_24h"] > 0 == empty["card_count_24h"]
+    assert first["card_merchant_count_24h"] > 0 == empty["card_merchant_count_24h"]
     assert second == first
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from fraud.events import Event, Label, Outcome, Transaction
 from fraud.features import FeatureSet
+from fraud.features.definitions import Reason
 from fraud.policy import Action
 
 __all__ = ["Decision", "GivenReason", "Model", "decision_row", "event_of", "explain", "label_row", "outcome_row"]
@@ -19,10 +20,19 @@ NO_STATE = "STATE_UNAVAILABLE"
 
 
 class GivenReason(msgspec.Struct, frozen=True, kw_only=True):
-    """One reason, in words, and whether it raised or lowered the score."""
+    """One reason, in words, and whether it raised or lowered the score.
+
+    Attributes
+    ----------
+    text : str
+        For an analyst.
+    customer_text : str
+        May be shown to the payer.
+    """
 
     code: str
     text: str
+    customer_text: str
     direction: Literal["raises", "lowers", "none"]
 
 
@@ -38,6 +48,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     score : float or None
         Calibrated probability of fraud; None when nothing could be scored.
+    reasons : tuple of GivenReason
+        Empty for an approval: they are worked out when somebody asks for them.
+    rules : tuple of str
+        Ids of the merchant's rules that matched.
+    lists : tuple of str
+        Names of the merchant's lists that the payment is on.
     signals : dict of str to float
         The counts that may be shown, such as how often the card was used in the past 24 hours.
     degraded : bool
@@ -50,6 +66,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     decision: Action
     score: float | None
     reasons: tuple[GivenReason, ...]
+    rules: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     signals: dict[str, float]
     model: Model | None
     policy: str
@@ -58,7 +76,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(features: FeatureSet, contributions: Mapping[str, float]) -> tuple[GivenReason, ...]:
-    """The reasons for a score: contributions summed by reason code, the weightiest first.
+    """The reasons for a score: what pushed it to its side of the model's average, the weightiest first.
 
     Parameters
     ----------
@@ -67,19 +85,24 @@ def explain(features: FeatureSet, contributions: Mapping[str, float]) -> tuple[G
     Returns
     -------
     tuple of GivenReason
-        At most five.
+        At most five reason codes, each with the sum of its features' contributions on the side of the total.
     """
     weights: dict[str, float] = {}
-    texts: dict[str, str] = {}
+    reasons: dict[str, Reason] = {}
     for feature in features.features:
         code = feature.reason.code
-        texts[code] = feature.reason.text
+        reasons[code] = feature.reason
         weights[code] = weights.get(code, 0.0) + contributions.get(feature.name, 0.0)
+    raises = sum(weights.values()) > 0
     ranked = sorted(weights.items(), key=lambda item: (-abs(item[1]), item[0]))
     return tuple(
-        GivenReason(code=code, text=texts[code], direction="raises" if weight > 0 else "lowers")
-        for code, weight in ranked[:MOST_REASONS]
-        if weight
+        GivenReason(
+            code=code,
+            text=reasons[code].text,
+            customer_text=reasons[code].customer_text,
+            direction="raises" if raises else "lowers",
+        )
+        for code, weight in [each for each in ranked if each[1] and (each[1] > 0) == raises][:MOST_REASONS]
     )
 
 
@@ -100,6 +123,10 @@ def decision_row(
     vector: Sequence[float],
     raw_score: float | None,
     recorded_at: int,
+    rules_version: str = "",
+    shadow: Mapping[str, float] | None = None,
+    previous_tokens: Mapping[str, str] | None = None,
+    correlation_id: str = "",
 ) -> dict[str, Any]:
     """The flat row of a decision: the event on the bus and the line in the lake.
 
@@ -109,6 +136,10 @@ def decision_row(
         As served; NaN values are left out of the row's map, and read back as missing.
     recorded_at : int
         Wall-clock milliseconds at which the decision was written.
+    shadow : mapping of str to float, optional
+        Calibrated scores of models that looked at the same vector and did not decide, by version.
+    previous_tokens : mapping of str to str, optional
+        While the token key is changed: what these fields' tokens were under the key before.
     """
     return {
         "event_id": transaction.event_id,
@@ -118,11 +149,17 @@ def decision_row(
         "raw_score": raw_score,
         "model_version": decision.model.version if decision.model else "",
         "policy_version": decision.policy,
+        "rules_version": rules_version,
+        "rules": decision.rules,
+        "lists": decision.lists,
+        "shadow": dict(shadow or {}),
         "degraded": decision.degraded,
         "features": {
             name: value for name, value in zip(features.names, vector, strict=True) if not math.isnan(value)
         },
         "feature_set": features.version,
+        "previous_tokens": dict(previous_tokens or {}),
+        "correlation_id": correlation_id,
         "recorded_at": recorded_at,
     }
 

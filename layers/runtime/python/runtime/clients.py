@@ -1,6 +1,7 @@
 """AWS clients with bounded patience: what the request path waits for, it waits for briefly."""
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from botocore.config import Config
 from botocore.session import get_session
@@ -8,27 +9,50 @@ from botocore.session import get_session
 if TYPE_CHECKING:
     from mypy_boto3_appconfig import AppConfigClient
     from mypy_boto3_appconfigdata import AppConfigDataClient
+    from mypy_boto3_athena import AthenaClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-__all__ = ["appconfig", "appconfigdata", "dynamodb", "events", "s3", "secretsmanager"]
+__all__ = ["appconfig", "appconfigdata", "athena", "disconnect", "dynamodb", "events", "s3", "secretsmanager"]
 
 _session = get_session()
+_made: WeakSet[Any] = WeakSet()
 
-# A state that is not here within a second is of no use to a payment that waits: score without it.
-_IMPATIENT = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+# A decision cannot be given before it is written: three tries fit into the time that API Gateway and Lambda leave.
+_STEADY = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
 _PATIENT = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 
 
 def _client(service: str, config: Config) -> Any:
     # botocore itself: boto3 adds import time and nothing that a function uses.
-    return _session.create_client(service, config=config)
+    client = _session.create_client(service, config=config)
+    _made.add(client)
+    return client
 
 
-def dynamodb(*, impatient: bool = False) -> "DynamoDBClient":
-    client: DynamoDBClient = _client("dynamodb", _IMPATIENT if impatient else _PATIENT)
+def disconnect() -> None:
+    """End the connections of all clients; each connects again when it is next used."""
+    for client in list(_made):
+        client.close()
+
+
+def dynamodb(*, patience: float | None = None, steady: bool = False) -> "DynamoDBClient":
+    """A client of DynamoDB.
+
+    Parameters
+    ----------
+    patience : float, optional
+        Seconds that one call may take, tried once: what is not there by then is done without.
+    steady : bool
+        For a write that somebody waits for.
+    """
+    config = _STEADY if steady else _PATIENT
+    if patience is not None:
+        # The client's own retries pause for up to a second, which is longer than a payment waits.
+        config = Config(connect_timeout=patience, read_timeout=patience, retries={"total_max_attempts": 1})
+    client: DynamoDBClient = _client("dynamodb", config)
     return client
 
 
@@ -54,4 +78,9 @@ def appconfigdata() -> "AppConfigDataClient":
 
 def secretsmanager() -> "SecretsManagerClient":
     client: SecretsManagerClient = _client("secretsmanager", _PATIENT)
+    return client
+
+
+def athena() -> "AthenaClient":
+    client: AthenaClient = _client("athena", _PATIENT)
     return client

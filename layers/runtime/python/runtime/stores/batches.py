@@ -1,5 +1,6 @@
-"""Reading many items of a DynamoDB table at once."""
+"""Reading many items of DynamoDB tables at once."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -34,8 +35,13 @@ def is_throttling(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in _THROTTLING
 
 
-def batch_get(client: "DynamoDBClient", table: str, keys: list[dict[str, Any]], **options: Any) -> list[Any]:
-    """Every item that exists under the given keys, in no order.
+def batch_get(client: "DynamoDBClient", wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Every item that exists under the given keys, by table and in no order: one call for up to 100 keys.
+
+    Parameters
+    ----------
+    wanted : mapping of table to what DynamoDB calls KeysAndAttributes
+        ``Keys``, each once, and options such as ``ConsistentRead``.
 
     Raises
     ------
@@ -44,20 +50,38 @@ def batch_get(client: "DynamoDBClient", table: str, keys: list[dict[str, Any]], 
     UnprocessedError
         If some keys stay unread; a partial answer is never passed off as a whole one.
     """
-    found: list[Any] = []
-    for start in range(0, len(keys), _MOST_KEYS):
-        request: Any = {table: {"Keys": keys[start : start + _MOST_KEYS], **options}}
+    found: dict[str, list[Any]] = {table: [] for table in wanted}
+    for chunk in _chunks(wanted):
+        request: Any = chunk
         for _ in range(_MOST_ROUNDS):
             try:
                 answer = client.batch_get_item(RequestItems=request)
             except ClientError as error:
                 if is_throttling(error):
-                    raise ThrottledError(f"table {table}: reads are throttled ({error})") from error
+                    raise ThrottledError(f"{', '.join(wanted)}: reads are throttled ({error})") from error
                 raise
-            found += answer["Responses"].get(table, [])
+            for table, items in answer["Responses"].items():
+                found[table] += items
             request = answer.get("UnprocessedKeys")
             if not request:
                 break
         else:
-            raise UnprocessedError(f"table {table}: keys stayed unread after {_MOST_ROUNDS} rounds")
+            raise UnprocessedError(f"{', '.join(wanted)}: keys stayed unread after {_MOST_ROUNDS} rounds")
     return found
+
+
+def _chunks(wanted: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The same wishes in calls of at most 100 keys."""
+    chunk: dict[str, Any] = {}
+    room = _MOST_KEYS
+    for table, request in wanted.items():
+        keys = request["Keys"]
+        while keys:
+            taken, keys = keys[:room], keys[room:]
+            chunk[table] = {**request, "Keys": taken}
+            room -= len(taken)
+            if not room:
+                yield chunk
+                chunk, room = {}, _MOST_KEYS
+    if chunk:
+        yield chunk

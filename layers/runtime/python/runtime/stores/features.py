@@ -1,6 +1,6 @@
 """The online feature store, in DynamoDB and in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from fraud.codec import decode, encode
 from fraud.features import Key
+from fraud.state import State
 from runtime.stores.batches import batch_get
 from runtime.stores.generations import FIRST, Generations
 from runtime.stores.memory import MemoryFeatureStore
@@ -46,16 +47,36 @@ class DynamoFeatureStore(FeatureStore):
 
     def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
         if generation is not None:
-            return self._states(keys, generation)[0]
+            return {key: _versioned(item) for key, item in self._read(keys, generation)[0].items()}
         asked = self._serving
-        found, self._serving = self._states(keys, asked, control=True)
+        items, self._serving, _ = self._read(keys, asked, control=True)
         if self._serving != asked:
-            found, _ = self._states(keys, self._serving)
-        return found
+            items, _, _ = self._read(keys, self._serving)
+        return {key: _versioned(item) for key, item in items.items()}
+
+    def read_beside(
+        self, keys: Sequence[Key], others: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[dict[Key, State], dict[str, list[Any]]]:
+        """The states that serve, to be looked at only, and items of other tables, in the same call.
+
+        Parameters
+        ----------
+        others : mapping of table to what `batch_get` wants of it
+
+        Returns
+        -------
+        tuple of the states by key, and the items by table
+        """
+        asked = self._serving
+        found, self._serving, items = self._read(keys, asked, control=True, versions=False, others=others)
+        if self._serving != asked:
+            found, _, _ = self._read(keys, self._serving, versions=False)
+        return {key: decode(item["state"]["B"], shared=True) for key, item in found.items()}, items
 
     def look(self, event_ids: Iterable[str]) -> tuple[Generations, dict[str, str]]:
         names = {f"m#{event_id}": event_id for event_id in event_ids}
-        items = self._get([CONTROL, *names], "#k, #d, document", {"#k": "key", "#d": "digest"})
+        wanted = self._wanted([CONTROL, *names], "#k, #d, document", {"#k": "key", "#d": "digest"})
+        items = batch_get(self._client, {self._table: wanted})[self._table]
         generations = Generations()
         digests = {}
         for item in items:
@@ -91,32 +112,37 @@ class DynamoFeatureStore(FeatureStore):
             raise
         return new
 
-    def _states(
-        self, keys: Sequence[Key], generation: int, *, control: bool = False
-    ) -> tuple[dict[Key, Versioned], int]:
-        """The states of a generation, and the number of the one that serves, if that was asked for too."""
+    def _read(
+        self,
+        keys: Sequence[Key],
+        generation: int,
+        *,
+        control: bool = False,
+        versions: bool = True,
+        others: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> tuple[dict[Key, Any], int, dict[str, list[Any]]]:
+        """Items of a generation, the number of the one that serves if that was asked for, and others' items."""
         names = {f"s{generation}#{key}": key for key in keys}
         asked = [*names, CONTROL] if control and names else list(names)
-        items = self._get(asked, "#k, #s, #v, serving", {"#k": "key", "#s": "state", "#v": "version"})
+        aliases = {"#k": "key", "#s": "state"} | ({"#v": "version"} if versions else {})
+        own = self._wanted(asked, ", ".join([*aliases, "serving"]), aliases)
+        items = batch_get(self._client, {self._table: own, **(others or {})})
         serving = generation if not asked else FIRST
         found = {}
-        for item in items:
+        for item in items.pop(self._table):
             if item["key"]["S"] == CONTROL:
                 serving = int(item["serving"]["N"])
             else:
-                key = names[item["key"]["S"]]
-                found[key] = Versioned(decode(item["state"]["B"]), int(item["version"]["N"]))
-        return found, serving
+                found[names[item["key"]["S"]]] = item
+        return found, serving, items
 
-    def _get(self, names: Sequence[str], projection: str, aliases: dict[str, str]) -> list[Any]:
-        return batch_get(
-            self._client,
-            self._table,
-            [{"key": {"S": name}} for name in names],
-            ConsistentRead=self._consistent,
-            ProjectionExpression=projection,
-            ExpressionAttributeNames=aliases,
-        )
+    def _wanted(self, names: Sequence[str], projection: str, aliases: dict[str, str]) -> dict[str, Any]:
+        return {
+            "Keys": [{"key": {"S": name}} for name in names],
+            "ConsistentRead": self._consistent,
+            "ProjectionExpression": projection,
+            "ExpressionAttributeNames": aliases,
+        }
 
     def _put_marker(self, marker: Marker, expiry: dict[str, str]) -> dict[str, Any]:
         item = {
@@ -148,3 +174,7 @@ class DynamoFeatureStore(FeatureStore):
             put["ConditionExpression"] = "attribute_not_exists(#k)"
             put["ExpressionAttributeNames"] = {"#k": "key"}
         return put
+
+
+def _versioned(item: Any) -> Versioned:
+    return Versioned(decode(item["state"]["B"]), int(item["version"]["N"]))

@@ -1,0 +1,107 @@
+"""From a scored payment to an action: lists, rules and policy, in one order everywhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fraud.events import Transaction
+from fraud.lists import ListDefinition, verdict
+from fraud.policy import Action, Allowance, Policy
+from fraud.rules import Rulebook, Verdict
+
+__all__ = ["SPOKEN", "Judgement", "judge", "known_values"]
+
+SPOKEN = (
+    "currency",
+    "bin",
+    "issuer_country",
+    "billing_country",
+    "shipping_country",
+    "mcc",
+    "channel",
+    "entry_mode",
+    "three_ds",
+)
+"""The texts of a transaction that rules may speak of; tokens of people are for lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What shall be done with a payment, and what decided it.
+
+    Attributes
+    ----------
+    rules : tuple of str
+        Ids of the rules that matched, in the order in which they were looked at.
+    failed : tuple of str
+        Ids of rules that could not be evaluated for another reason than something unknown.
+    """
+
+    action: Action
+    rules: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def known_values(
+    transaction: Transaction,
+    names: Sequence[str],
+    vector: Sequence[float],
+    *,
+    score: float | None,
+    lists: Sequence[str],
+    degraded: bool,
+) -> dict[str, object]:
+    """What rules may look at. A rulebook knows that NaN, an empty text and None are not known.
+
+    Parameters
+    ----------
+    names, vector : sequences of the same length
+        The features.
+    """
+    values: dict[str, object] = dict(zip(names, vector, strict=True))
+    values.update({name: getattr(transaction, name) for name in SPOKEN})
+    values.update(amount=transaction.amount, score=score, lists=list(lists), degraded=degraded)
+    return values
+
+
+def judge(
+    transaction: Transaction,
+    values: Mapping[str, object],
+    *,
+    score: float | None,
+    policy: Policy,
+    rulebook: Rulebook | None = None,
+    lists: Sequence[ListDefinition] = (),
+    listed: Sequence[str] = (),
+    allowance: Allowance | None = None,
+) -> Judgement:
+    """Decide what to do.
+
+    The first of these that has something to say decides: the lists that the payment is on, the rules that stand
+    before the policy, the policy. Rules that stand after it may then change that.
+
+    Parameters
+    ----------
+    values : mapping
+        As `known_values` gives them.
+    lists : sequence of ListDefinition
+        The merchant's.
+    listed : sequence of str
+        Names of those that the payment is on.
+    allowance : Allowance, optional
+        What the policy's bounds on declines and reviews still leave.
+    """
+    told: list[Verdict] = []
+    action = verdict(lists, listed)
+    if action is None and rulebook is not None:
+        told.append(rulebook.before(values))
+        action = told[-1].action
+    if action is None:
+        action = policy.decide(transaction, score, allowance)
+    if rulebook is not None:
+        told.append(rulebook.after(values, action))
+        action = told[-1].action or action
+    return Judgement(
+        action,
+        rules=tuple(name for each in told for name in each.matched),
+        failed=tuple(name for each in told for name in each.failed),
+    )

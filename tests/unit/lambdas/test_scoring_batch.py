@@ -1,0 +1,94 @@
+"""Several payments at once: each is answered as it would have been by itself."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambdas.score_transaction.scoring import Asking, Outcome
+from runtime.http import Problem
+from runtime.stores.decisions import MemoryDecisionStore
+from tests.unit.lambdas.deciding import NOW, body, decide, history, scorer, served
+
+ASKING = Asking("acme", NOW)
+
+
+def told(result: Outcome | Problem) -> object:
+    return result.body if isinstance(result, Problem) else (result.answer, result.degraded, result.action)
+
+
+def test_each_is_answered_in_its_place_as_if_alone() -> None:
+    states, model = history(), served()
+    sent = [
+        body(transaction_id="a"),
+        body(transaction_id="b", amount=-1),
+        b"{",
+        body(transaction_id="c", card={"token": "tok-other"}),
+        body(transaction_id="d", currency="XXX"),
+    ]
+    ledger = MemoryDecisionStore()
+    together = scorer(states, ledger, model=model).decide_many(sent, ASKING)
+    alone = []
+    for each in sent:
+        try:
+            alone.append(told(decide(scorer(states, model=model), each)))
+        except Problem as problem:
+            alone.append(problem.body)
+    assert [told(each) for each in together] == alone
+    assert {name for name, _ in ledger.records} == {"acme/a", "acme/c"}
+
+
+def test_a_problem_that_was_found_before_keeps_its_place() -> None:
+    problem = Problem(400, "invalid-body", "Invalid body", "No JSON.")
+    results = scorer().decide_many([problem, body(), problem], ASKING)
+    assert [results[0], results[2]] == [problem, problem]
+    assert isinstance(results[1], Outcome)
+
+
+def test_the_same_id_twice_is_one_decision_and_another_body_is_refused() -> None:
+    ledger = MemoryDecisionStore()
+    results = scorer(ledger=ledger).decide_many([body(), body(amount=1), body()], ASKING)
+    first, other, again = results
+    assert isinstance(first, Outcome)
+    assert isinstance(again, Outcome)
+    assert (first.repeated, again.repeated, again.answer) == (False, True, first.answer)
+    assert isinstance(other, Problem)
+    assert other.status == 409
+    assert len(ledger.records) == 1
+
+
+def test_a_hundred_are_read_in_one_go() -> None:
+    asked = []
+
+    class Snapshots:
+        def __init__(self, inner: object) -> None:
+            self.inner = inner
+
+        def read(self, keys: list[object], settings: list[object]) -> object:
+            asked.append((len(keys), len(set(keys)), len(set(settings)) == len(settings)))
+            return self.inner.read(keys, settings)  # type: ignore[attr-defined]  # whatever the scorer had
+
+    made = scorer(history(), model=served())
+    object.__setattr__(made, "snapshots", Snapshots(made.snapshots))
+    results = made.decide_many([body(transaction_id=f"t{number}") for number in range(100)], ASKING)
+    assert all(isinstance(each, Outcome) and not each.degraded for each in results)
+    [(keys, different, once)] = asked
+    assert keys == different
+    assert once
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([1, 2])), max_size=12))
+def test_of_each_id_the_first_counts_however_they_are_mixed(sent: list[tuple[str, int]]) -> None:
+    ledger = MemoryDecisionStore()
+    results = scorer(ledger=ledger).decide_many(
+        [body(transaction_id=name, amount=amount) for name, amount in sent], ASKING
+    )
+    first: dict[str, int] = {}
+    for (name, amount), result in zip(sent, results, strict=True):
+        if first.setdefault(name, amount) == amount:
+            assert isinstance(result, Outcome)
+            assert json.loads(result.answer)["transaction_id"] == name
+        else:
+            assert isinstance(result, Problem)
+    assert len(ledger.records) == len(first)

@@ -1,0 +1,65 @@
+"""A change of the token key, seen by decisions: history and lists go on, and the row links old tokens to new."""
+
+from fraud.features import STANDARD
+from fraud.features.definitions import Aggregation, WindowFeature
+from fraud.lists import ListDefinition, StoredLists
+from fraud.tokens import IDENTIFIERS, Keyring, Tokeniser
+from runtime.stores.decisions import MemoryDecisionStore
+from runtime.stores.documents import Entry
+from runtime.stores.settings import MemorySettingsStore
+from tests.unit.lambdas.deciding import NOW, TOKENS, decide, history, row, scorer, served
+from tests.unit.lambdas.support import TOKEN_KEY
+
+RING = Keyring(
+    current="2",
+    keys={"1": TOKEN_KEY, "2": "the key that comes after it, for the tests"},
+    activates_at=NOW - 60_000,
+    until=NOW + 60_000,
+)
+
+
+def decided(tokens: Tokeniser, settings: MemorySettingsStore | None = None) -> dict[str, object]:
+    ledger = MemoryDecisionStore()
+    decide(scorer(history(), ledger, model=served(), tokens=tokens, settings=settings))
+    return row(ledger)
+
+
+def test_the_vector_is_that_of_the_unbroken_history_but_for_distinct_values() -> None:
+    before, after = decided(TOKENS)["features"], decided(Tokeniser(RING))["features"]
+    assert isinstance(before, dict)
+    assert isinstance(after, dict)
+    assert before["card_count_7d"] > 3
+    distinct = {
+        each.name
+        for each in STANDARD.features
+        if isinstance(each, WindowFeature) and each.aggregation is Aggregation.DISTINCT
+    }
+    assert {name: after.get(name) for name in before if name not in distinct} == {
+        name: value for name, value in before.items() if name not in distinct
+    }
+
+
+def test_the_row_tells_what_the_tokens_were() -> None:
+    old, new = decided(TOKENS), decided(Tokeniser(RING))
+    sent = {name for name in IDENTIFIERS if old[name]}
+    assert new["previous_tokens"] == {name: old[name] for name in sent}
+    assert all(new[name] != old[name] for name in sent)
+    assert old["previous_tokens"] == {}
+
+
+def test_after_the_overlap_the_old_key_is_not_asked_any_more() -> None:
+    over = Keyring(current="2", keys=RING.keys, activates_at=NOW - 2, until=NOW - 1)
+    features = decided(Tokeniser(over))["features"]
+    assert isinstance(features, dict)
+    assert features["card_count_7d"] == 0
+
+
+def test_an_entry_from_before_the_change_still_blocks() -> None:
+    settings = MemorySettingsStore()
+    blocked = ListDefinition(name="blocked", field="card", action="block")
+    settings.put("acme", StoredLists(version=1, lists=(blocked,), changed_at=1, changed_by="key:k"))
+    card = decided(TOKENS)["card"]
+    assert isinstance(card, str)
+    entry = Entry(value=card, added_at=1, added_by="key:k")
+    settings.change_entries("acme", "blocked", "card", now=NOW, add=[entry])
+    assert decided(Tokeniser(RING), settings)["decision"] == "decline"

@@ -25,6 +25,10 @@ _PLATFORMS: dict[Architecture, str] = {
 }
 # Serving calls libxgboost.so itself; the package's Python modules import numpy and scipy, 130 MB of them.
 _KEPT_OF_XGBOOST = ("VERSION", "lib/libxgboost.so")
+# Rules are evaluated by the compiled engine itself; its package imports a command line with a terminal library.
+_KEPT_OF_CEL = ("cel.cpython-*.so",)
+# Command lines and a packager's hook.
+_DROPPED_OF_LARK = ("tools", "__pyinstaller")
 # What remains of a distribution's metadata: its name, its version and its licence.
 _KEPT_OF_METADATA = ("METADATA", "licenses")
 
@@ -83,12 +87,16 @@ def _strip(python: Path) -> None:
     for metadata in python.glob("*.dist-info"):
         _keep_only(metadata, _KEPT_OF_METADATA)
     _keep_only(python / "xgboost", _KEPT_OF_XGBOOST)
+    _keep_only(python / "cel", _KEPT_OF_CEL)
+    for folder in _DROPPED_OF_LARK:
+        shutil.rmtree(python / "lark" / folder, ignore_errors=True)
 
 
 def _keep_only(folder: Path, kept: tuple[str, ...]) -> None:
     for path in _files(folder):
-        relative = path.relative_to(folder).as_posix()
-        if not any(relative == each or relative.startswith(f"{each}/") for each in kept):
+        relative = path.relative_to(folder)
+        # A pattern is of the file itself or of a folder that it is in.
+        if not any(part.full_match(each) for part in (relative, *relative.parents) for each in kept):
             path.unlink()
 
 

@@ -113,7 +113,8 @@ def test_the_vendor_layer_holds_what_serving_needs_and_no_more(architecture: Arc
     assert (python / "xgboost" / "lib" / "libxgboost.so").is_file()
     assert list((python / "xgboost_cpu.libs").glob("libgomp-*"))
     assert not list((python / "xgboost").rglob("*.py")), "they cannot be imported without numpy"
-    for unwanted in ("numpy", "scipy", "bin"):
+    assert [each.name.partition(".")[0] for each in (python / "cel").iterdir()] == ["cel"], "the engine alone"
+    for unwanted in ("numpy", "scipy", "bin", "typer", "rich", "prompt_toolkit", "pygments", "lark/tools"):
         assert not (python / unwanted).exists()
     names = {each.name for each in python.rglob("*")}
     assert not names & {"tests", "py.typed", "RECORD"}
@@ -167,6 +168,7 @@ _SETTINGS = (
     *("MERCHANTS_TABLE", "FEATURES_TABLE", "DECISIONS_TABLE", "MODELS_BUCKET", "LAKE_BUCKET", "EVENT_BUS"),
     *("APPCONFIG_APPLICATION", "APPCONFIG_ENVIRONMENT", "APPCONFIG_PROFILE", "APPCONFIG_STRATEGY"),
     *("CONFIG_REFRESH_SECONDS", "TOKEN_SECRET", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"),
+    *("KEY_SECRET", "SETTINGS_TABLE", "STORE_PATIENCE_MS"),
 )
 
 
@@ -208,6 +210,24 @@ def test_a_missing_dependency_is_found(lambda_runtime: Path) -> None:
     )
     assert done.returncode != 0
     assert "ModuleNotFoundError" in done.stderr
+
+
+def test_the_engine_of_the_rules_loads_from_the_layers_alone() -> None:
+    path = [str(layer_bundle(name, architecture=LOCAL.architecture).path / "python") for name in LAYERS]
+    program = (
+        "import json, sys; sys.path[:0] = json.loads(sys.argv[1])\n"
+        "from fraud.rules.engine import engine\n"
+        "assert engine().compile('a > 1.0').execute(engine().Context({'a': 2.0})) is True"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, json.dumps(path)],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_model_library_loads_from_the_layer_alone() -> None:

@@ -1,45 +1,36 @@
 """Who calls: a merchant's secret key becomes a merchant id, or nothing."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from runtime import clients
+from runtime.keys import KeyHash, authenticate
 from runtime.settings import load
-from runtime.stores.merchants import Credential, DynamoMerchantStore, MerchantStore, parse_key
-
-# Keys have 59 characters. DynamoDB answers a key past 2,048 bytes with an error, which would make a 500 of a 401.
-LONGEST = 256
+from runtime.stores.merchants import Credential, DynamoMerchantStore, MerchantStore
 
 
 @dataclass(frozen=True)
 class Settings:
     merchants_table: str
+    key_secret: str
 
 
 settings = load(Settings)
 store: MerchantStore = DynamoMerchantStore(clients.dynamodb(), settings.merchants_table)
+hashed = KeyHash(clients.secretsmanager().get_secret_value(SecretId=settings.key_secret)["SecretString"].encode())
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway with a policy for every path of the API, which it may cache."""
     del context
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    credential = authenticate(headers.get("authorization", ""), store)
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    credential = authenticate(key.strip(" "), store, hashed, at=now()) if scheme.lower() == "bearer" else None
     if credential is None:
         # API Gateway turns exactly this message into a 401.
         raise Exception("Unauthorized")
     return allow(credential, event["methodArn"])
-
-
-def authenticate(authorization: str, merchants: MerchantStore) -> Credential | None:
-    """The credential of an ``Authorization: Bearer pw_...`` header; None if there is none that admits it."""
-    scheme, _, key = authorization.partition(" ")
-    halves = parse_key(key.strip()) if scheme.lower() == "bearer" else None
-    if halves is None or len(key) > LONGEST:
-        return None
-    key_id, secret = halves
-    credential = merchants.get(key_id)
-    return credential if credential is not None and credential.admits(secret) else None
 
 
 def allow(credential: Credential, method_arn: str) -> dict[str, Any]:
@@ -49,8 +40,17 @@ def allow(credential: Credential, method_arn: str) -> dict[str, Any]:
     policy: dict[str, Any] = {
         "principalId": credential.merchant_id,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": {"merchant_id": credential.merchant_id, "key_id": credential.key_id},
+        "context": {
+            "merchant_id": credential.merchant_id,
+            "key_id": credential.key_id,
+            "plan": credential.plan,
+        },
     }
     if credential.usage_key:
         policy["usageIdentifierKey"] = credential.usage_key
     return policy
+
+
+def now() -> int:
+    """Wall-clock milliseconds."""
+    return time.time_ns() // 1_000_000

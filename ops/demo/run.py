@@ -188,7 +188,7 @@ def _deploy(stages: Stages, port: int) -> tuple[Deployment, dict[str, int]]:
 
 def _onboard(stages: Stages, deployment: Deployment, world: World) -> dict[str, str]:
     with stages.stage("merchants", "two merchants have keys, stored as hashes") as done:
-        keys = {merchant: add(deployment, merchant).secret for merchant in world.merchants}
+        keys = {merchant: add(deployment, merchant, at=_now()).secret for merchant in world.merchants}
         done(", ".join(keys))
     with stages.stage("history", "six weeks of payments are in the lake and in the features") as done:
         imported = import_history(

@@ -1,9 +1,10 @@
 """The one place that touches the emulator's internals.
 
 ministack has no SageMaker, does not take Firehose as a target of a rule, delivers a stream's records one
-object each, and forgets a stream mapping's failure settings. Its registries are plain dictionaries and its
-modules look functions up when they call them, so what is missing is put in from here. Everything used is
-checked first: on another version, or if something has moved, starting fails with a sentence.
+object each, forgets a stream mapping's failure settings, and cannot drop the authorizers' answers that it
+keeps. Its registries are plain dictionaries and its modules look functions up when they call them, so what is
+missing is put in from here. Everything used is checked first: on another version, or if something has moved,
+starting fails with a sentence.
 """
 
 import base64
@@ -26,6 +27,7 @@ __all__ = [
     "MINISTACK",
     "asgi_application",
     "check",
+    "install_authorizer_flush",
     "install_delivery",
     "install_sagemaker",
     "install_streams",
@@ -35,6 +37,7 @@ __all__ = [
 
 # Imported by name: the emulator carries no types, and nothing here may pretend that it does.
 app: Any = importlib.import_module("ministack.app")
+apigateway_v1: Any = importlib.import_module("ministack.services.apigateway_v1")
 lambda_runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
 router: Any = importlib.import_module("ministack.core.router")
 dynamodb: Any = importlib.import_module("ministack.services.dynamodb")
@@ -49,6 +52,7 @@ _BACKOFF_SECONDS = 0.5
 
 # The functions called or replaced, with the parameters they must have.
 _FUNCTIONS: Final[tuple[tuple[ModuleType, str, tuple[str, ...]], ...]] = (
+    (apigateway_v1, "handle_request", ("method", "path", "headers", "body", "query_params")),
     (stepfunctions, "_execute_task", ("state_def", "raw_input", "execution", "ctx")),
     (stepfunctions, "_invoke_resource_with_timeout", ("resource", "input_data", "timeout")),
     (stepfunctions, "_ExecutionError", ("error", "cause")),
@@ -75,6 +79,7 @@ _FUNCTIONS: Final[tuple[tuple[ModuleType, str, tuple[str, ...]], ...]] = (
     ),
 )
 _REGISTRIES: Final[tuple[tuple[ModuleType, str], ...]] = (
+    (apigateway_v1, "_authorizer_cache"),
     (app, "SERVICE_HANDLERS"),
     (router, "SERVICE_PATTERNS"),
     (stepfunctions, "_SERVICE_DISPATCH"),
@@ -169,6 +174,24 @@ def install_sagemaker(sagemaker: SageMaker) -> None:
     stepfunctions._invoke_resource_with_timeout = with_timeout_stopping
     for resource in RESOURCES:
         stepfunctions._SERVICE_DISPATCH[resource] = dispatch
+
+
+def install_authorizer_flush() -> None:
+    """Answer API Gateway's FlushStageAuthorizersCache, so that an ended key is refused at once, as on AWS."""
+    handle = apigateway_v1.handle_request
+
+    async def handle_or_flush(method: str, path: str, headers: Any, body: Any, query_params: Any) -> Any:
+        parts = path.strip("/").split("/")
+        if method != "DELETE" or parts[2:3] != ["stages"] or parts[4:] != ["cache", "authorizers"]:
+            return await handle(method, path, headers, body, query_params)
+        # The keys are (account, region, api, authorizer, stage, what the caller sent).
+        for key in [
+            each for each in apigateway_v1._authorizer_cache if (each[2], each[4]) == (parts[1], parts[3])
+        ]:
+            apigateway_v1._authorizer_cache.pop(key, None)
+        return 202, {}, b""
+
+    apigateway_v1.handle_request = handle_or_flush
 
 
 def install_delivery(clock: Callable[[], float]) -> Buffers:

@@ -1,31 +1,53 @@
 """Who is let in, and what for."""
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import boto3
 import pytest
 
-from runtime.stores.merchants import Credential, MemoryMerchantStore, secret_hash
-from tests.unit.lambdas.support import Context, lambda_event
+from runtime.keys import KeyHash, written_key
+from runtime.stores.merchants import Account, Credential, MemoryMerchantStore
+from tests.unit.lambdas.support import ENVIRONMENT, REGION, Context, lambda_event
 
-SECRET = "w0rd_with_underscores-and.dots"  # noqa: S105 - opens nothing
+PEPPER = "a pepper for the tests, 32 bytes or more"
+NOW = 1_767_000_000_000
+SECRETS = {name: (name * 43)[:43] for name in ("plain", "counted", "other")}
+IDS = {"plain": "00000000000a", "counted": "00000000000b", "other": "00000000000c"}
 
 
-def credential(key_id: str, *, active: bool = True, usage_key: str = "") -> Credential:
-    return Credential(
-        key_id=key_id, merchant_id="acme", secret_hash=secret_hash(SECRET), active=active, usage_key=usage_key
-    )
+def credential(name: str, merchant_id: str = "acme") -> Credential:
+    secret_hash = KeyHash(PEPPER.encode()).of(IDS[name], SECRETS[name])
+    return Credential(IDS[name], merchant_id, secret_hash, plan="standard", created_at=NOW - 1_000)
+
+
+def key(name: str, *, other_half: str = "") -> str:
+    return written_key(IDS[name], SECRETS[other_half or name])
 
 
 @pytest.fixture
-def function(load: Any, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def function(load: Any, aws: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    del aws
+    secrets = boto3.client("secretsmanager", region_name=REGION)
+    secrets.create_secret(Name=ENVIRONMENT["KEY_SECRET"], SecretString=PEPPER)
     module: ModuleType = load("authorize_merchant")
-    store = MemoryMerchantStore()
-    store.add(credential("plain"))
-    store.add(credential("counted", usage_key="a usage key"))
-    store.add(credential("retired", active=False))
-    monkeypatch.setattr(module, "store", store)
+    monkeypatch.setattr(module, "store", MemoryMerchantStore())
+    monkeypatch.setattr(module, "now", lambda: NOW)
+    onboard(
+        module, "acme", credential("plain"), replace(credential("counted"), usage_key="a usage key", plan="high")
+    )
+    onboard(module, "rival", credential("other", "rival"))
     return module
+
+
+def onboard(function: ModuleType, merchant_id: str, *keys: Credential) -> None:
+    function.store.save(Account(merchant_id, "standard", "", NOW, NOW, keys=keys), *keys)
+
+
+def change(function: ModuleType, changed: Credential) -> None:
+    account = function.store.account(changed.merchant_id)
+    function.store.save(replace(account, version=account.version + 1), changed)
 
 
 def call(
@@ -45,16 +67,19 @@ def refused(function: ModuleType, headers: dict[str, str] | None) -> bool:
     return True
 
 
-def test_a_valid_key_is_its_merchants(function: ModuleType) -> None:
-    answer = call(function, {"Authorization": f"Bearer pw_plain_{SECRET}"})
+def bearer(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key(name)}"}
+
+
+def test_a_live_key_is_its_merchants(function: ModuleType) -> None:
+    answer = call(function, bearer("plain"))
     assert answer["principalId"] == "acme"
-    assert answer["context"] == {"merchant_id": "acme", "key_id": "plain"}
+    assert answer["context"] == {"merchant_id": "acme", "key_id": IDS["plain"], "plan": "standard"}
 
 
 @pytest.mark.parametrize("path", ["POST/v1/decisions", "POST/v1/labels"])
 def test_the_policy_covers_the_whole_stage_because_it_is_cached(function: ModuleType, path: str) -> None:
-    answer = call(function, {"Authorization": f"Bearer pw_plain_{SECRET}"}, path=path)
-    assert answer["policyDocument"] == {
+    assert call(function, bearer("plain"), path=path)["policyDocument"] == {
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -67,57 +92,90 @@ def test_the_policy_covers_the_whole_stage_because_it_is_cached(function: Module
 
 
 def test_traffic_is_counted_only_where_a_usage_key_is_stored(function: ModuleType) -> None:
-    assert "usageIdentifierKey" not in call(function, {"Authorization": f"Bearer pw_plain_{SECRET}"})
-    counted = call(function, {"Authorization": f"Bearer pw_counted_{SECRET}"})
+    assert "usageIdentifierKey" not in call(function, bearer("plain"))
+    counted = call(function, bearer("counted"))
     assert counted["usageIdentifierKey"] == "a usage key"
+    assert counted["context"]["plan"] == "high"
 
 
 @pytest.mark.parametrize("name", ["authorization", "AUTHORIZATION", "Authorization"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_case_of_the_header_and_its_scheme_do_not_matter(function: ModuleType, name: str, scheme: str) -> None:
-    assert call(function, {name: f"{scheme} pw_plain_{SECRET}"})["principalId"] == "acme"
+@pytest.mark.parametrize("gap", [" ", "  "])
+def test_case_and_spacing_do_not_matter(function: ModuleType, name: str, scheme: str, gap: str) -> None:
+    assert call(function, {name: f"{scheme}{gap}{key('plain')}"})["principalId"] == "acme"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"disabled_at": NOW - 1}, {"expires_at": NOW}, {"expires_at": NOW - 86_400_000}],
+    ids=["disabled", "its grace is over now", "its grace is long over"],
+)
+def test_a_key_that_was_ended_is_unauthorized(function: ModuleType, changes: dict[str, Any]) -> None:
+    change(function, replace(credential("plain"), **changes))
+    assert refused(function, bearer("plain"))
+    assert call(function, bearer("counted"))["principalId"] == "acme"
+
+
+def test_both_keys_are_live_until_the_grace_of_the_older_is_over(
+    function: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(function, replace(credential("plain"), expires_at=NOW + 1))
+    assert call(function, bearer("plain"))["principalId"] == "acme"
+    assert call(function, bearer("counted"))["principalId"] == "acme"
+    monkeypatch.setattr(function, "now", lambda: NOW + 1)
+    assert refused(function, bearer("plain"))
+    assert call(function, bearer("counted"))["principalId"] == "acme"
+
+
+PLAIN = key("plain")
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        f"Bearer pw_plain_{SECRET}x",
-        f"Bearer pw_plain_{SECRET[:-1]}",
-        f"Bearer pw_plain_{SECRET.upper()}",
-        f"Bearer pw_unknown_{SECRET}",
-        f"Bearer pw_retired_{SECRET}",
-        f"Basic pw_plain_{SECRET}",
-        f"pw_plain_{SECRET}",
-        "Bearer pw_plain_",
-        "Bearer pw_plain",
-        f"Bearer pw__{SECRET}",
-        f"Bearer xx_plain_{SECRET}",
+        f"Bearer {key('plain', other_half='other')}",
+        f"Bearer {key('plain', other_half='counted')}",
+        f"Bearer {key('other', other_half='plain')}",
+        f"Bearer {written_key('00000000000f', SECRETS['plain'])}",
+        f"Bearer {PLAIN}x",
+        f"Bearer {PLAIN[:-1]}",
+        f"Bearer {PLAIN.upper()}",
+        f"Bearer {PLAIN} {PLAIN}",
+        f"Bearer {PLAIN},Bearer {PLAIN}",
+        f"Bearer\t{PLAIN}",
+        f"Bearer\u00a0{PLAIN}",
+        f"Bearer {PLAIN}\n",
+        f"Bearer {PLAIN[:-1]}\u0455",
+        f"Bearer pw_{IDS['plain']}_{KeyHash(PEPPER.encode()).of(IDS['plain'], SECRETS['plain'])}",
+        f"Bearer pw_merchant#acme_{SECRETS['plain']}",
+        f"Basic {PLAIN}",
+        PLAIN,
+        "Bearer pw__",
         "Bearer",
         "Bearer ",
         "",
         "Bearer \u00e9\u00e8",
-        "Bearer pw_plain_\u00e9",
-        f"Bearer pw_plain_{secret_hash(SECRET)}",
         "Bearer " + "_" * 5_000,
+        f"Bearer pw_{'a' * 3_000}_{SECRETS['plain']}",
+        f"Bearer {PLAIN}{'a' * 10_000}",
     ],
 )
 def test_any_other_value_is_unauthorized(function: ModuleType, value: str) -> None:
     assert refused(function, {"Authorization": value})
 
 
-@pytest.mark.parametrize("headers", [None, {}, {"X-Api-Key": f"Bearer pw_plain_{SECRET}"}])
+@pytest.mark.parametrize("headers", [None, {}, {"X-Api-Key": f"Bearer {PLAIN}"}, {"X-Api-Key": "a usage key"}])
 def test_no_header_is_unauthorized(function: ModuleType, headers: dict[str, str] | None) -> None:
     assert refused(function, headers)
 
 
-def test_a_key_id_longer_than_any_key_is_refused_before_the_table_is_asked(
+def test_what_is_no_key_is_refused_before_the_table_is_asked(
     function: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # DynamoDB refuses keys of more than 2,048 bytes with an error, which would be a 500 instead of a 401.
     class Strict(MemoryMerchantStore):
         def get(self, key_id: str) -> Credential | None:
-            assert len(key_id.encode()) <= 2_048
-            return super().get(key_id)
+            raise AssertionError(f"the table was asked for {key_id}")
 
     monkeypatch.setattr(function, "store", Strict())
-    assert refused(function, {"Authorization": f"Bearer pw_{'a' * 3_000}_{SECRET}"})
+    assert refused(function, {"Authorization": f"Bearer pw_{'a' * 3_000}_{SECRETS['plain']}"})

@@ -1,5 +1,6 @@
 """The seam fits the installed emulator, and says so clearly if it does not."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def test_function_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_every_private_function_used_is_checked() -> None:
     source = (PACKAGE / "ministack_seam.py").read_text()
-    modules = "app|dynamodb|eventbridge|firehose|lambda_svc|stepfunctions|router"
+    modules = "apigateway_v1|app|dynamodb|eventbridge|firehose|lambda_svc|stepfunctions|router"
     called = set(re.findall(rf"\b(?:{modules})\.(_\w+)\(", source))
     checked = {name for _, name, _ in seam._FUNCTIONS} | {"_DeliveryError"}
     assert called <= checked
@@ -59,3 +60,31 @@ def test_no_other_module_touches_the_emulator() -> None:
     imports = re.compile(r"^\s*(?:from|import)\s+ministack|import_module\(.ministack", re.MULTILINE)
     touching = {path.name for path in PACKAGE.glob("*.py") if imports.search(path.read_text())}
     assert touching == {"ministack_seam.py"}
+
+
+def test_answers_of_a_stages_authorizers_are_dropped_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def handle_request(method: str, path: str, headers: Any, body: Any, query_params: Any) -> Any:
+        del headers, body, query_params
+        asked.append(f"{method} {path}")
+        return 200, {}, b"{}"
+
+    def kept(api: str, stage: str) -> tuple[Any, ...]:
+        return ("account", "region", api, "authorizer", stage, ("Bearer x",))
+
+    answers = {kept("a", "live"): 1, kept("a", "next"): 2, kept("b", "live"): 3}
+    monkeypatch.setattr(seam.apigateway_v1, "_authorizer_cache", answers)
+    monkeypatch.setattr(seam.apigateway_v1, "handle_request", handle_request)
+    seam.install_authorizer_flush()
+
+    def call(method: str, path: str) -> int:
+        answer = asyncio.run(seam.apigateway_v1.handle_request(method, path, {}, b"", {}))
+        return int(answer[0])
+
+    assert call("DELETE", "/restapis/a/stages/live/cache/authorizers") == 202
+    assert list(answers.values()) == [2, 3]
+    assert call("GET", "/restapis/a/stages/next/cache/authorizers") == 200
+    assert call("DELETE", "/restapis/a/stages/next") == 200
+    assert len(asked) == 2
+    assert list(answers.values()) == [2, 3]

@@ -8,7 +8,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-TABLES = {"features": ("key",), "decisions": ("id", "kind"), "merchants": ("key_id",)}
+TABLES = {
+    "features": ("key",),
+    "decisions": ("id", "kind"),
+    "merchants": ("key_id",),
+    "settings": ("id", "part"),
+}
 
 
 @pytest.fixture

@@ -50,6 +50,10 @@ class DecisionStore(Protocol):
         """A record, or None; a record that was put is always seen."""
         ...
 
+    def all(self, event_id: str) -> list[Record]:
+        """Every record of an event, in the order of their kinds: the decision, labels, outcomes."""
+        ...
+
 
 class DynamoDecisionStore:
     """One table with the key (id, kind)."""
@@ -79,6 +83,16 @@ class DynamoDecisionStore:
         )
         return _record(answer["Item"]) if "Item" in answer else None
 
+    def all(self, event_id: str) -> list[Record]:
+        # One page: there are at most eight, of a few kilobytes each.
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="id = :id",
+            ExpressionAttributeValues={":id": {"S": event_id}},
+            ConsistentRead=True,
+        )
+        return [_record(item) for item in answer["Items"]]
+
 
 class MemoryDecisionStore:
     """The same, in this process."""
@@ -96,6 +110,9 @@ class MemoryDecisionStore:
 
     def get(self, event_id: str, kind: str) -> Record | None:
         return self.records.get((event_id, kind))
+
+    def all(self, event_id: str) -> list[Record]:
+        return [record for (found, _), record in sorted(self.records.items()) if found == event_id]
 
 
 def _item(record: Record) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Shows and changes what merchants set: rules, lists and policy."""

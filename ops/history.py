@@ -79,10 +79,12 @@ def import_history(
     """
     store, tokeniser = deployment.features(), deployment.tokeniser()
     _serving(store)
-    tokenised = [replace(row, transaction=tokeniser.apply(row.transaction)) for row in rows]
+    replays = deployment.environment.replay_time
+    # Under the key of today, as the next payments are; where history is replayed, under that of its own times.
+    moment = None if replays else clock
+    tokenised = [replace(row, transaction=tokeniser.apply(row.transaction, at=moment)) for row in rows]
     tokenised.sort(key=lambda row: row.order)
     content = _parquet(tokenised)
-    replays = deployment.environment.replay_time
     until = max((row.transaction.event_time for row in tokenised), default=0) if replays else clock
     until = _upload(deployment, name, content, fingerprint=digest(content), until=until)
     progress("lake", len(tokenised), len(tokenised))

@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.leaks import Leaks
 
 # Set before any module of ours is imported: Powertools reads its names when its logger and metrics are made.
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
@@ -19,3 +22,8 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("paywarden")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch all that is logged and printed."""
+    config.pluginmanager.register(Leaks(), "leaks")

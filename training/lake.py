@@ -5,7 +5,7 @@ columns; a table of events has the columns of `training.engines.events`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from fraud.currency import CURRENCIES
 from fraud.events import LATEST_TIME, MOST_AMOUNT, LabelKind, OutcomeKind, Transaction
 from training.contract import ProgramError
+from training.rotation import LINKS, PREVIOUS, links_of
 
 __all__ = [
     "TRANSACTIONS",
@@ -71,6 +72,8 @@ class Decisions:
         As served, columns in the order asked for; nan where the record has no such feature.
     has_vector : array of bool
         False where the record carries no features at all.
+    links : pyarrow.Table
+        What tokens became when the token key was changed; see `training.rotation`.
     """
 
     transactions: pa.Table
@@ -78,6 +81,7 @@ class Decisions:
     degraded: Flags
     vectors: npt.NDArray[np.float64]
     has_vector: Flags
+    links: pa.Table = field(default_factory=LINKS.empty_table)
 
 
 def read_history(folder: Path) -> History:
@@ -120,11 +124,13 @@ def read_decisions(folder: Path, names: Sequence[str]) -> Decisions:
     """
     required = ("features", "feature_set", "degraded")
     tables, vectors, filled = [], [np.empty((0, len(names)))], [np.empty(0, np.bool_)]
-    for path, table in _files(folder, required):
+    links = [LINKS.empty_table()]
+    for path, table in _files(folder, required, optional=(PREVIOUS,)):
         numbers, present = _vectors(table["features"].combine_chunks(), names, path)
         vectors.append(numbers)
         filled.append(present)
-        tables.append(table.drop_columns(["features"]))
+        links.append(links_of(table, path))
+        tables.append(table.select([*TRANSACTIONS.names, *required[1:]]))
     whole = _whole(tables, required[1:])
     return Decisions(
         transactions=whole.select(TRANSACTIONS.names),
@@ -132,6 +138,7 @@ def read_decisions(folder: Path, names: Sequence[str]) -> Decisions:
         degraded=pc.fill_null(whole["degraded"], False).to_numpy(),
         vectors=np.concatenate(vectors),
         has_vector=np.concatenate(filled),
+        links=pa.concat_tables(links),
     )
 
 
@@ -188,8 +195,8 @@ def _whole(tables: list[pa.Table], more: tuple[str, ...]) -> pa.Table:
     return pa.concat_tables([nothing, *tables])
 
 
-def _files(folder: Path, more: tuple[str, ...]) -> Iterator[tuple[Path, pa.Table]]:
-    """Every file's transactions with further columns, checked and with defaults filled in.
+def _files(folder: Path, more: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[tuple[Path, pa.Table]]:
+    """Every file's transactions with further columns, checked and with defaults filled in; optional ones as is.
 
     One file at a time: files of different ages may differ in their optional columns.
     """
@@ -198,7 +205,8 @@ def _files(folder: Path, more: tuple[str, ...]) -> Iterator[tuple[Path, pa.Table
         try:
             with pq.ParquetFile(path) as file:
                 present = set(file.schema_arrow.names)
-                table = file.read(columns=[name for name in (*TRANSACTIONS.names, *more) if name in present])
+                wanted = (*TRANSACTIONS.names, *more, *optional)
+                table = file.read(columns=[name for name in wanted if name in present])
         except (pa.ArrowException, OSError) as error:
             raise ProgramError(
                 f"{path} is not a readable Parquet file ({error}); replace or remove it."
@@ -210,6 +218,7 @@ def _files(folder: Path, more: tuple[str, ...]) -> Iterator[tuple[Path, pa.Table
             )
         columns: dict[str, Any] = {name: _column(table, name, path) for name in TRANSACTIONS.names}
         columns |= {name: table[name] if name == "features" else _column(table, name, path) for name in more}
+        columns |= {name: table[name] for name in optional if name in present}
         checked = pa.table(columns)
         _refuse_empty(checked, tuple(field.name for field in _FIELDS if field.required), path)
         _refuse_absurd(checked, path)
@@ -221,7 +230,7 @@ def _type(name: str) -> pa.DataType:
 
 
 def _column(table: pa.Table, name: str, path: Path) -> "pa.ChunkedArray[Any]":
-    default: Any = next((field.default for field in _FIELDS if field.name == name), None)
+    default: Any = next((each.default for each in _FIELDS if each.name == name), None)
     wanted = _type(name)
     if name not in table.column_names:
         return pa.chunked_array([pa.array([default] * table.num_rows, wanted)])

@@ -23,6 +23,7 @@ from training.lake import (
     read_outcomes,
 )
 from training.outcomes import Reports, event_ids, first_reports, verdicts
+from training.rotation import relinked
 
 __all__ = ["ENGINES", "Engine", "Payments", "Sources", "read_sources", "recompute", "say", "unite"]
 
@@ -49,7 +50,8 @@ class Payments:
     Attributes
     ----------
     events : pyarrow.Table
-        See `training.engines.events`; the payments are its first rows, in the order of the arrays below.
+        See `training.engines.events`; the payments are its first rows, in the order of the arrays below. A token
+        of an earlier key is replaced by the one that it became; see `training.rotation`.
     names : array of str, shape (payments,)
     times : array of int64, shape (payments,)
         Milliseconds, UTC.
@@ -133,9 +135,10 @@ def unite(sources: Sources, as_of: int, feature_set: str) -> Payments:
     in_history = np.ones(transactions.num_rows, np.bool_)
     in_history[: len(rows)] = pd.Index(imported).get_indexer(pd.Index(names)) >= 0
     payments = events_of(transactions, "transaction", "", transactions["event_time"])
+    events = pa.concat_tables([payments, known["label"].events, known["outcome"].events])
     return Payments(
         # In one piece: the pieces that the files left are of different lengths from column to column.
-        events=pa.concat_tables([payments, known["label"].events, known["outcome"].events]).combine_chunks(),
+        events=relinked(events.combine_chunks(), sources.decisions.links, as_of),
         names=np.concatenate([names, imported[~is_decided]]),
         times=transactions["event_time"].to_numpy(),
         decision=np.concatenate([rows, np.full(int((~is_decided).sum()), -1, np.int64)]),

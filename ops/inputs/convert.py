@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from fraud.cards import is_card_number
+from fraud.cards import is_card_number, may_hold
 from fraud.currency import CURRENCIES
 from fraud.events import MOST_AMOUNT
 from ops.inputs.mapping import LabelRule, Mapping, TimeRule
@@ -104,7 +104,7 @@ def _text(values: "pd.Series[Any]", field: str, mapping: Mapping, first_row: int
     if field in _REQUIRED and blank.any():
         _fail(blank, values, field, first_row, f"every row needs a {field}; fill it in, or leave the row out")
     distinct = text.drop_duplicates()
-    cards = set(distinct[distinct.map(is_card_number)])
+    cards = {each for each in distinct if is_card_number(each) and not may_hold(field, each)}
     if cards:
         _fail(
             text.isin(cards),

@@ -43,7 +43,7 @@ def decision_body(transaction: Transaction) -> dict[str, Any]:
         "currency": transaction.currency,
         "occurred_at": _rfc3339(transaction.event_time),
         "card": _present(token=transaction.card, bin=transaction.bin, issuer_country=transaction.issuer_country),
-        "customer": _present(id=transaction.customer, email=transaction.email),
+        "customer": _present(id=transaction.customer, email=transaction.email, phone=transaction.phone),
         "device": _present(id=transaction.device),
         "ip": transaction.ip,
         "billing": _present(country=transaction.billing_country),

@@ -19,6 +19,8 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(T
 CANONICAL: tuple[str, ...] = (*FIELDS, "is_fraud", "known_at")
 """Columns of an imported history."""
 
+_OPTIONAL = frozenset(field.name for field in msgspec.structs.fields(Transaction) if not field.required)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -82,7 +84,7 @@ def from_frame(
     Parameters
     ----------
     frame : pandas.DataFrame
-        Columns as in `CANONICAL`.
+        Columns as in `CANONICAL`; a text that has a default may be absent, as it is in imports from before it.
     fraud_kind : str
         The label that a fraudulent row is reported with.
     report_genuine : bool
@@ -90,15 +92,20 @@ def from_frame(
     """
     import pandas as pd
 
-    for values in frame[list(CANONICAL)].itertuples(index=False, name=None):
-        fields = dict(zip(CANONICAL, values, strict=True))
+    present = [name for name in CANONICAL if name in frame.columns or name not in _OPTIONAL]
+    for values in frame[present].itertuples(index=False, name=None):
+        fields = dict(zip(present, values, strict=True))
         is_fraud = None if pd.isna(fields["is_fraud"]) else bool(fields["is_fraud"])
         known_at = None if pd.isna(fields["known_at"]) else int(fields["known_at"])
         kind: LabelKind | None = None
         if known_at is not None and is_fraud is not None:
             kind = fraud_kind if is_fraud else ("confirmed_genuine" if report_genuine else None)
         transaction = msgspec.convert(
-            {name: int(fields[name]) if name in ("event_time", "amount") else fields[name] for name in FIELDS},
+            {
+                name: int(fields[name]) if name in ("event_time", "amount") else fields[name]
+                for name in FIELDS
+                if name in fields
+            },
             Transaction,
         )
         yield Row(transaction, is_fraud=is_fraud, known_at=known_at, kind=kind)

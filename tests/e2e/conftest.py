@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from ops.localcloud import control
 from ops.localcloud.deploy import bootstrap_and_deploy
 from ops.merchants import add
 from ops.retraining import Run, retrain
+from tests.planted import plant
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,21 +27,43 @@ def world() -> World:
 
 
 @pytest.fixture(scope="session")
-def deployment() -> Iterator[Deployment]:
+def deployment(pytestconfig: pytest.Config) -> Iterator[Deployment]:
+    """A deployment whose functions' logs are searched for planted values at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     control.up(port)
     try:
         bootstrap_and_deploy(port)
-        yield connect("local", port=port)
+        found = connect("local", port=port)
+        for name, key in found.tokeniser().keyring.keys.items():
+            plant(f"token key {name}", key)
+        yield found
+        leaks: Any = pytestconfig.pluginmanager.get_plugin("leaks")
+        for group, line in function_logs(found):
+            leaks.look(line, f"the log {group}")
     finally:
         control.down(port)
 
 
+def function_logs(deployment: Deployment) -> Iterator[tuple[str, str]]:
+    """Every line that a function, the API or a job of a deployment logged, with the name of its log."""
+    client = deployment.client("logs")
+    for groups in client.get_paginator("describe_log_groups").paginate():
+        for group in groups["logGroups"]:
+            name = group["logGroupName"]
+            for page in client.get_paginator("filter_log_events").paginate(logGroupName=name):
+                for event in page["events"]:
+                    yield name, event["message"]
+
+
 @pytest.fixture(scope="session")
 def keys(deployment: Deployment, world: World) -> dict[str, str]:
-    return {merchant: add(deployment, merchant).secret for merchant in world.merchants}
+    at = time.time_ns() // 1_000_000
+    found = {merchant: add(deployment, merchant, at=at).secret for merchant in world.merchants}
+    for merchant, key in found.items():
+        plant(f"the secret of {merchant}", key.split("_", 2)[2])
+    return found
 
 
 @pytest.fixture(scope="session")

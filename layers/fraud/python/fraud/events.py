@@ -43,7 +43,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
         history, the time in the record.
     amount : int
         Minor units of `currency` (cents for EUR).
-    card, customer, device, ip, email : str
+    card, customer, device, ip, email, phone : str
         Opaque tokens. An empty string means that the merchant sent none.
     """
 
@@ -57,6 +57,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     device: str = ""
     ip: str = ""
     email: str = ""
+    phone: str = ""
     bin: str = ""
     issuer_country: str = ""
     billing_country: str = ""

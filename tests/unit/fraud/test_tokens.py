@@ -1,0 +1,139 @@
+"""Tokens: one person's are the same everywhere and nobody else's, under one key and through a change of keys."""
+
+import hashlib
+import hmac
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fraud.events import Transaction
+from fraud.features import STANDARD
+from fraud.tokens import IDENTIFIERS, Keyring, KeyringError, Tokeniser, changed, of_both
+
+OLD, NEW = "an old token key, of 32 bytes or more", "a new token key, of 32 bytes or more"
+ACTIVE, UNTIL = 1_000_000, 2_000_000
+RING = Keyring(current="2", keys={"1": OLD, "2": NEW}, activates_at=ACTIVE, until=UNTIL)
+
+
+def payment(at: int = 0, **fields: str) -> Transaction:
+    sent = {name: f"the {name}" for name in IDENTIFIERS} | {"merchant_id": "shop"} | fields
+    return Transaction(transaction_id="t", event_time=at, amount=1, currency="EUR", **sent)  # type: ignore[arg-type]  # texts only
+
+
+def test_a_token_is_a_keyed_hash_of_kind_and_value() -> None:
+    mac = hmac.new(OLD.encode(), b"card\0the card", hashlib.sha256).hexdigest()
+    assert Tokeniser(OLD.encode()).apply(payment()).card == f"card_{mac[:32]}"
+
+
+def test_every_identifier_is_replaced_and_nothing_else() -> None:
+    tokens = Tokeniser(OLD.encode()).apply(payment())
+    for name, prefix in IDENTIFIERS.items():
+        assert getattr(tokens, name).startswith(f"{prefix}_")
+        assert len(getattr(tokens, name)) == len(prefix) + 33
+    kept = {name: getattr(payment(), name) for name in IDENTIFIERS}
+    assert msgspec.structs.replace(tokens, **kept) == payment()
+
+
+def test_what_was_not_sent_stays_empty() -> None:
+    nothing = payment(**dict.fromkeys(IDENTIFIERS, ""))
+    assert Tokeniser(OLD.encode()).apply(nothing) == nothing
+
+
+def test_a_customer_is_the_merchants_own_and_a_telephone_is_not() -> None:
+    tokens = Tokeniser(OLD.encode())
+    here, there = tokens.apply(payment()), tokens.apply(payment(merchant_id="other"))
+    assert here.customer != there.customer
+    assert (here.phone, here.card) == (there.phone, there.card)
+
+
+def test_an_email_is_the_same_in_capitals() -> None:
+    tokens = Tokeniser(OLD.encode())
+    assert (
+        tokens.apply(payment(email=" Jane@Example.com")).email
+        == tokens.apply(payment(email="jane@example.com")).email
+    )
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.sampled_from(sorted(IDENTIFIERS)))
+def test_different_values_have_different_tokens(one: str, other: str, field: str) -> None:
+    tokens = Tokeniser(OLD.encode())
+    first, second = (getattr(tokens.apply(payment(**{field: value})), field) for value in (one, other))
+    same = one.strip().lower() == other.strip().lower() if field == "email" else one == other
+    assert (first == second) == same
+
+
+def test_the_receipt_decides_which_key_counts() -> None:
+    ring, old, new = Tokeniser(RING), Tokeniser(OLD.encode()), Tokeniser(NEW.encode())
+    for at, key in ((0, old), (ACTIVE - 1, old), (ACTIVE, new), (UNTIL - 1, new), (UNTIL, new)):
+        assert ring.apply(payment(at)) == key.apply(payment(at))
+        assert ring.apply(payment(), at=at) == key.apply(payment())
+
+
+def test_the_tokens_before_are_told_while_the_keys_overlap() -> None:
+    ring, old = Tokeniser(RING), Tokeniser(OLD.encode())
+    assert ring.previous(payment(ACTIVE - 1)) is None
+    assert ring.previous(payment(ACTIVE)) == old.apply(payment(ACTIVE))
+    assert ring.previous(payment(), at=UNTIL - 1) == old.apply(payment())
+    assert ring.previous(payment(UNTIL)) is None
+    assert old.previous(payment(ACTIVE)) is None
+
+
+def test_what_changed_is_told_by_field() -> None:
+    raw = payment(ACTIVE, phone="")
+    now, before = Tokeniser(RING).apply(raw), Tokeniser(RING).previous(raw)
+    assert before is not None
+    told = changed(now, before)
+    assert set(told) == set(IDENTIFIERS) - {"phone"}
+    assert msgspec.structs.replace(now, **told) == before
+
+
+def test_states_are_read_under_both_keys_and_those_without_a_token_once() -> None:
+    raw = payment(ACTIVE)
+    now, before = Tokeniser(RING).apply(raw), Tokeniser(RING).previous(raw)
+    assert before is not None
+    keys = of_both(STANDARD.keys_read, now, before)
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {*STANDARD.keys_read(now), *STANDARD.keys_read(before)}
+    assert [key for key in keys if key.entity == "merchant"] == [
+        key for key in STANDARD.keys_read(now) if key.entity == "merchant"
+    ]
+    assert of_both(STANDARD.keys_read, now, None) == STANDARD.keys_read(now)
+
+
+def test_a_secret_is_a_ring_or_the_first_key_itself() -> None:
+    assert Keyring.parse(OLD) == Keyring(current="1", keys={"1": OLD})
+    assert Keyring.parse(RING.text()) == RING
+    assert (RING.before, Keyring.parse(OLD).before) == ("1", "")
+    assert Tokeniser(RING.text().encode()).keyring == RING
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"current": "1", "keys": {}},
+        {"current": "3", "keys": {"1": OLD, "2": NEW}, "until": 1},
+        {"current": "1", "keys": {"1": "short and secret"}},
+        {"current": "2", "keys": {"1": OLD, "2": NEW}},
+        {"current": "3", "keys": {"1": OLD, "2": NEW, "3": OLD}, "until": 1},
+        {"current": "1", "keys": {"1": OLD}, "colour": "red"},
+        {"current": "1", "keys": {"1": 12}},
+    ],
+)
+def test_what_is_no_ring_is_refused_and_not_repeated(document: object) -> None:
+    with pytest.raises(KeyringError) as caught:
+        Keyring.parse(json.dumps(document))
+    told = f"{caught.value!r}{caught.value.__cause__!r}"
+    assert OLD not in told
+    assert "short" not in told
+
+
+def test_a_short_key_is_refused_and_no_key_is_ever_shown() -> None:
+    with pytest.raises(KeyringError, match="32 bytes"):
+        Tokeniser(b"short")
+    with pytest.raises(KeyringError, match="ring"):
+        Keyring.parse("{")
+    assert OLD not in repr(RING)
+    assert NEW not in f"{RING}"

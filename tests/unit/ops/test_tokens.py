@@ -1,0 +1,131 @@
+"""Changing the token key: one at a time, ahead of its time, and the old one gone at the end."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner
+
+from fraud.tokens import Keyring
+from fraud.windows import DAY
+from ops.tokens import RotationError, Secret, commands, retire, rotate, shortest_overlap
+
+FIRST, SECOND, THIRD = (f"the {name} token key, 32 bytes or more" for name in ("first", "second", "third"))
+NOW = 1_767_261_600_000
+MINUTES = 60_000
+OVERLAP = 100 * DAY
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secret]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        client = boto3.client("secretsmanager", region_name="eu-west-1")
+        yield Secret(client, client.create_secret(Name="tokens", SecretString=FIRST)["ARN"])
+
+
+def kept(secret: Secret, **which: str) -> str:
+    text: str = secret.client.get_secret_value(SecretId=secret.secret_id, **which)["SecretString"]
+    return text
+
+
+def test_a_new_key_counts_from_a_moment_that_lies_ahead(secret: Secret) -> None:
+    ring = rotate(secret, SECOND, clock=NOW, overlap=OVERLAP)
+    activates_at = NOW + 10 * MINUTES
+    assert ring == Keyring(
+        current="2", keys={"1": FIRST, "2": SECOND}, activates_at=activates_at, until=activates_at + OVERLAP
+    )
+    assert secret.read()[0] == ring
+
+
+def test_a_second_change_waits_for_the_end_of_the_first(secret: Secret) -> None:
+    ring = rotate(secret, SECOND, clock=NOW, overlap=OVERLAP)
+    with pytest.raises(RotationError, match="wait for its end"):
+        rotate(secret, THIRD, clock=NOW, overlap=OVERLAP)
+    with pytest.raises(RotationError, match="overlap; retire the key before"):
+        rotate(secret, THIRD, clock=ring.until, overlap=OVERLAP)
+    assert secret.read()[0] == ring
+
+
+def test_an_overlap_is_as_long_as_the_longest_window(secret: Secret) -> None:
+    assert shortest_overlap() == 91 * DAY  # 90 days, and the hop of a day that a window's tail may lag
+    with pytest.raises(RotationError, match="at least 91d"):
+        rotate(secret, SECOND, clock=NOW, overlap=90 * DAY)
+    assert kept(secret) == FIRST
+
+
+def test_the_old_key_stays_until_no_state_is_read_under_it(secret: Secret) -> None:
+    ring = rotate(secret, SECOND, clock=NOW, overlap=OVERLAP)
+    with pytest.raises(RotationError, match="for 1 more days"):
+        retire(secret, clock=ring.until - 1)
+    assert secret.read()[0] == ring
+    assert retire(secret, clock=ring.until) == Keyring(current="2", keys={"2": SECOND})
+
+
+def test_a_retired_key_is_out_of_reach_and_the_next_change_can_begin(secret: Secret) -> None:
+    ring = rotate(secret, SECOND, clock=NOW, overlap=OVERLAP)
+    retire(secret, clock=ring.until)
+    assert FIRST not in kept(secret)
+    assert FIRST not in kept(secret, VersionStage="AWSPREVIOUS")
+    with pytest.raises(RotationError, match="only the current key"):
+        retire(secret, clock=ring.until)
+    assert rotate(secret, THIRD, clock=ring.until, overlap=OVERLAP).keys == {"2": SECOND, "3": THIRD}
+
+
+def test_of_two_who_change_the_keys_at_once_one_is_refused(secret: Secret) -> None:
+    class Guarded:
+        """AWS refuses another content under a version's name; moto takes it."""
+
+        exceptions = secret.client.exceptions
+
+        def put_secret_value(self, **asked: Any) -> None:
+            assert asked["SecretId"] == secret.secret_id
+            error = {"Error": {"Code": "ResourceExistsException", "Message": "exists"}}
+            raise self.exceptions.ResourceExistsException(error, "PutSecretValue")
+
+        def get_secret_value(self, **asked: Any) -> Any:
+            return secret.client.get_secret_value(**asked)
+
+    with pytest.raises(RotationError, match="somebody else"):
+        rotate(Secret(Guarded(), secret.secret_id), SECOND, clock=NOW, overlap=OVERLAP)
+
+
+def test_the_next_version_is_named_after_the_one_before(secret: Secret) -> None:
+    _, before = secret.read()
+    named = secret.write(Keyring.parse(SECOND), before)
+    assert secret.read()[1] == named
+    assert secret.write(Keyring.parse(THIRD), named) != named
+
+
+def test_the_commands_say_what_comes_next_and_never_a_key(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [NOW]
+    told: list[str] = []
+    monkeypatch.setattr(commands, "_secret", lambda _env, _port: secret)
+    monkeypatch.setattr(commands, "_now", lambda: clock[0])
+
+    def run(*words: str, fails: bool = False) -> str:
+        result = CliRunner().invoke(commands.tokens_app, [*words])
+        assert (result.exit_code != 0) == fails
+        told.append(f"{result.output}{result.exception}")
+        return " ".join(result.output.split())
+
+    assert "tokens rotate" in run("status")
+    assert "91" not in run("rotate", "--overlap", "soon", fails=True)
+    made = run("rotate")
+    assert "Key 2 counts from 2026-01-01 10:10:00 UTC on." in made
+    assert "read under key 1 too until 2026-04-02 10:10:00 UTC" in made
+    assert "not yet" in run("status")
+    clock[0] += 11 * MINUTES
+    assert "since 2026-01-01 10:10:00 UTC" in run("status")
+    run("retire", fails=True)
+    clock[0] += 91 * DAY
+    assert "no more" in run("status")
+    assert "Key 2 is the only one now." in run("retire")
+    second = secret.read()[0].keys["2"]
+    assert re.fullmatch("[0-9a-f]{64}", second)
+    assert FIRST not in "".join(told)
+    assert second not in "".join(told)

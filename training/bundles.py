@@ -11,10 +11,10 @@ import xgboost as xgb
 
 from fraud.bundle import CorruptBundleError, Manifest, digest, verify
 from training.arrays import Scores
+from training.calibrate import apply_calibration
 from training.contract import ProgramError
-from training.platt import apply_platt
 
-__all__ = ["Model", "read_archive", "read_bundle", "write_bundle"]
+__all__ = ["MANIFEST_FILE", "MODEL_FILE", "Model", "read_archive", "read_bundle", "write_bundle"]
 
 MODEL_FILE = "model.ubj"
 MANIFEST_FILE = "manifest.json"
@@ -44,7 +44,7 @@ class Model:
             [vectors[:, place[name]] if name in place else empty for name in self.manifest.features]
         )
         matrix = xgb.DMatrix(aligned, missing=np.nan, feature_names=list(self.manifest.features))
-        return apply_platt(self.booster.predict(matrix).astype(np.float64), self.manifest.calibration)
+        return apply_calibration(self.booster.predict(matrix).astype(np.float64), self.manifest.calibration)
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Features of the model that rows with these columns do not have."""

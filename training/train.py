@@ -6,12 +6,13 @@ import numpy as np
 import xgboost as xgb
 
 from fraud.bundle import Lineage, Manifest
+from fraud.features import STANDARD
 from training.bundles import write_bundle
+from training.calibrate import apply_calibration, fit_beta
 from training.contract import Contract, ProgramError
 from training.metrics import summarise
 from training.parameters import Hyperparameters
 from training.parts import Part, read_description, read_part
-from training.platt import apply_platt, fit_platt
 from training.source import code_version
 
 __all__ = ["FITTED_UNTIL", "fit", "train"]
@@ -37,7 +38,7 @@ def train(contract: Contract) -> Manifest:
     Raises
     ------
     ProgramError
-        A parameter or the dataset cannot be used, or the model is worse than none.
+        A parameter or the dataset cannot be used, its parts overlap in time, or the model is worse than none.
     """
     parameters = Hyperparameters.parse(contract.read_hyperparameters()).with_run(job_name=contract.job_name)
     folder = contract.channel("dataset")
@@ -49,13 +50,14 @@ def train(contract: Contract) -> Manifest:
                 f"The {name} part holds {int(part.labels.sum())} frauds among {len(part.labels)} rows; "
                 "both classes are needed. Build the dataset from a longer history."
             )
+    _refuse_overlap(parts["train"], parts["validation"])
     threads = parameters.nthread or contract.cpus
     booster = fit(parts["train"], parts["validation"], description.features, parameters, threads)
     validation = parts["validation"]
     matrix = xgb.DMatrix(validation.vectors, missing=np.nan, feature_names=list(description.features))
     raw = booster.predict(matrix).astype(np.float64)
-    calibration = fit_platt(raw, validation.labels)
-    scores = apply_platt(raw, calibration)
+    calibration = fit_beta(raw, validation.labels)
+    scores = apply_calibration(raw, calibration)
     figures = summarise(validation.labels, scores, validation.cards, validation.times)
     metrics = {f"validation_{name}": value for name, value in figures.items() if value is not None}
     metrics["rounds"] = float(booster.num_boosted_rounds())
@@ -77,6 +79,8 @@ def train(contract: Contract) -> Manifest:
             code_version=parameters.code_version or code_version(),
         ),
         files={},
+        xgboost=xgb.__version__,
+        reasons={each.name: each.reason for each in STANDARD.features if each.name in description.features},
     )
     written = write_bundle(contract.model, booster, manifest)
     _say(
@@ -138,6 +142,21 @@ def fit(
     # The stopping's notes would be the only thing in the file that scoring does not need.
     booster.set_attr(best_iteration=None, best_score=None)
     return booster
+
+
+def _refuse_overlap(train_part: Part, validation: Part) -> None:
+    """What stops and calibrates a model must be later than what it learned from, as what it will score is.
+
+    Raises
+    ------
+    ProgramError
+        If a row of the validation part is not later than all of the train part.
+    """
+    if validation.times.min() <= train_part.times.max():
+        raise ProgramError(
+            "The validation part begins before the train part ends, so a calibration fitted to it would flatter "
+            "the model; build the dataset again, which cuts it by time."
+        )
 
 
 def _say(line: str) -> None:

@@ -60,6 +60,12 @@ class Function(Construct):
 
     Its role may write its own log streams and trace segments, and nothing else until `allow` says so.
 
+    Parameters
+    ----------
+    snap_start : bool
+        Start copies from a snapshot of the initialised process. The function has to register what it renews, and
+        only calls to `live` gain by it.
+
     Attributes
     ----------
     function : aws_lambda.Function
@@ -78,6 +84,7 @@ class Function(Construct):
         timeout: cdk.Duration,
         memory: int,
         variables: Mapping[str, str],
+        snap_start: bool = False,
     ) -> None:
         super().__init__(scope, verb_noun)
         self.verb_noun = verb_noun
@@ -102,6 +109,10 @@ class Function(Construct):
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
+            # Of a published version, which `live` is; `runtime.snapshot` renews what must not be frozen.
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS
+            if snap_start and environment.capabilities.snap_start
+            else None,
             # Where data is kept, so are the versions that `live` can be set back to.
             current_version_options=lambda_.VersionOptions(removal_policy=removal_policy(environment)),
             environment={

@@ -20,29 +20,49 @@ INITIAL_DOCUMENT: dict[str, object] = {
 }
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_PERHAPS_PROBABILITY = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+_MINOR_UNITS = {"type": "integer", "minimum": 0, "maximum": 10**9}
+_VERSION = {"type": "string", "minLength": 1}
+_THRESHOLDS = ("challenge", "review", "decline")
+_COSTS: dict[str, object] = {
+    **dict.fromkeys(("chargeback_fee", "goodwill", "challenge_cost", "review_cost"), _MINOR_UNITS),
+    **dict.fromkeys(("loss_share", "margin_share", "challenge_stops", "challenge_loses"), _PROBABILITY),
+    **dict.fromkeys(("review_finds", "review_turns_away"), _PROBABILITY),
+}
+# The draft that AppConfig knows. What it cannot say, such as that thresholds ascend, the reader checks; a document
+# that the reader refuses does not serve.
 SCHEMA: dict[str, object] = {
     "$schema": "http://json-schema.org/draft-04/schema#",
-    "title": "What serves: the champion, its challengers and the policy",
+    "title": "What serves: the champion, its challengers, a canary and the policy",
     "type": "object",
     "required": ["policy", "champion", "challengers"],
     "properties": {
         "policy": {
             "type": "object",
-            "required": ["version", "thresholds"],
+            "required": ["version"],
             "properties": {
-                "version": {"type": "string", "minLength": 1},
+                "version": _VERSION,
                 "thresholds": {
-                    "type": "object",
-                    "required": ["challenge", "review", "decline"],
-                    "properties": dict.fromkeys(("challenge", "review", "decline"), _PROBABILITY),
+                    "type": ["object", "null"],
+                    "required": list(_THRESHOLDS),
+                    "properties": dict.fromkeys(_THRESHOLDS, _PROBABILITY),
                     "additionalProperties": False,
                 },
+                "costs": {"type": ["object", "null"], "properties": _COSTS, "additionalProperties": False},
                 "unscored_limit": {"type": "integer", "minimum": 0},
+                "most_declined": _PERHAPS_PROBABILITY,
+                "most_reviewed": _PERHAPS_PROBABILITY,
             },
             "additionalProperties": False,
         },
         "champion": {"type": ["string", "null"], "minLength": 1},
-        "challengers": {"type": "array", "items": {"type": "string", "minLength": 1}},
+        "challengers": {"type": "array", "items": _VERSION},
+        "canary": {
+            "type": ["object", "null"],
+            "required": ["version", "share"],
+            "properties": {"version": _VERSION, "share": _PROBABILITY},
+            "additionalProperties": False,
+        },
     },
     "additionalProperties": False,
 }

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from runtime import clients
 from runtime.bundles import BundleStore
 from runtime.configuration import Profile, current, publish
@@ -33,7 +31,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     serving = current(appconfigdata, settings)
     if serving.champion == version:
         return {"version": version, "deployment": None}
-    promoted = msgspec.structs.replace(serving, champion=version)
+    promoted = serving.promoting(version)
     reason = f"champion {serving.champion or 'none'} -> {version}: {event['registration']['reason']}"
     number = publish(appconfig, settings, settings.appconfig_strategy, promoted, reason=reason)
     logger.info("promoted", extra={"version": version, "before": serving.champion})

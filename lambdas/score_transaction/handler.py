@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fraud.features import STANDARD
-from runtime import clients
+from runtime import clients, snapshot
 from runtime.api import parse_batch, receipt_time
 from runtime.bundles import BundleStore
 from runtime.configuration import Profile, ServingReader
@@ -72,6 +72,8 @@ scorer = Scorer(
     patience=patience,
 )
 started_at = now()
+snapshot.before_snapshot(clients.disconnect)
+snapshot.after_restore(models.renew, lambda: tokens.refresh(time.time()), failed=unavailable)
 
 
 @metrics.log_metrics

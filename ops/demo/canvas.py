@@ -10,7 +10,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ops.demo.markup import Markup
+from ops.markup import Markup
 
 __all__ = ["AMBER", "BLUE", "GREEN", "GREY", "GRID", "INK", "MUTED", "RED", "SKY", "draw", "log_axis"]
 

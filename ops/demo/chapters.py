@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from ops.demo import plots
-from ops.demo.markup import Markup, figure, join, table, tag
 from ops.demo.model import ModelFigures, Report, Velocity
 from ops.demo.overview import milliseconds
 from ops.demo.page import section
+from ops.markup import Markup, figure, join, table, tag
 
 __all__ = ["decisions", "learning", "life", "models", "speed"]
 
@@ -61,27 +61,28 @@ def _marks(report: Report) -> list[plots.Mark]:
 
 
 def _velocity(whole: list[Velocity]) -> Markup:
-    busiest = max(range(len(whole)), key=lambda at: whole[at].card_count_24h)
+    busiest = max(range(len(whole)), key=lambda at: whole[at].count_24h)
     start = max(0, min(busiest - _STORY // 2, len(whole) - _STORY))
     story = whole[start : start + _STORY]
-    peak = max(each.card_count_24h for each in story)
-    title = f"Each answer has counted the card's payments before it: up to {peak:.0f} in 24 hours"
-    note = "Successive answers about one card. A gap in time lets the count fall, since the window moves on."
+    peak = max(each.count_24h for each in story)
+    title = f"Each answer has counted the card's payments to this merchant before it: up to {peak:.0f} in 24 hours"
+    note = (
+        "Successive answers about one card at one merchant. A gap lets the count fall, since the window moves on."
+    )
     rows = [
         (
             f"{datetime.fromtimestamp(each.at / 1_000, UTC):%Y-%m-%d %H:%M:%S}",
             f"{each.amount:,}",
-            f"{each.card_count_10m:.0f}",
-            f"{each.card_count_24h:.0f}",
+            f"{each.count_24h:.0f}",
             each.decision,
         )
         for each in story
     ]
     answers = table(
-        ("evaluated at (UTC)", "amount, minor units", "in 10 minutes", "in 24 hours", "decision"),
+        ("evaluated at (UTC)", "amount, minor units", "in 24 hours", "decision"),
         rows,
         caption="Payments counted, answer by answer",
-        numeric=(1, 2, 3),
+        numeric=(1, 2),
     )
     details = tag("details", tag("summary", "The answers as a table"), answers)
     return join((figure(title, plots.velocity(title, story), note, wide=True), details))

@@ -35,6 +35,7 @@ __all__ = [
 
 _PATIENCE = 60.0
 _SAMPLES = 2_000
+_COUNT = "card_merchant_count_24h"
 
 
 def require(holds: bool, otherwise: str) -> None:
@@ -142,25 +143,25 @@ def in_the_lake(deployment: Deployment, replayed: Replayed, note: Callable[[str]
 
 
 def velocity(stages: Stages, replayed: Replayed) -> list[Velocity]:
-    """The answers about one card that paid often in a day: each must have counted the payments before it."""
-    with stages.stage("velocity", "successive answers about one card count its payments") as done:
-        by_card: dict[str, list[Exchange]] = defaultdict(list)
+    """The answers about one card that paid one merchant often: each must have counted the payments before it."""
+    with stages.stage("velocity", "successive answers about one card at one merchant count its payments") as done:
+        # An answer shows a merchant what that merchant sent, and nothing of what the card did elsewhere.
+        by_card: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
         for exchange in replayed.decisions:
-            by_card[exchange.sent.transaction.card].append(exchange)
-        # Of the cards that were both let through and stopped, if there are any: their story tells the most.
+            by_card[exchange.sent.transaction.card, exchange.sent.transaction.merchant_id].append(exchange)
+        # Of those that were both let through and stopped, if there are any: their story tells the most.
         chosen = max(by_card.values(), key=lambda exchanges: (_changed(exchanges), max(_counts(exchanges))))
         story = [
             Velocity(
                 at=answer["evaluated_at"],
                 amount=exchange.sent.transaction.amount,
-                card_count_10m=answer["signals"]["card_count_10m"],
-                card_count_24h=answer["signals"]["card_count_24h"],
+                count_24h=answer["signals"][_COUNT],
                 decision=answer["decision"],
             )
             for exchange in sorted(chosen, key=lambda each: each.sent.event_time)
             for answer in [exchange.reply.json()]
         ]
-        counts = [each.card_count_24h for each in story]
+        counts = [each.count_24h for each in story]
         require(max(counts) > counts[0], f"the count never moved: {counts}")
         done(f"payments in 24 h, as answered: {', '.join(f'{count:.0f}' for count in counts[:12])}")
     return story
@@ -171,7 +172,7 @@ def _changed(exchanges: Iterable[Exchange]) -> bool:
 
 
 def _counts(exchanges: Iterable[Exchange]) -> list[float]:
-    return [exchange.reply.json()["signals"]["card_count_24h"] for exchange in exchanges]
+    return [exchange.reply.json()["signals"][_COUNT] for exchange in exchanges]
 
 
 def by_model(replayed: Replayed) -> dict[str, int]:

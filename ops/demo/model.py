@@ -40,12 +40,11 @@ class ModelFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Velocity(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the successive answers about one card."""
+    """One of the successive answers about one card at one merchant."""
 
     at: int
     amount: int
-    card_count_10m: float
-    card_count_24h: float
+    count_24h: float
     decision: str
 
 

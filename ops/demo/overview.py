@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Final
 
-from ops.demo.markup import Markup, join, table, tag
 from ops.demo.model import Report
 from ops.demo.page import section
+from ops.markup import Markup, join, table, tag
 
 __all__ = ["banner", "caveats", "milliseconds", "steps", "way"]
 

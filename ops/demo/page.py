@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ops.demo.markup import Markup, join, tag
+from ops.markup import Markup, join, tag
 
 __all__ = ["page", "section"]
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ops.demo.canvas import AMBER, BLUE, GREEN, GREY, GRID, INK, MUTED, RED, SKY, draw, log_axis
-from ops.demo.markup import Markup
 from ops.demo.model import ModelFigures, Spread, Velocity
+from ops.markup import Markup
 
 __all__ = [
     "Mark",
@@ -144,21 +144,13 @@ def freshness(label: str, values: Sequence[float], found: Spread) -> Markup:
 
 
 def velocity(label: str, story: Sequence[Velocity]) -> Markup:
-    """The counts that successive answers reported about one card, and the amounts asked for."""
+    """The counts that successive answers reported about one card at one merchant, and the amounts asked for."""
     at = np.arange(1, len(story) + 1)
-    day = np.array([each.card_count_24h for each in story])
+    day = np.array([each.count_24h for each in story])
 
     def paint(figure: Figure) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
         above.plot(at, day, color=INK, linewidth=1.2, label="in 24 hours, marked by decision")
-        above.plot(
-            at,
-            [each.card_count_10m for each in story],
-            color=MUTED,
-            linewidth=1.6,
-            linestyle=(0, (2, 2)),
-            label="in 10 minutes",
-        )
         for kind in sorted({each.decision for each in story}, key=_order):
             marker, colour = _MARKS.get(kind, ("D", MUTED))
             those = np.array([each.decision == kind for each in story])

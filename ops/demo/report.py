@@ -1,10 +1,10 @@
 """The demo's report as one page that reads alike for those who own the risk and those who run the code."""
 
 from ops.demo.chapters import decisions, learning, life, models, speed
-from ops.demo.markup import Markup, tag
 from ops.demo.model import Report
 from ops.demo.overview import banner, caveats, steps, way
 from ops.demo.page import page
+from ops.markup import Markup, tag
 
 __all__ = ["render"]
 

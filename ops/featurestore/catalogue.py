@@ -16,18 +16,21 @@ from fraud.windows import written
 __all__ = [
     "CATALOGUE",
     "PAGE",
+    "REASONS",
     "CatalogueError",
     "Difference",
     "cost",
     "document",
     "find",
     "page",
+    "reasons_page",
     "since",
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "docs" / "features.json"
 PAGE = ROOT / "docs" / "features.md"
+REASONS = ROOT / "docs" / "reasons.md"
 
 
 class CatalogueError(Exception):
@@ -172,9 +175,29 @@ def page(features: FeatureSet = STANDARD) -> str:
         if not isinstance(feature, WindowFeature):
             fields = ", ".join(f"`{field}`" for field in feature.fields)
             lines.append(f"| `{feature.name}` | {fields} | {feature.catches} | {feature.reason.code} |")
+    lines += ["", "What the codes tell is in [the catalogue of reasons](reasons.md)."]
+    return "\n".join(lines) + "\n"
+
+
+def reasons_page(features: FeatureSet = STANDARD) -> str:
+    """The catalogue of reason codes as a page of the documentation."""
+    lines = [
+        "# Reasons",
+        "",
+        "<!-- Written by `paywarden features export`; a test compares it with the definitions. -->",
+        "",
+        "A decision's reasons are the exact contributions of the features to its score, summed by these codes.",
+        "A code keeps its meaning for good; the sentences may be reworded. The first one is for an analyst. The",
+        "second may be shown to the payer: it holds whichever way the score was moved, and says nothing of other",
+        "merchants, of what is known as fraud, or of how a check works. [Features](features.md) has the rest.",
+        "",
+        "| code | for an analyst | for the payer | features |",
+        "| --- | --- | --- | --- |",
+    ]
     reasons: dict[str, Reason] = {feature.reason.code: feature.reason for feature in features.features}
-    lines += ["", "## Reasons", "", "| code | what an analyst reads |", "| --- | --- |"]
-    lines += [f"| {code} | {reason.text} |" for code, reason in sorted(reasons.items())]
+    for code, reason in sorted(reasons.items()):
+        named = ", ".join(f"`{feature.name}`" for feature in features.features if feature.reason.code == code)
+        lines.append(f"| {code} | {reason.text} | {reason.customer_text} | {named} |")
     return "\n".join(lines) + "\n"
 
 

@@ -88,10 +88,11 @@ def diff_features(
 
 @features_app.command("export")
 def export_features() -> None:
-    """Write docs/features.json and docs/features.md from the definitions, as they are committed."""
+    """Write features.json, features.md and reasons.md in docs/ from the definitions, as they are committed."""
     catalogue.CATALOGUE.write_text(catalogue.document())
     catalogue.PAGE.write_text(catalogue.page())
-    console.print(f"{catalogue.CATALOGUE} and {catalogue.PAGE} are up to date.")
+    catalogue.REASONS.write_text(catalogue.reasons_page())
+    console.print(f"{catalogue.CATALOGUE}, {catalogue.PAGE} and {catalogue.REASONS} are up to date.")
 
 
 @features_app.command("bootstrap")

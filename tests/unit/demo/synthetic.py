@@ -82,10 +82,10 @@ def story() -> list[Velocity]:
     burst = LIVE_FROM + 6 * DAY
     times = [LIVE_FROM + 2 * DAY, LIVE_FROM + 4 * DAY, *(burst + 48_000 * n for n in range(19)), burst + 3 * DAY]
     for at in times:
-        ten, day = (sum(at - window < past < at for past in times) for window in (600_000, DAY))
+        day = sum(at - DAY < past < at for past in times)
         kind = "approve" if day < 3 else "challenge" if day < 6 else "review" if day < 9 else "decline"
         amount = int(chance.integers(100, 900) if day else chance.integers(1_500, 8_000))
-        told.append(Velocity(at=at, amount=amount, card_count_10m=ten, card_count_24h=day, decision=kind))
+        told.append(Velocity(at=at, amount=amount, count_24h=day, decision=kind))
     return told
 
 

@@ -219,7 +219,7 @@ def test_a_very_small_demo_can_be_drawn() -> None:
     page = render(
         changed(
             timeline=[{"day": "2026-02-16", "payments": 1, "frauds": 0, "declined_or_reviewed": 0}],
-            velocity=[Velocity(at=0, amount=1, card_count_10m=0.0, card_count_24h=0.0, decision="approve")],
+            velocity=[Velocity(at=0, amount=1, count_24h=0.0, decision="approve")],
             latency={"our own code": one, "whole call": one},
             freshness=one,
             samples={"our own code": [0.0], "whole call": [0.0], "freshness": [0.0]},
@@ -234,10 +234,7 @@ def test_a_very_small_demo_can_be_drawn() -> None:
 
 
 def test_a_long_story_is_told_around_its_peak() -> None:
-    told = [
-        Velocity(at=n * 1_000, amount=n, card_count_10m=0.0, card_count_24h=float(n == 300), decision="approve")
-        for n in range(400)
-    ]
+    told = [Velocity(at=n * 1_000, amount=n, count_24h=float(n == 300), decision="approve") for n in range(400)]
     text = words(render(changed(velocity=told)))
     assert "up to 1 in 24 hours" in text
     assert text.count("1970-01-01 00:") == 60

@@ -1,6 +1,7 @@
 """The catalogue of features: complete, committed as it is, and comparable with any revision."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,18 @@ def test_the_committed_catalogue_and_page_are_those_of_the_definitions() -> None
     remedy = "run `paywarden features export` and commit what it writes"
     assert catalogue.CATALOGUE.read_text() == catalogue.document(), remedy
     assert catalogue.PAGE.read_text() == catalogue.page(), remedy
+    assert catalogue.REASONS.read_text() == catalogue.reasons_page(), remedy
+
+
+def test_the_catalogue_of_reasons_has_each_code_once_with_both_sentences_and_its_features() -> None:
+    rows = [
+        line.split(" | ") for line in catalogue.reasons_page().splitlines() if re.match(r"\| [A-Z_]+ \|", line)
+    ]
+    assert [row[0].strip("| ") for row in rows] == sorted({each.reason.code for each in STANDARD.features})
+    told = {name: row for row in rows for name in re.findall(r"`(\w+)`", row[3])}
+    assert told.keys() == set(STANDARD.names)
+    for feature in STANDARD.features:
+        assert told[feature.name][1:3] == [feature.reason.text, feature.reason.customer_text]
 
 
 def test_the_catalogue_tells_everything_of_every_feature() -> None:

@@ -1,9 +1,10 @@
 """The model that serves is swapped beside the requests, and only for one that is ready."""
 
+import io
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import boto3
@@ -12,10 +13,10 @@ import pytest
 
 from fraud.bundle import digest
 from fraud.features import STANDARD
-from fraud.serving import Serving
+from fraud.serving import Canary, Serving
 from lambdas.score_transaction.models import LiveModels
 from runtime import clients
-from runtime.bundles import BundleStore
+from runtime.bundles import BundleStore, ServedModel
 from runtime.configuration import ConfigurationError, Profile, ServingReader
 from runtime.telemetry import metrics
 from tests.unit.lambdas.support import POLICY, REGION, AppConfigData, bundle
@@ -44,9 +45,10 @@ def live(config: Any, bundles: BundleStore) -> LiveModels:
 
 
 def champion(models: LiveModels) -> str | None:
-    document, model = models.current()
-    assert document.champion == (model.manifest.version if model else None)
-    return document.champion
+    now = models.current()
+    model = now.model_for("shop/t1")
+    assert now.serving.champion == (model.manifest.version if model else None)
+    return now.serving.champion
 
 
 def settled(models: LiveModels, at: float) -> None:
@@ -81,8 +83,8 @@ def test_nothing_deployed_is_told_at_the_cold_start(bundles: BundleStore) -> Non
 
 
 def test_before_the_first_model_there_is_a_policy(bundles: BundleStore) -> None:
-    document, model = live(AppConfigData(served(None)), bundles).current()
-    assert (document.policy, model) == (POLICY, None)
+    now = live(AppConfigData(served(None)), bundles).current()
+    assert (now.serving.policy, now.model_for("shop/t1"), now.shadows("shop/t1")) == (POLICY, None, ())
 
 
 def test_a_new_document_takes_effect_once_the_interval_is_over(bundles: BundleStore) -> None:
@@ -97,7 +99,8 @@ def test_a_new_document_takes_effect_once_the_interval_is_over(bundles: BundleSt
     assert champion(models) == "run-2"
 
 
-def test_no_request_ever_sees_half_a_swap(bundles: BundleStore) -> None:
+def test_no_request_ever_sees_half_a_swap_and_none_fails(bundles: BundleStore) -> None:
+    """Two threads decide without a pause while documents change, most of which cannot be taken over."""
     config = AppConfigData(served("run-1"))
     models = live(config, bundles)
     seen: set[str | None] = set()
@@ -106,10 +109,14 @@ def test_no_request_ever_sees_half_a_swap(bundles: BundleStore) -> None:
 
     def ask() -> None:
         try:
+            number = 0
             while not stop.is_set():
-                document, model = models.current()
+                number += 1
+                now = models.current()
+                model = now.model_for(f"shop/t{number}")
                 assert model is not None
-                assert document.champion == model.manifest.version
+                assert now.serving.routed(f"shop/t{number}") == model.manifest.version
+                assert {model.manifest.version, *versions(now.shadows(f"shop/t{number}"))} == now.models.keys()
                 raw, score = model.score([1.0] * len(STANDARD.names))
                 assert 0 < raw < 1
                 assert 0 < score < 1
@@ -121,13 +128,19 @@ def test_no_request_ever_sees_half_a_swap(bundles: BundleStore) -> None:
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for turn in range(1, 6):
-        config.deploy(served(f"run-{1 + turn % 2}"))
-        settled(models, later(turn))
-        assert champion(models) == f"run-{1 + turn % 2}"
-    stop.set()
-    for thread in threads:
-        thread.join(timeout=10)
+    try:
+        for turn in range(1, 6):
+            canary = Canary(version="run-1", share=0.5) if turn % 2 else None
+            good = shadowed("run-1", "run-9", canary=canary, champion=f"run-{1 + turn % 2}")
+            for document in (good, b"{", served("run-8"), b'{"champion": 1}'):
+                config.deploy(document)
+                settled(models, later(turn))
+                assert models.current().serving == good
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=10)
+    metrics.clear_metrics()
     assert not broken
     assert seen == {"run-1", "run-2"}
 
@@ -247,3 +260,96 @@ def test_a_refresh_never_waits_for_appconfig(bundles: BundleStore) -> None:
         answered.set()
     settled(models, time.monotonic())
     assert champion(models) == "run-2"
+
+
+def shadowed(*challengers: str, canary: Canary | None = None, champion: str | None = "run-1") -> Serving:
+    return Serving(policy=POLICY, champion=champion, challengers=challengers, canary=canary)
+
+
+def versions(models: Iterable[ServedModel]) -> list[str]:
+    return [model.manifest.version for model in models]
+
+
+def test_challengers_and_who_does_not_decide_score_in_shadow(bundles: BundleStore) -> None:
+    bundles.add(*bundle("run-3"))
+    canary = Canary(version="run-2", share=0.5)
+    now = live(AppConfigData(shadowed("run-3", "run-2", canary=canary)), bundles).current()
+    decided = set()
+    for event in (f"shop/t{number}" for number in range(50)):
+        model = now.model_for(event)
+        assert model is not None
+        decided.add(model.manifest.version)
+        assert model.manifest.version == now.serving.routed(event)
+        assert sorted([model.manifest.version, *versions(now.shadows(event))]) == ["run-1", "run-2", "run-3"]
+    assert decided == {"run-1", "run-2"}
+
+
+def test_a_challenger_that_cannot_be_loaded_is_counted_left_out_and_tried_again(
+    bundles: BundleStore, logged: io.StringIO
+) -> None:
+    config = AppConfigData(served("run-1"))
+    models = live(config, bundles)
+    config.deploy(shadowed("run-2", "run-9", champion="run-1"))
+    settled(models, later(1))
+    assert versions(models.current().shadows("e")) == ["run-2"]
+    assert "model run-9 not loaded" in logged.getvalue()
+    metrics.clear_metrics()
+    models.refresh(0.0)
+    assert set(metrics.metric_set) == {"ChallengerFailed"}
+    bundles.add(*bundle("run-9"))
+    settled(models, later(2))  # AppConfig has nothing new to tell
+    assert versions(models.current().shadows("e")) == ["run-2", "run-9"]
+    metrics.clear_metrics()
+
+
+def test_a_model_that_is_loaded_is_not_fetched_again(
+    bundles: BundleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    load = BundleStore.load
+
+    def noting(self: BundleStore, version: str, names: Sequence[str]) -> ServedModel:
+        fetched.append(version)
+        return load(self, version, names)
+
+    monkeypatch.setattr(BundleStore, "load", noting)
+    config = AppConfigData(shadowed("run-2"))
+    models = live(config, bundles)
+    config.deploy(shadowed("run-1", champion="run-2"))
+    settled(models, later(1))
+    assert champion(models) == "run-2"
+    config.deploy(msgspec.structs.replace(served("run-2"), policy=msgspec.structs.replace(POLICY, version="p2")))
+    settled(models, later(2))
+    assert models.current().serving.policy.version == "p2"
+    assert models.current().models.keys() == {"run-2"}, "what is not named any more is let go"
+    assert fetched == ["run-1", "run-2"]
+
+
+def test_a_canary_that_cannot_be_loaded_keeps_the_document_before(bundles: BundleStore) -> None:
+    config = AppConfigData(served("run-1"))
+    models = live(config, bundles)
+    before = models.current()
+    config.deploy(shadowed(canary=Canary(version="run-9", share=1.0), champion="run-2"))
+    settled(models, later(1))
+    assert models.current() is before
+    metrics.clear_metrics()
+    models.refresh(0.0)
+    assert set(metrics.metric_set) == {"ServingRefreshFailed"}
+    metrics.clear_metrics()
+
+
+def test_after_a_snapshot_the_document_is_looked_at_at_once(bundles: BundleStore) -> None:
+    config = AppConfigData(served("run-1"))
+    models = live(config, bundles)
+    config.deploy(served("run-2"))
+    config.sessions.clear()  # weeks later, AppConfig does not know the token of the snapshot any more
+    models.renew()
+    assert champion(models) == "run-2"
+    config.down = True
+    models.renew()
+    assert champion(models) == "run-2", "what the snapshot knew serves until AppConfig can be asked"
+    config.down = False
+    config.deploy(served("run-1"))
+    settled(models, later(1))
+    assert champion(models) == "run-1"
+    metrics.clear_metrics()

@@ -34,8 +34,8 @@ def _live(bundles: BundleStore) -> LiveModels:
 
 def test_it_decides_by_policy_and_counts_the_failure(bundles: BundleStore) -> None:
     models = _live(bundles)
-    document, model = models.current()
-    assert (document.policy, model) == (POLICY, None)
+    now = models.current()
+    assert (now.serving.policy, now.model_for("shop/t1")) == (POLICY, None)
     metrics.clear_metrics()
     models.refresh(time.monotonic())
     assert "ServingRefreshFailed" in metrics.metric_set
@@ -44,13 +44,13 @@ def test_it_decides_by_policy_and_counts_the_failure(bundles: BundleStore) -> No
 def test_a_tampered_champion_never_serves_not_even_at_a_cold_start(bundles: BundleStore) -> None:
     bundles.add(*bundle("run-1"))
     boto3.client("s3").put_object(Bucket="models", Key="bundles/run-1/model.ubj", Body=b"tampered")
-    assert _live(bundles).current()[1] is None
+    assert _live(bundles).current().model_for("shop/t1") is None
 
 
 def test_it_takes_its_champion_once_that_can_be_loaded(bundles: BundleStore) -> None:
     models = _live(bundles)
     bundles.add(*bundle("run-1"))
     models.take()
-    _, model = models.current()
+    model = models.current().model_for("shop/t1")
     assert model is not None
     assert model.manifest.version == "run-1"

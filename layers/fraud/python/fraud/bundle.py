@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 
 from fraud.calibration import Calibration
+from fraud.features.definitions import Reason
 
 __all__ = ["CorruptBundleError", "Lineage", "Manifest", "digest", "verify"]
 
@@ -35,6 +36,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The version of the feature set whose definitions the columns have.
     files : dict of str to str
         File name to SHA-256, in hexadecimal.
+    xgboost : str
+        The version of XGBoost that wrote the model; empty in bundles from before it was noted.
+    reasons : dict of str to Reason
+        Feature name to what it tells of a score, as the definitions had it when the model was trained.
     """
 
     version: str
@@ -46,6 +51,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics: dict[str, float]
     lineage: Lineage
     files: dict[str, str]
+    xgboost: str = ""
+    reasons: dict[str, Reason] = {}
 
 
 def digest(content: bytes) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Booster", "BoosterError"]
+__all__ = ["Booster", "BoosterError", "library_version"]
 
 
 class BoosterError(RuntimeError):
@@ -22,17 +22,26 @@ class BoosterError(RuntimeError):
 class Booster:
     """A loaded model that scores one row at a time, in one thread.
 
+    What cannot score in this way, such as a linear model or one of several classes, is refused when it is loaded
+    rather than when it is asked: one row without any value is scored.
+
     Parameters
     ----------
     model : bytes
-        In XGBoost's UBJSON format.
+        In XGBoost's UBJSON format, and whole: on a part of a model XGBoost may end the process, or never return.
+        `BundleStore` adds whole models only and checks their digest when it loads them.
     columns : int
         How many features a row has.
 
     Raises
     ------
     BoosterError
-        If XGBoost cannot read the model, or if it wants another number of features.
+        If XGBoost cannot read the model or not score with it, or if it wants another number of features.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The model's columns, in order; empty if they were not saved with it.
     """
 
     def __init__(self, model: bytes, columns: int) -> None:
@@ -60,6 +69,8 @@ class Booster:
         self._interface = json.dumps(interface).encode()
         self._scores = _config(type=0, strict_shape=False)
         self._contributions = _config(type=2, strict_shape=False)
+        self.names = self._names()
+        self.predict([math.nan] * columns)
 
     def __del__(self) -> None:
         if self._handle.value:
@@ -80,6 +91,13 @@ class Booster:
             return self._run("XGBoosterPredictFromDMatrix", matrix, self._contributions, self._columns + 1)
         finally:
             self._library.XGDMatrixFree(matrix)
+
+    def _names(self) -> tuple[str, ...]:
+        count = ctypes.c_uint64()
+        found = ctypes.POINTER(ctypes.c_char_p)()
+        out = (ctypes.byref(count), ctypes.byref(found))
+        self._call("XGBoosterGetStrFeatureInfo", self._handle, b"feature_name", *out)
+        return tuple(found[place].decode() for place in range(count.value))
 
     def _fill(self, row: Sequence[float]) -> None:
         if len(row) != self._columns:
@@ -103,6 +121,20 @@ class Booster:
     def _call(self, function: str, *arguments: object) -> None:
         if getattr(self._library, function)(*arguments) != 0:
             raise BoosterError(self._library.XGBGetLastError().decode().splitlines()[0])
+
+
+def library_version() -> tuple[int, int, int]:
+    """The version of XGBoost that scores.
+
+    Raises
+    ------
+    BoosterError
+        If the library is not there.
+    """
+    parts = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    _library().XGBoostVersion(*map(ctypes.byref, parts))
+    major, minor, patch = (part.value for part in parts)
+    return major, minor, patch
 
 
 def _config(**settings: object) -> bytes:

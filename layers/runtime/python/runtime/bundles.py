@@ -1,7 +1,7 @@
 """Model bundles in S3: immutable, verified, ready to score."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,14 @@ from botocore.exceptions import ClientError
 
 from fraud.bundle import CorruptBundleError, Manifest, digest, verify
 from fraud.calibration import calibrate
-from runtime.booster import Booster
+from fraud.serving import Serving
+from runtime.booster import Booster, library_version
+from runtime.ubjson import is_whole
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["BundleStore", "ServedModel"]
+__all__ = ["BundleStore", "Live", "ServedModel"]
 
 MODEL = "model.ubj"
 MANIFEST = "manifest.json"
@@ -41,6 +43,33 @@ class ServedModel:
     def contributions(self, row: Sequence[float]) -> dict[str, float]:
         """Exact SHAP values in log-odds, by feature name."""
         return dict(zip(self.manifest.features, self.booster.contributions(row), strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A serving document and its models, ready to score: what one payment is decided by, from first to last.
+
+    Attributes
+    ----------
+    models : mapping of version to ServedModel
+        All that could be loaded of those that the document names.
+    """
+
+    serving: Serving
+    models: Mapping[str, ServedModel]
+
+    def model_for(self, event_id: str) -> ServedModel | None:
+        """The model that decides on a payment; None if there is none yet, so that it is decided without.
+
+        The champion steps in for a canary that is not there, which happens at a cold start only.
+        """
+        routed, champion = self.serving.routed(event_id), self.serving.champion
+        return self.models.get(routed or "") or self.models.get(champion or "")
+
+    def shadows(self, event_id: str) -> tuple[ServedModel, ...]:
+        """All other models: they score the same vector, so that they can be compared on every payment."""
+        deciding = self.model_for(event_id)
+        return tuple(model for model in self.models.values() if model is not deciding)
 
 
 class BundleStore:
@@ -75,15 +104,24 @@ class BundleStore:
         Raises
         ------
         CorruptBundleError
-            If a digest is wrong, or the model wants a feature that serving does not have.
+            If a digest is wrong, the model wants a feature that serving does not have, its columns are others than
+            the manifest's, or a newer XGBoost wrote it than the one that serves.
+        BoosterError
+            If XGBoost cannot read the model, or not score with it.
         """
         manifest = self.manifest(version)
         unknown = sorted(set(manifest.features) - set(names))
         if unknown:
             raise CorruptBundleError(f"bundle {version}: serving has no feature {', '.join(unknown)}")
+        _check_library(manifest)
         model = self._get(version, MODEL)
         verify(manifest, MODEL, model)
-        return ServedModel(manifest, Booster(model, len(manifest.features)))
+        booster = Booster(model, len(manifest.features))
+        if booster.names and booster.names != manifest.features:
+            raise CorruptBundleError(
+                f"bundle {version}: the columns of {MODEL} are not those of its manifest; train again"
+            )
+        return ServedModel(manifest, booster)
 
     def add(self, manifest: Manifest, model: bytes) -> None:
         """Write a bundle; writing the same one again changes nothing.
@@ -91,9 +129,13 @@ class BundleStore:
         Raises
         ------
         CorruptBundleError
-            If the model is not the one in the manifest, or another bundle has this version already.
+            If the model is not whole or not the manifest's, or another bundle has this version already.
         """
         verify(manifest, MODEL, model)
+        if not is_whole(model):
+            raise CorruptBundleError(
+                f"bundle {manifest.version}: {MODEL} is not a whole UBJSON document; train again"
+            )
         # The manifest comes last: a bundle without one is not there, so a crash leaves nothing half done.
         self._put_once(manifest.version, MODEL, model)
         self._put_once(manifest.version, MANIFEST, msgspec.json.encode(manifest, order="deterministic"))
@@ -123,3 +165,19 @@ class BundleStore:
                 raise CorruptBundleError(
                     f"bundle {version} exists with another {name}; bundles never change"
                 ) from error
+
+
+def _check_library(manifest: Manifest) -> None:
+    """Refuse what a newer XGBoost wrote: an older one may read it and score differently, without a word."""
+    if not manifest.xgboost:
+        return
+    try:
+        wrote = tuple(int(part) for part in manifest.xgboost.split(".")[:2])
+    except ValueError:
+        raise CorruptBundleError(f"bundle {manifest.version}: its manifest's xgboost is no version") from None
+    if wrote > library_version()[:2]:
+        serves = ".".join(map(str, library_version()))
+        raise CorruptBundleError(
+            f"bundle {manifest.version}: XGBoost {manifest.xgboost} wrote it, but {serves} serves; raise "
+            "xgboost-cpu in requirements/vendor.in, or train with the version that serves"
+        )

@@ -66,6 +66,10 @@ class ServingReader:
         except msgspec.MsgspecError as error:
             raise ConfigurationError(f"serving document: {error}") from error
 
+    def forget(self) -> None:
+        """Start a new session at the next poll, which then tells the document whether or not it changed."""
+        self._token = None
+
 
 class Refresher:
     """Runs a task beside the requests, at most once an interval and one at a time.

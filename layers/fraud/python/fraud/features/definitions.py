@@ -13,6 +13,7 @@ from fraud.features.series import (
     DECLINES,
     FIELDS,
     FRAUDS,
+    OWN_FIELDS,
     PAYMENTS,
     VERDICTS,
     DefinitionError,
@@ -30,6 +31,7 @@ __all__ = [
     "DECLINES",
     "FIELDS",
     "FRAUDS",
+    "OWN_FIELDS",
     "PAYMENTS",
     "VERDICTS",
     "Aggregation",
@@ -86,10 +88,20 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a feature moves a score: a stable code and a sentence for an analyst."""
+    """Why a feature moves a score: a stable code, and words for it.
+
+    Attributes
+    ----------
+    text : str
+        For an analyst: what the contributions of the features with this code tell.
+    customer_text : str
+        For the payer, whom a merchant may show it. It holds whichever way the score was moved, and says nothing of
+        other merchants, of what is known as fraud, or of how a check works.
+    """
 
     code: str
     text: str
+    customer_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,8 @@ class WindowFeature:
     catches : str
         A sentence that says what fraud the feature is there to catch.
     shown : bool
-        Whether the decision's answer carries its value. Only counts that name no merchant may be.
+        Whether the decision's answer carries its value. It may if all the payments that it counts were sent by the
+        merchant who reads the answer.
     include_current : bool
         Whether the transaction itself counts as the last event of its window.
 
@@ -191,6 +204,11 @@ class WindowFeature:
             )
         if self.version < 1:
             found.append("versions count from 1")
+        if self.shown and not self.entity.of_one_merchant:
+            found.append(
+                "it would show a merchant what the others saw; only entities with a field of one merchant's own "
+                f"({', '.join(sorted(OWN_FIELDS))}) may be shown"
+            )
         return found
 
 

@@ -17,8 +17,14 @@ DELAY = 7 * DAY - SECOND
 
 _CUSTOMER = Entity("customer", ("customer",))
 _TERMINAL = Entity("terminal", ("merchant_id",))
-_HABITS = Reason("HABITS", "How often and how much this customer pays")
-_RISK = Reason("RISK", "How much fraud this terminal saw")
+_HABITS = Reason(
+    "HABITS",
+    "How often and how much this customer pays",
+    "The recent activity of this customer account played a part.",
+)
+_RISK = Reason(
+    "RISK", "How much fraud this terminal saw", "A general security check of the payment played a part."
+)
 
 
 def _spending(aggregation: Aggregation, days: int) -> WindowFeature:

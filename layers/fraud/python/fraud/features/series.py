@@ -12,6 +12,7 @@ __all__ = [
     "DECLINES",
     "FIELDS",
     "FRAUDS",
+    "OWN_FIELDS",
     "PAYMENTS",
     "TEXTS",
     "VERDICTS",
@@ -30,6 +31,10 @@ FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(T
 
 TEXTS = tuple(name for name in FIELDS if name not in ("event_time", "amount"))
 """Those of them that can be a key, be told apart or be asked for: the others are numbers."""
+
+
+OWN_FIELDS = frozenset({"merchant_id", "customer"})
+"""Those that mean something at one merchant only: a customer's id is the merchant's own, and so is its token."""
 
 
 class DefinitionError(ValueError):
@@ -65,6 +70,11 @@ class Entity:
             check_field(field, f"entity {self.name}", TEXTS)
         if not self.fields or self.shards < 1:
             raise DefinitionError(f"entity {self.name}: it needs at least one field and one shard")
+
+    @property
+    def of_one_merchant(self) -> bool:
+        """Whether all of a key's history was sent by one merchant, who may be shown it."""
+        return not OWN_FIELDS.isdisjoint(self.fields)
 
     def token(self, transaction: Transaction) -> str:
         """The key of this entity in a transaction; empty when the merchant did not send all of it."""

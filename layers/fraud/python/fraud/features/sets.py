@@ -78,7 +78,10 @@ class FeatureSet:
         self.retention = max((layout.retention for layout in self.layouts.values()), default=0)
         places = {(read.entity.name, read.series.slot, read.window): n for n, read in enumerate(self.reads)}
         self._windows = tuple(dict.fromkeys(read.window for read in self.reads))
-        self._places = tuple(self._windows.index(read.window) for read in self.reads)
+        self._asked = tuple(
+            (read.entity.name, read.series.slot, read.parts, self._windows.index(read.window))
+            for read in self.reads
+        )
         self._taken: dict[tuple[str, type], tuple[Series, ...]] = {
             (name, kind): tuple(each for each in series if each.source is source)
             for name, series in self.series.items()
@@ -142,23 +145,19 @@ class FeatureSet:
         for key, state in states.items():
             shards[key.entity].append(state)
         sent = {entity.name for entity in self.entities if entity.token(transaction)}
-        spans = [window.tiles(transaction.event_time) for window in self._windows]
-        totals = [
-            self._totals(read, spans[place], shards[read.entity.name])
-            for read, place in zip(self.reads, self._places, strict=True)
-        ]
+        time = transaction.event_time
+        spans = []
+        for window in self._windows:
+            first, past = window.tiles(time)
+            spans.append((window.hop, first * window.hop, past * window.hop))
+        totals = []
+        for name, slot, parts, place in self._asked:
+            found = Totals()
+            for state in shards[name]:
+                state.window(slot, *spans[place], parts, found)
+            totals.append(found)
         seen = _Seen(transaction, sent, shards, totals)
         return tuple([value(seen) for value in self._values])
-
-    @staticmethod
-    def _totals(read: Read, span: tuple[int, int], shards: Sequence[State]) -> Totals:
-        totals = Totals()
-        if shards:
-            slot, hop, parts = read.series.slot, read.window.hop, read.parts
-            start, stop = span[0] * hop, span[1] * hop
-            for state in shards:
-                state.window(slot, hop, start, stop, parts, totals)
-        return totals
 
     def _concerns(self, entity: Entity, event: Event) -> bool:
         if isinstance(event, Transaction) and self.distincts[entity.name]:

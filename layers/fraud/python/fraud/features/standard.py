@@ -35,33 +35,113 @@ DEVICES = Distinct(3, "device")
 CUSTOMERS = Distinct(4, "customer")
 SHIPPING_COUNTRIES = Distinct(5, "shipping_country", capacity=16)
 
-CARD_VELOCITY = Reason("CARD_VELOCITY", "How often this card was used of late")
-CARD_SPENDING = Reason("CARD_SPENDING", "How much was spent with this card of late")
-CARD_SPREAD = Reason("CARD_SPREAD", "How many merchants and devices this card was used with of late")
-CARD_AGE = Reason("CARD_AGE", "How long this card has been known")
-CARD_RISK = Reason("CARD_RISK", "What became known of this card's earlier payments")
-CUSTOMER_ACTIVITY = Reason("CUSTOMER_ACTIVITY", "How active this customer was of late")
-CUSTOMER_CARDS = Reason("CUSTOMER_CARDS", "How many cards, devices and addresses this customer used of late")
-CUSTOMER_RISK = Reason("CUSTOMER_RISK", "What became known of this customer's earlier payments")
-UNUSUAL_AMOUNT = Reason("UNUSUAL_AMOUNT", "The amount against what is usual here")
-DEVICE_ACTIVITY = Reason("DEVICE_ACTIVITY", "How this device was used of late")
-DEVICE_SPREAD = Reason("DEVICE_SPREAD", "How many cards and customers this device was used with of late")
-DEVICE_RISK = Reason("DEVICE_RISK", "What became known of this device's earlier payments")
-NETWORK_ACTIVITY = Reason("NETWORK_ACTIVITY", "How this network address was used of late")
-NETWORK_RISK = Reason("NETWORK_RISK", "What became known of earlier payments from this network address")
-EMAIL_ACTIVITY = Reason("EMAIL_ACTIVITY", "How this email address was used of late")
-BIN_TRAFFIC = Reason("BIN_TRAFFIC", "The traffic of cards of this range at the moment")
-BIN_RISK = Reason("BIN_RISK", "How much fraud cards of this range saw in the past weeks")
-MERCHANT_TRAFFIC = Reason("MERCHANT_TRAFFIC", "The merchant's traffic at the moment")
-MERCHANT_RISK = Reason("MERCHANT_RISK", "How much fraud the merchant saw in the past weeks")
-FAMILIARITY = Reason("FAMILIARITY", "How well card, merchant and device know each other")
-DECLINED_BEFORE = Reason("DECLINED_BEFORE", "How many payments were declined of late")
-AMOUNT = Reason("AMOUNT", "The amount of the payment")
-TIME_OF_DAY = Reason("TIME_OF_DAY", "The hour and day of the payment")
-COUNTRY_MISMATCH = Reason("COUNTRY_MISMATCH", "The countries of card, billing and shipping, compared")
-CHANNEL = Reason("CHANNEL", "How the card was presented and the payer authenticated")
-MISSING_DATA = Reason("MISSING_DATA", "What the merchant did not send")
-GOODS = Reason("GOODS", "What kind of goods or services is sold")
+CARD_VELOCITY = Reason(
+    "CARD_VELOCITY", "How often this card was used of late", "The recent use of this card played a part."
+)
+CARD_SPENDING = Reason(
+    "CARD_SPENDING",
+    "How much was spent with this card of late",
+    "The recent spending with this card played a part.",
+)
+CARD_SPREAD = Reason(
+    "CARD_SPREAD",
+    "How many merchants and devices this card was used with of late",
+    "The way in which this card has been used recently played a part.",
+)
+CARD_AGE = Reason(
+    "CARD_AGE", "How long this card has been known", "The time for which this card has been in use played a part."
+)
+CARD_RISK = Reason(
+    "CARD_RISK", "What became known of this card's earlier payments", "The history of this card played a part."
+)
+CUSTOMER_ACTIVITY = Reason(
+    "CUSTOMER_ACTIVITY",
+    "How active this customer was of late",
+    "The recent activity of this customer account played a part.",
+)
+CUSTOMER_CARDS = Reason(
+    "CUSTOMER_CARDS",
+    "How many cards, devices and addresses this customer used of late",
+    "The cards, devices and addresses used with this customer account played a part.",
+)
+CUSTOMER_RISK = Reason(
+    "CUSTOMER_RISK",
+    "What became known of this customer's earlier payments",
+    "The history of this customer account played a part.",
+)
+UNUSUAL_AMOUNT = Reason(
+    "UNUSUAL_AMOUNT",
+    "The amount against what is usual here",
+    "The amount, compared with earlier payments, played a part.",
+)
+DEVICE_ACTIVITY = Reason(
+    "DEVICE_ACTIVITY", "How this device was used of late", "The recent use of this device played a part."
+)
+DEVICE_SPREAD = Reason(
+    "DEVICE_SPREAD",
+    "How many cards and customers this device was used with of late",
+    "The way in which this device has been used recently played a part.",
+)
+DEVICE_RISK = Reason(
+    "DEVICE_RISK",
+    "What became known of this device's earlier payments",
+    "The history of this device played a part.",
+)
+NETWORK_ACTIVITY = Reason(
+    "NETWORK_ACTIVITY",
+    "How this network address was used of late",
+    "The recent use of this internet connection played a part.",
+)
+NETWORK_RISK = Reason(
+    "NETWORK_RISK",
+    "What became known of earlier payments from this network address",
+    "The history of this internet connection played a part.",
+)
+EMAIL_ACTIVITY = Reason(
+    "EMAIL_ACTIVITY",
+    "How this email address was used of late",
+    "The recent use of this email address played a part.",
+)
+BIN_TRAFFIC = Reason(
+    "BIN_TRAFFIC", "The traffic of cards of this range at the moment", "The type of card played a part."
+)
+BIN_RISK = Reason(
+    "BIN_RISK", "How much fraud cards of this range saw in the past weeks", "The type of card played a part."
+)
+MERCHANT_TRAFFIC = Reason(
+    "MERCHANT_TRAFFIC",
+    "The merchant's traffic at the moment",
+    "The number of payments at this moment played a part.",
+)
+MERCHANT_RISK = Reason(
+    "MERCHANT_RISK",
+    "How much fraud the merchant saw in the past weeks",
+    "A general security check of the payment played a part.",
+)
+FAMILIARITY = Reason(
+    "FAMILIARITY",
+    "How well card, merchant and device know each other",
+    "Earlier payments with this card in this shop or on this device played a part.",
+)
+DECLINED_BEFORE = Reason(
+    "DECLINED_BEFORE", "How many payments were declined of late", "The outcome of recent payments played a part."
+)
+AMOUNT = Reason("AMOUNT", "The amount of the payment", "The amount of the payment played a part.")
+TIME_OF_DAY = Reason("TIME_OF_DAY", "The hour and day of the payment", "The time of the payment played a part.")
+COUNTRY_MISMATCH = Reason(
+    "COUNTRY_MISMATCH",
+    "The countries of card, billing and shipping, compared",
+    "The countries of the card and of the addresses played a part.",
+)
+CHANNEL = Reason(
+    "CHANNEL",
+    "How the card was presented and the payer authenticated",
+    "The way in which the card was used for the payment played a part.",
+)
+MISSING_DATA = Reason(
+    "MISSING_DATA", "What the merchant did not send", "The details given with the payment played a part."
+)
+GOODS = Reason("GOODS", "What kind of goods or services is sold", "The kind of purchase played a part.")
 
 # Visa and Mastercard list these categories as high-risk, or they sell what turns into money at once:
 # telemarketing, dating, digital goods, quasi cash, money transfer, gambling.
@@ -116,9 +196,9 @@ _A = Aggregation
 
 _CARD = (
     _of(CARD, _A.COUNT, "1m", CARD_VELOCITY, "A script that tries a card as fast as it can."),
-    _of(CARD, _A.COUNT, "10m", CARD_VELOCITY, "Card testing bursts.", shown=True),
+    _of(CARD, _A.COUNT, "10m", CARD_VELOCITY, "Card testing bursts."),
     _of(CARD, _A.COUNT, "1h", CARD_VELOCITY, "Card testing that takes its time."),
-    _of(CARD, _A.COUNT, "24h", CARD_VELOCITY, "A stolen card drained.", shown=True),
+    _of(CARD, _A.COUNT, "24h", CARD_VELOCITY, "A stolen card drained."),
     _of(CARD, _A.COUNT, "7d", CARD_VELOCITY, "Slower campaigns."),
     _of(CARD, _A.COUNT, "30d", CARD_VELOCITY, "A card used more than its month would have it."),
     _of(CARD, _A.SUM, "1h", CARD_SPENDING, "A card emptied in one go."),
@@ -142,7 +222,7 @@ _CARD = (
 
 _CUSTOMER = (
     _of(CUSTOMER, _A.COUNT, "1h", CUSTOMER_ACTIVITY, "An account that a script has taken over."),
-    _of(CUSTOMER, _A.COUNT, "24h", CUSTOMER_ACTIVITY, "An account taken over."),
+    _of(CUSTOMER, _A.COUNT, "24h", CUSTOMER_ACTIVITY, "An account taken over.", shown=True),
     _of(CUSTOMER, _A.COUNT, "30d", CUSTOMER_ACTIVITY, "Accounts with no past."),
     _of(CUSTOMER, _A.SUM, "24h", CUSTOMER_ACTIVITY, "An account taken over and emptied across cards."),
     _of(CUSTOMER, _A.MEAN, "30d", UNUSUAL_AMOUNT, "A change of spending habits."),
@@ -214,7 +294,12 @@ _MERCHANT = (
 
 _PAIRS = (
     _of(
-        CARD_MERCHANT, _A.COUNT, "24h", FAMILIARITY, "The same card pushed through the same shop again and again."
+        CARD_MERCHANT,
+        _A.COUNT,
+        "24h",
+        FAMILIARITY,
+        "The same card pushed through the same shop again and again.",
+        shown=True,
     ),
     _of(CARD_MERCHANT, _A.COUNT, "90d", FAMILIARITY, "A card's first time at this shop."),
     _of(CARD_MERCHANT, _A.RATIO, "90d", UNUSUAL_AMOUNT, "More than this card ever spent at this shop."),

@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 PORT ?= 4566
 
-.PHONY: help setup demo test bench up down deploy lint format requirements clean
+.PHONY: help setup demo test bench fuzz load up down deploy lint format requirements clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,6 +23,12 @@ test: setup ## Run every check and every test
 
 bench: setup ## Run every benchmark beside its peers; table here, rows in build/bench.json
 	@bash tests/benchmarks/run.sh
+
+fuzz: setup ## Fuzz the API, deployed to a local cloud of its own, from its OpenAPI document; about an hour
+	@bash tests/fuzz/run.sh
+
+load: setup ## Put a local cloud of its own under load, break things meanwhile, and look for lost decisions; 7 minutes
+	@$(BIN)/python -m tests.load
 
 up: setup ## Start the local cloud and deploy to it; it stays until `make down`
 	@$(BIN)/paywarden up --port $(PORT)

@@ -8,7 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["DEV", "ENVIRONMENTS", "LOCAL", "PROD", "STAGING", "Capabilities", "Environment", "Throttle", "lookup"]
+__all__ = [
+    "DEV",
+    "ENVIRONMENTS",
+    "LOCAL",
+    "PROD",
+    "STAGING",
+    "Capabilities",
+    "Environment",
+    "Plan",
+    "Throttle",
+    "lookup",
+]
 
 Architecture = Literal["arm64", "x86_64"]
 
@@ -28,6 +39,8 @@ class Capabilities:
         API Gateway takes the usage identifier from the authorizer (`ApiKeySourceType.AUTHORIZER`).
     composite_alarms : bool
         CloudFormation knows `AWS::CloudWatch::CompositeAlarm`.
+    snap_start : bool
+        Lambda starts copies of a function from a snapshot; otherwise each one initialises itself.
     schedules : bool
         Scheduled retraining makes sense: the target stays up from one week to the next.
     """
@@ -35,6 +48,7 @@ class Capabilities:
     container_images: bool = True
     usage_plan_by_authorizer: bool = True
     composite_alarms: bool = True
+    snap_start: bool = True
     schedules: bool = True
 
 
@@ -44,6 +58,23 @@ class Throttle:
 
     rate: int
     burst: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A usage plan: what each merchant in it may send, where usage plans go by authorizer.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case letters; part of an output's name, ``UsagePlan<Name>``.
+    monthly_quota : int
+        Requests per merchant and calendar month.
+    """
+
+    name: str
+    throttle: Throttle
+    monthly_quota: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +99,16 @@ class Environment:
         One of the values that CloudWatch Logs accepts.
     replay_time : bool
         Accept the header that lets history be replayed with its own event times.
-    stage_throttle, merchant_throttle : Throttle
-        For the whole API, and for each merchant where usage plans go by authorizer.
-    monthly_quota : int
-        Requests per merchant and month where usage plans go by authorizer.
+    stage_throttle : Throttle
+        For the whole API.
+    plans : tuple of Plan
+        The usage plans that a merchant may be in; the first is the one for those who ask for none.
+    authorizer_cache_seconds : int
+        How long API Gateway keeps an authorizer's answer, which is the longest that an ended key may go on.
     config_refresh_seconds : int
         How often a scoring process polls for a new serving document.
+    store_patience_ms : int
+        How long a decision waits for states and settings before it is made without them.
     updater_concurrency : int
         The most copies of update_features at once.
     lake_buffer_seconds : int
@@ -92,9 +127,13 @@ class Environment:
     log_retention_days: int = 30
     replay_time: bool = False
     stage_throttle: Throttle = Throttle(rate=1_000, burst=2_000)
-    merchant_throttle: Throttle = Throttle(rate=200, burst=400)
-    monthly_quota: int = 10_000_000
+    plans: tuple[Plan, ...] = (
+        Plan(name="standard", throttle=Throttle(rate=200, burst=400), monthly_quota=10_000_000),
+        Plan(name="high", throttle=Throttle(rate=500, burst=1_000), monthly_quota=100_000_000),
+    )
+    authorizer_cache_seconds: int = 60
     config_refresh_seconds: int = 60
+    store_patience_ms: int = 150
     updater_concurrency: int = 20
     lake_buffer_seconds: int = 300
     training_image: str = "paywarden-training:local"
@@ -117,6 +156,8 @@ DEV = Environment(
     log_retention_days=7,
     replay_time=True,
     config_refresh_seconds=5,
+    # Nobody waits at a till here, and an emulator on a busy laptop is no measure of DynamoDB.
+    store_patience_ms=2_000,
     lake_buffer_seconds=5,
 )
 
@@ -129,6 +170,7 @@ LOCAL = replace(
         container_images=False,
         usage_plan_by_authorizer=False,
         composite_alarms=False,
+        snap_start=False,
         schedules=False,
     ),
 )
@@ -140,8 +182,10 @@ PROD = Environment(
     termination_protection=True,
     log_retention_days=365,
     stage_throttle=Throttle(rate=5_000, burst=10_000),
-    merchant_throttle=Throttle(rate=500, burst=1_000),
-    monthly_quota=100_000_000,
+    plans=(
+        Plan(name="standard", throttle=Throttle(rate=500, burst=1_000), monthly_quota=100_000_000),
+        Plan(name="high", throttle=Throttle(rate=2_000, burst=4_000), monthly_quota=1_000_000_000),
+    ),
     updater_concurrency=100,
 )
 

@@ -10,11 +10,16 @@ from rich.markup import escape
 from rich.progress import TaskID
 from rich.table import Column, Table
 
+from ops.backtests.commands import backtest_rules
+from ops.contract.commands import api_app
 from ops.deployment import DeploymentError, connect
 from ops.featurestore.commands import features_app, parity
 from ops.inputs import MappingError, schedule
 from ops.localcloud.errors import LocalCloudError
 from ops.localcloud.settings import DEFAULT_PORT
+from ops.merchants.commands import merchants_app
+from ops.scoring.commands import score
+from ops.settings.commands import lists_app, policy_app, rules_app
 from ops.terminal import (
     Env,
     Limit,
@@ -28,6 +33,7 @@ from ops.terminal import (
     ms,
     progress_bars,
 )
+from ops.tokens.commands import tokens_app
 
 __all__ = ["app", "main"]
 
@@ -36,10 +42,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run, feed and look after a Paywarden deployment, on AWS or in the local cloud.",
 )
-merchants_app = typer.Typer(no_args_is_help=True, help="Merchants and their keys.")
 app.add_typer(merchants_app, name="merchants")
 app.add_typer(features_app, name="features")
+app.add_typer(tokens_app, name="tokens")
+app.add_typer(api_app, name="api")
+app.add_typer(rules_app, name="rules")
+app.add_typer(lists_app, name="lists")
+app.add_typer(policy_app, name="policy")
 app.command()(parity)
+app.command("backtest-rules")(backtest_rules)
+app.command()(score)
 
 
 @app.command()
@@ -85,29 +97,6 @@ def status(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
 def url(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """Print the address of the API, for scripts."""
     sys.stdout.write(connect(env, port=port).api_url + "\n")
-
-
-@merchants_app.command("add")
-def add_merchant(
-    merchant_id: Annotated[str, typer.Argument(help="Letters, digits, '-', '_', '.', ':'.")],
-    env: Env = "local",
-    port: Port = DEFAULT_PORT,
-) -> None:
-    """Make a key for a merchant. It is printed once, on standard output, and cannot be shown again."""
-    from ops.merchants import add
-
-    key = add(connect(env, port=port), merchant_id)
-    console.print(f"Key {key.key_id} of merchant {merchant_id}. Keep it safe; it cannot be shown again:")
-    sys.stdout.write(key.secret + "\n")
-
-
-@merchants_app.command("list")
-def list_merchants(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
-    """List merchants and their keys' public halves."""
-    table = Table("merchant", "key", "active")
-    for credential in sorted(connect(env, port=port).merchants().all(), key=lambda each: each.merchant_id):
-        table.add_row(credential.merchant_id, credential.key_id, "yes" if credential.active else "no")
-    console.print(table)
 
 
 @app.command("import")
@@ -173,7 +162,7 @@ def replay(
 
     deployment = connect(env, port=port)
     frames = read(path, mapping_of(mapping), since=ms(since), until=ms(until), limit=limit)
-    merchant = merchant_of(deployment, key)
+    merchant = merchant_of(deployment, key, at=time.time_ns() // 1_000_000)
     rows = [as_merchant(row, merchant) for frame in frames for row in from_frame(frame)]
     api = Api(deployment.api_url, {merchant: key}, threads=threads)
     replays = deployment.environment.replay_time
@@ -239,20 +228,26 @@ def main() -> None:
     from botocore.exceptions import BotoCoreError, ClientError
     from urllib3.exceptions import HTTPError
 
+    from fraud.tokens import KeyringError
+    from ops.backtests.trying import BacktestError
     from ops.featurestore.catalogue import CatalogueError
     from ops.featurestore.lifecycle import GenerationError
     from ops.featurestore.merging import BusyError
     from ops.featurestore.online import ParityError
     from ops.history import ImportConflictError
     from ops.inputs.convert import RowError
-    from ops.merchants import MerchantIdError
+    from ops.merchants import MerchantError
     from ops.retraining import RetrainingError
+    from ops.scoring.vectors import ScoringError
+    from ops.settings import RefusedError
+    from ops.tokens import RotationError
     from runtime.configuration import ConfigurationError
     from training.engines.events import EventTableError
 
     try:
         app()
     except (
+        BacktestError,
         BusyError,
         CatalogueError,
         ConfigurationError,
@@ -260,12 +255,16 @@ def main() -> None:
         EventTableError,
         GenerationError,
         ImportConflictError,
+        KeyringError,
         LocalCloudError,
         MappingError,
-        MerchantIdError,
+        MerchantError,
         ParityError,
+        RefusedError,
         RetrainingError,
+        RotationError,
         RowError,
+        ScoringError,
     ) as error:
         console.print(f"[red]paywarden:[/red] {escape(str(error))}", highlight=False)
         raise SystemExit(1) from error

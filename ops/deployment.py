@@ -13,8 +13,10 @@ from fraud.tokens import Tokeniser
 from infra.environments import Environment, lookup
 from ops.localcloud import control
 from ops.localcloud.settings import DEFAULT_PORT
+from runtime.keys import KeyHash
 from runtime.stores.features import DynamoFeatureStore
 from runtime.stores.merchants import DynamoMerchantStore
+from runtime.stores.settings import DynamoSettingsStore
 
 __all__ = ["Deployment", "DeploymentError", "connect"]
 
@@ -68,6 +70,15 @@ class Deployment:
 
     def merchants(self) -> DynamoMerchantStore:
         return DynamoMerchantStore(self.client("dynamodb"), self["MerchantsTable"])
+
+    def settings(self) -> DynamoSettingsStore:
+        """What merchants set: rules, lists and policies."""
+        return DynamoSettingsStore(self.client("dynamodb"), self["SettingsTable"])
+
+    def key_hash(self) -> KeyHash:
+        """The hash under which this deployment keeps merchants' keys."""
+        secret = self.client("secretsmanager").get_secret_value(SecretId=self["KeySecret"])["SecretString"]
+        return KeyHash(secret.encode())
 
     def tokeniser(self) -> Tokeniser:
         """Turns identifiers into this deployment's tokens."""

@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.function import log_retention, removal_policy
-from infra.environments import Environment
+from infra.environments import Environment, Plan
 
 __all__ = ["MerchantApi"]
 
@@ -48,7 +48,7 @@ _PROBLEMS = (
         response="INVALID_API_KEY",
         status=403,
         kind="forbidden",
-        title="The merchant has no usage plan",
+        title="The merchant key does not allow this",
         detail="The key is known but not part of a usage plan. Ask the operators to onboard the merchant.",
     ),
     _Problem(
@@ -57,6 +57,13 @@ _PROBLEMS = (
         kind="not-found",
         title="There is no such call",
         detail="Check the method and the path, for instance `POST /v1/decisions`.",
+    ),
+    _Problem(
+        response="DEFAULT_4XX",
+        status=400,
+        kind="bad-request",
+        title="The request was refused",
+        detail="Check the path, the method and the headers, for instance `POST /v1/decisions`.",
     ),
     _Problem(
         response="REQUEST_TOO_LARGE",
@@ -89,11 +96,13 @@ _PROBLEMS = (
     ),
 )
 
-# What is needed to follow a request, and nothing of what it said: neither body, nor key, nor address.
+# What is needed to follow a request, and nothing of what it said: neither body, nor secret, nor address. The id of
+# the key is its public half; it tells whether a key that is to end is still used.
 _ACCESS_LOG = {
     "request_id": "$context.requestId",
     "time": "$context.requestTimeEpoch",
     "merchant_id": "$context.authorizer.merchant_id",
+    "key_id": "$context.authorizer.key_id",
     "method": "$context.httpMethod",
     "resource": "$context.resourcePath",
     "status": "$context.status",
@@ -109,8 +118,8 @@ class MerchantApi(Construct):
     Attributes
     ----------
     api : aws_apigateway.RestApi
-    usage_plan : aws_apigateway.UsagePlan or None
-        None where the environment lacks `usage_plan_by_authorizer`.
+    usage_plans : mapping of str to aws_apigateway.UsagePlan
+        By the name of the plan; empty where the environment lacks `usage_plan_by_authorizer`.
     """
 
     def __init__(
@@ -120,7 +129,7 @@ class MerchantApi(Construct):
         *,
         environment: Environment,
         authorizer: lambda_.IFunction,
-        calls: Mapping[str, lambda_.IFunction],
+        calls: Mapping[tuple[str, str], lambda_.IFunction],
     ) -> None:
         super().__init__(scope, id_)
         planned = environment.capabilities.usage_plan_by_authorizer
@@ -143,12 +152,15 @@ class MerchantApi(Construct):
             "authorizer",
             handler=authorizer,
             identity_sources=[apigateway.IdentitySource.header("Authorization")],
-            # How long a revoked key may still be accepted.
-            results_cache_ttl=cdk.Duration.minutes(1),
+            # How long an ended key may still be accepted.
+            results_cache_ttl=cdk.Duration.seconds(environment.authorizer_cache_seconds),
         )
-        for path, function in calls.items():
+        # Each path's other methods reach its function too, which knows the ones it has: an integration of API
+        # Gateway's own would answer some bodies with a 500.
+        others = {("ANY", path): function for (_, path), function in calls.items()}
+        for (method, path), function in {**calls, **others}.items():
             self.api.root.resource_for_path(path).add_method(
-                "POST",
+                method,
                 apigateway.LambdaIntegration(function, allow_test_invoke=False),
                 authorizer=request_authorizer,
                 authorization_type=apigateway.AuthorizationType.CUSTOM,
@@ -156,7 +168,8 @@ class MerchantApi(Construct):
             )
         for problem in _PROBLEMS:
             self._answer(problem)
-        self.usage_plan = self._usage_plan(environment) if planned else None
+        plans = environment.plans if planned else ()
+        self.usage_plans = {plan.name: self._usage_plan(environment, plan) for plan in plans}
 
     def _stage(self, environment: Environment) -> apigateway.StageOptions:
         access = logs.LogGroup(
@@ -175,16 +188,14 @@ class MerchantApi(Construct):
             access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
         )
 
-    def _usage_plan(self, environment: Environment) -> apigateway.UsagePlan:
-        # Each merchant's key joins this plan when the merchant is onboarded, not when the stack is deployed.
+    def _usage_plan(self, environment: Environment, plan: Plan) -> apigateway.UsagePlan:
+        # A merchant's API key joins its plan when the merchant is onboarded, not when the stack is deployed.
         return self.api.add_usage_plan(
-            "usage-plan",
-            name=f"{environment.prefix}-merchants",
+            f"{plan.name}-plan",
+            name=f"{environment.prefix}-{plan.name}",
             api_stages=[apigateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
-            throttle=apigateway.ThrottleSettings(
-                rate_limit=environment.merchant_throttle.rate, burst_limit=environment.merchant_throttle.burst
-            ),
-            quota=apigateway.QuotaSettings(limit=environment.monthly_quota, period=apigateway.Period.MONTH),
+            throttle=apigateway.ThrottleSettings(rate_limit=plan.throttle.rate, burst_limit=plan.throttle.burst),
+            quota=apigateway.QuotaSettings(limit=plan.monthly_quota, period=apigateway.Period.MONTH),
         )
 
     def _answer(self, problem: _Problem) -> None:
@@ -204,6 +215,7 @@ class MerchantApi(Construct):
             response_templates={"application/json": json.dumps(body)},
             response_parameters={
                 "gatewayresponse.header.Content-Type": "'application/problem+json'",
+                "gatewayresponse.header.Paywarden-Request-Id": "context.requestId",
                 **{f"gatewayresponse.header.{name}": value for name, value in (problem.headers or {}).items()},
             },
         )

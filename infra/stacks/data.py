@@ -17,7 +17,10 @@ __all__ = ["DataStack"]
 
 
 class DataStack(PaywardenStack):
-    """Attributes: features, decisions, merchants, lake, models, bus, token_secret, serving, alarm_topic."""
+    """Attributes: features, decisions, merchants, settings, lake, models, bus, secrets, serving, alarm_topic.
+
+    The secrets are `token_secret` and `key_secret`.
+    """
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
         super().__init__(
@@ -32,6 +35,7 @@ class DataStack(PaywardenStack):
             "decisions", partition_key="id", sort_key="kind", stream=dynamodb.StreamViewType.NEW_IMAGE
         )
         self.merchants = self._table("merchants", partition_key="key_id")
+        self.settings = self._table("settings", partition_key="id", sort_key="part", ttl="expires_at")
         self.lake = Lake(self, "lake", environment=environment)
         self.models = private_bucket(self, "models", environment=environment)
         self.bus = events.EventBus(
@@ -44,6 +48,15 @@ class DataStack(PaywardenStack):
             self,
             "token-secret",
             description="Paywarden: the key under which emails, addresses and devices become tokens",
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=64, exclude_punctuation=True
+            ),
+            removal_policy=removal_policy(environment),
+        )
+        self.key_secret = secretsmanager.Secret(
+            self,
+            "key-secret",
+            description="Paywarden: the pepper under which merchants' keys are hashed",
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=64, exclude_punctuation=True
             ),
@@ -101,8 +114,10 @@ class DataStack(PaywardenStack):
             FeaturesTable=self.features.table_name,
             DecisionsTable=self.decisions.table_name,
             MerchantsTable=self.merchants.table_name,
+            SettingsTable=self.settings.table_name,
             EventBus=self.bus.event_bus_name,
             TokenSecret=self.token_secret.secret_arn,
+            KeySecret=self.key_secret.secret_arn,
             AppConfigApplication=self.serving.application.ref,
             AppConfigEnvironment=self.serving.environment.ref,
             AppConfigProfile=self.serving.profile.ref,

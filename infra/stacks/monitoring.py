@@ -18,7 +18,7 @@ _MINUTE = cdk.Duration.minutes(1)
 
 
 class MonitoringStack(PaywardenStack):
-    """Attributes: dashboard, decision_errors, decision_latency, degraded."""
+    """Attributes: dashboard, decision_errors, decision_latency, degraded, stale."""
 
     def __init__(
         self,
@@ -58,6 +58,22 @@ class MonitoringStack(PaywardenStack):
             breaching=3,
             description="Decisions are made without state or model. See docs/runbooks.",
         )
+        self.stale = self._alarm(
+            "stale-configuration",
+            cloudwatch.MathExpression(
+                expression="serving + keys",
+                using_metrics={
+                    "serving": self._ours("ServingRefreshFailed"),
+                    "keys": self._ours("KeyringRefreshFailed"),
+                },
+                period=_MINUTE,
+                label="Refreshes that failed",
+            ),
+            threshold=1,
+            periods=15,
+            breaching=3,
+            description="A new serving document or token key is not taken over. See docs/runbooks.",
+        )
         self.dashboard = self._dashboard(environment)
         if environment.capabilities.composite_alarms:
             self._summary()
@@ -66,7 +82,7 @@ class MonitoringStack(PaywardenStack):
     def _alarm(
         self,
         id_: str,
-        metric: cloudwatch.Metric,
+        metric: cloudwatch.IMetric,
         *,
         threshold: float,
         periods: int,
@@ -119,6 +135,18 @@ class MonitoringStack(PaywardenStack):
             _graph("Degraded", self._ours("Degraded")),
         )
         dashboard.add_widgets(
+            _graph("Decisions", *(self._ours(each) for each in ("Approve", "Challenge", "Review", "Decline"))),
+            _graph("Repeated, refused", *(self._ours(each) for each in ("Repeated", "Refused"))),
+            _graph("Rules that failed", self._ours("RuleFailed"), self._ours("SettingsUnreadable")),
+            _graph(
+                "Not taken over",
+                *(
+                    self._ours(each)
+                    for each in ("ServingRefreshFailed", "ChallengerFailed", "KeyringRefreshFailed")
+                ),
+            ),
+        )
+        dashboard.add_widgets(
             _graph("Relay behind", features.iterator_age.metric),
             _graph("Updates behind", features.updates.age.metric),
             _graph(
@@ -164,6 +192,9 @@ class MonitoringStack(PaywardenStack):
         return (
             self._scoring.authorize_merchant,
             self._scoring.score_transaction,
+            self._scoring.read_decision,
+            self._scoring.manage_settings,
+            self._scoring.backtest_rules,
             self._scoring.record_outcome,
             self._scoring.record_label,
             self._features.relay_decisions,

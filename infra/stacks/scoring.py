@@ -5,15 +5,34 @@ from constructs import Construct
 
 from infra.constructs import CodeLayers, Function
 from infra.constructs.api import MerchantApi
+from infra.constructs.queries import allow_queries
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
 from infra.stacks.data import DataStack
 
-__all__ = ["ScoringStack"]
+__all__ = ["SETTINGS_CALLS", "ScoringStack"]
+
+SETTINGS_CALLS = (
+    ("GET", "/v1/rules"),
+    ("PUT", "/v1/rules"),
+    ("GET", "/v1/rules/versions"),
+    ("GET", "/v1/policy"),
+    ("PUT", "/v1/policy"),
+    ("DELETE", "/v1/policy"),
+    ("GET", "/v1/policy/versions"),
+    ("GET", "/v1/lists"),
+    ("GET", "/v1/lists/{name}"),
+    ("PUT", "/v1/lists/{name}"),
+    ("POST", "/v1/lists/{name}/entries"),
+)
+"""What manage_settings serves."""
 
 
 class ScoringStack(PaywardenStack):
-    """Attributes: authorize_merchant, score_transaction, record_outcome, record_label, api."""
+    """Attributes: the functions by their names, api, and reports.
+
+    The reports are `record_outcome` and `record_label`.
+    """
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
         super().__init__(
@@ -26,6 +45,9 @@ class ScoringStack(PaywardenStack):
         self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
         self.authorize_merchant = self._authorize_merchant(environment)
         self.score_transaction = self._score_transaction(environment)
+        self.read_decision = self._read_decision(environment)
+        self.manage_settings = self._manage_settings(environment)
+        self.backtest_rules = self._backtest_rules(environment)
         self.record_outcome = self._recorder(
             environment, "record_outcome", description="Paywarden: what was done with a transaction"
         )
@@ -38,17 +60,22 @@ class ScoringStack(PaywardenStack):
             environment=environment,
             authorizer=self.authorize_merchant.live,
             calls={
-                "/v1/decisions": self.score_transaction.live,
-                "/v1/decisions/{transaction_id}/outcome": self.record_outcome.live,
-                "/v1/labels": self.record_label.live,
+                ("POST", "/v1/decisions"): self.score_transaction.live,
+                ("POST", "/v1/decisions/batch"): self.score_transaction.live,
+                ("GET", "/v1/decisions/{transaction_id}"): self.read_decision.live,
+                ("POST", "/v1/decisions/{transaction_id}/outcome"): self.record_outcome.live,
+                ("GET", "/v1/health"): self.score_transaction.live,
+                ("POST", "/v1/labels"): self.record_label.live,
+                **dict.fromkeys(SETTINGS_CALLS, self.manage_settings.live),
+                ("POST", "/v1/rules/backtest"): self.backtest_rules.live,
             },
         )
         self.api = merchants.api
         self.outputs(
             ApiUrl=self.api.url, ApiId=self.api.rest_api_id, ApiStage=self.api.deployment_stage.stage_name
         )
-        if merchants.usage_plan is not None:
-            self.outputs(UsagePlan=merchants.usage_plan.usage_plan_id)
+        for name, plan in merchants.usage_plans.items():
+            self.outputs(**{f"UsagePlan{name.capitalize()}": plan.usage_plan_id})
 
     def _authorize_merchant(self, environment: Environment) -> Function:
         function = Function(
@@ -60,9 +87,13 @@ class ScoringStack(PaywardenStack):
             description="Paywarden: who is calling, from the hash of the merchant key",
             timeout=cdk.Duration.seconds(5),
             memory=512,
-            variables={"MERCHANTS_TABLE": self._data.merchants.table_name},
+            variables={
+                "MERCHANTS_TABLE": self._data.merchants.table_name,
+                "KEY_SECRET": self._data.key_secret.secret_arn,
+            },
         )
         function.allow("dynamodb:GetItem", on=[self._data.merchants.table_arn])
+        function.allow("secretsmanager:GetSecretValue", on=[self._data.key_secret.secret_arn])
         return function
 
     def _score_transaction(self, environment: Environment) -> Function:
@@ -77,17 +108,20 @@ class ScoringStack(PaywardenStack):
             timeout=cdk.Duration.seconds(10),
             # The processor comes with the memory: a full one is at 1,769 MB, and scoring is bound by it.
             memory=1769,
+            snap_start=True,
             variables={
                 "FEATURES_TABLE": data.features.table_name,
                 "DECISIONS_TABLE": data.decisions.table_name,
+                "SETTINGS_TABLE": data.settings.table_name,
                 "MODELS_BUCKET": data.models.bucket_name,
                 "TOKEN_SECRET": data.token_secret.secret_arn,
                 **data.serving.variables,
                 "REPLAY_TIME": str(environment.replay_time).lower(),
                 "CONFIG_REFRESH_SECONDS": str(environment.config_refresh_seconds),
+                "STORE_PATIENCE_MS": str(environment.store_patience_ms),
             },
         )
-        function.allow("dynamodb:BatchGetItem", on=[data.features.table_arn])
+        function.allow("dynamodb:BatchGetItem", on=[data.features.table_arn, data.settings.table_arn])
         function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=[data.decisions.table_arn])
         function.allow("s3:GetObject", on=[data.models.arn_for_objects("bundles/*")])
         function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
@@ -96,6 +130,87 @@ class ScoringStack(PaywardenStack):
             "appconfig:StartConfigurationSession",
             on=[data.serving.configuration_arn(self)],
         )
+        return function
+
+    def _read_decision(self, environment: Environment) -> Function:
+        data = self._data
+        function = Function(
+            self,
+            verb_noun="read_decision",
+            environment=environment,
+            layers=self._layers,
+            alarm_topic=data.alarm_topic,
+            description="Paywarden: a decision as it was answered, with its reasons",
+            timeout=cdk.Duration.seconds(10),
+            memory=1024,
+            variables={"DECISIONS_TABLE": data.decisions.table_name, "MODELS_BUCKET": data.models.bucket_name},
+        )
+        function.allow("dynamodb:Query", on=[data.decisions.table_arn])
+        function.allow("s3:GetObject", on=[data.models.arn_for_objects("bundles/*")])
+        return function
+
+    def _manage_settings(self, environment: Environment) -> Function:
+        data = self._data
+        function = Function(
+            self,
+            verb_noun="manage_settings",
+            environment=environment,
+            layers=self._layers,
+            alarm_topic=data.alarm_topic,
+            description="Paywarden: a merchant's rules, lists and policy, shown and changed",
+            timeout=cdk.Duration.seconds(10),
+            # Checking a hundred long rules is bound by the processor, which comes with the memory.
+            memory=1024,
+            variables={
+                "SETTINGS_TABLE": data.settings.table_name,
+                "TOKEN_SECRET": data.token_secret.secret_arn,
+                **data.serving.variables,
+            },
+        )
+        # Conditional puts and deletes, together in transactions.
+        function.allow(
+            "dynamodb:BatchGetItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            on=[data.settings.table_arn],
+        )
+        function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
+        function.allow(
+            "appconfig:GetLatestConfiguration",
+            "appconfig:StartConfigurationSession",
+            on=[data.serving.configuration_arn(self)],
+        )
+        return function
+
+    def _backtest_rules(self, environment: Environment) -> Function:
+        data = self._data
+        function = Function(
+            self,
+            verb_noun="backtest_rules",
+            environment=environment,
+            layers=self._layers,
+            alarm_topic=data.alarm_topic,
+            description="Paywarden: what other rules or another policy would have done",
+            # As long as API Gateway waits.
+            timeout=cdk.Duration.seconds(29),
+            # Reading and judging 20,000 decisions is bound by the processor.
+            memory=1769,
+            variables={
+                "SETTINGS_TABLE": data.settings.table_name,
+                "ATHENA_WORKGROUP": data.lake.workgroup.ref,
+                "GLUE_DATABASE": data.lake.database.ref,
+                **data.serving.variables,
+                "REPLAY_TIME": str(environment.replay_time).lower(),
+            },
+        )
+        function.allow("dynamodb:BatchGetItem", on=[data.settings.table_arn])
+        function.allow(
+            "appconfig:GetLatestConfiguration",
+            "appconfig:StartConfigurationSession",
+            on=[data.serving.configuration_arn(self)],
+        )
+        allow_queries(function, data.lake, tables=("decisions", "labels"))
         return function
 
     def _recorder(self, environment: Environment, verb_noun: str, *, description: str) -> Function:

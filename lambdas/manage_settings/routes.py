@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping
 
-from botocore.exceptions import BotoCoreError
-
-from runtime.http import Answer, Call, Problem, Request
-from runtime.stores.batches import ThrottledError
+from runtime.http import Call
 
 from .lists import ListCalls
 from .policy import PolicyCalls
@@ -15,8 +12,8 @@ __all__ = ["routes"]
 
 
 def routes(rules: RuleCalls, policy: PolicyCalls, lists: ListCalls) -> Mapping[tuple[str, str], Call]:
-    """The calls by method and path; each answers 503 while the store cannot be reached or takes no more."""
-    calls: dict[tuple[str, str], Call] = {
+    """The calls by method and path."""
+    return {
         ("GET", "/v1/rules"): rules.show,
         ("PUT", "/v1/rules"): rules.change,
         ("GET", "/v1/rules/versions"): rules.versions,
@@ -29,15 +26,3 @@ def routes(rules: RuleCalls, policy: PolicyCalls, lists: ListCalls) -> Mapping[t
         ("PUT", "/v1/lists/{name}"): lists.change,
         ("POST", "/v1/lists/{name}/entries"): lists.change_entries,
     }
-    return {route: _available(call) for route, call in calls.items()}
-
-
-def _available(call: Call) -> Call:
-    def answered(request: Request) -> Answer:
-        try:
-            return call(request)
-        except (ThrottledError, BotoCoreError):
-            detail = "Settings cannot be reached at the moment. Send the same request again in a second."
-            raise Problem(503, "unavailable", "Unavailable", detail, headers={"Retry-After": "1"}) from None
-
-    return answered

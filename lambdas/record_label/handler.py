@@ -1,18 +1,19 @@
 """POST /v1/labels: what became known of a transaction."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from fraud.decision import label_row
 from fraud.events import Label
 from runtime import clients, reports
-from runtime.api import LabelRequest, parse
-from runtime.http import Problem, Request
+from runtime.api import LabelRequest, parse, receipt_time
+from runtime.contract.answers import LabelRecorded
+from runtime.http import Answer, Problem, Request, answered
 from runtime.settings import load
 from runtime.stores.decisions import DecisionStore, DynamoDecisionStore
-from runtime.telemetry import metrics
+from runtime.telemetry import MetricUnit, logger, metrics
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,17 @@ ledger: DecisionStore = DynamoDecisionStore(clients.dynamodb(), settings.decisio
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway: 202 once the label is in the ledger, from where it cannot be lost."""
     del context
-    return reports.answered(event, partial(record, store=ledger), replay=settings.replay_time, counted="Labels")
+    return answered(event, {("POST", "/v1/labels"): serve})
+
+
+def serve(request: Request) -> Answer:
+    """Record one label now."""
+    clock = time.time_ns() // 1_000_000
+    received_at = receipt_time(request.headers, clock, replay=settings.replay_time)
+    told = record(request, store=ledger, received_at=received_at, recorded_at=clock)
+    metrics.add_metric("Labels", MetricUnit.Count, 1)
+    logger.info("recorded", extra={"counted": "Labels"})
+    return Answer(told, 202)
 
 
 def record(request: Request, *, store: DecisionStore, received_at: int, recorded_at: int) -> str:
@@ -57,11 +68,9 @@ def record(request: Request, *, store: DecisionStore, received_at: int, recorded
         transaction,
         kind=f"label#{'fraud' if label.is_fraud else 'genuine'}",
         request=request,
-        told={
-            "transaction_id": body.transaction_id,
-            "label": label.kind,
-            "known_at": reports.written(known_at),
-        },
+        told=LabelRecorded(
+            transaction_id=body.transaction_id, label=label.kind, known_at=reports.written(known_at)
+        ),
         row=label_row(label, recorded_at),
     )
 

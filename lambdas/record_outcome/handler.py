@@ -1,17 +1,18 @@
 """POST /v1/decisions/{transaction_id}/outcome: what the issuer or the merchant did with a transaction."""
 
+import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from fraud.decision import outcome_row
 from fraud.events import Outcome
 from runtime import clients, reports
-from runtime.api import OutcomeRequest, parse, transaction_in_path
-from runtime.http import Problem, Request
+from runtime.api import OutcomeRequest, parse, receipt_time, transaction_in_path
+from runtime.contract.answers import OutcomeRecorded
+from runtime.http import Answer, Problem, Request, answered
 from runtime.settings import load
 from runtime.stores.decisions import DecisionStore, DynamoDecisionStore
-from runtime.telemetry import metrics
+from runtime.telemetry import MetricUnit, logger, metrics
 
 MOST_SKEW = 120_000
 """How far the clocks of two functions may differ, in ms; no outcome really comes before its payment."""
@@ -31,7 +32,17 @@ ledger: DecisionStore = DynamoDecisionStore(clients.dynamodb(), settings.decisio
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway: 202 once the outcome is in the ledger, from where it cannot be lost."""
     del context
-    return reports.answered(event, partial(record, store=ledger), replay=settings.replay_time, counted="Outcomes")
+    return answered(event, {("POST", "/v1/decisions/{transaction_id}/outcome"): serve})
+
+
+def serve(request: Request) -> Answer:
+    """Record one outcome now."""
+    clock = time.time_ns() // 1_000_000
+    received_at = receipt_time(request.headers, clock, replay=settings.replay_time)
+    told = record(request, store=ledger, received_at=received_at, recorded_at=clock)
+    metrics.add_metric("Outcomes", MetricUnit.Count, 1)
+    logger.info("recorded", extra={"counted": "Outcomes"})
+    return Answer(told, 202)
 
 
 def record(request: Request, *, store: DecisionStore, received_at: int, recorded_at: int) -> str:
@@ -61,10 +72,10 @@ def record(request: Request, *, store: DecisionStore, received_at: int, recorded
         transaction,
         kind=f"outcome#{outcome.kind}",
         request=request,
-        told={
-            "transaction_id": transaction_id,
-            "outcome": outcome.kind,
-            "received_at": reports.written(outcome.event_time),
-        },
+        told=OutcomeRecorded(
+            transaction_id=transaction_id,
+            outcome=outcome.kind,
+            received_at=reports.written(outcome.event_time),
+        ),
         row=outcome_row(outcome, recorded_at),
     )

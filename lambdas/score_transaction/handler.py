@@ -48,6 +48,12 @@ def unavailable(error: Exception) -> None:
     logger.error("done without: %s", type(error).__name__, exc_info=error)
 
 
+def unreadable(error: Exception) -> None:
+    """Tell that a merchant's settings are not understood; what counted before goes on."""
+    logger.error("settings unreadable: %s", error)
+    metrics.add_metric("SettingsUnreadable", MetricUnit.Count, 1)
+
+
 settings = load(Settings)
 tokens = LiveTokens(clients.secretsmanager(), settings.token_secret, now=time.time())
 patience = settings.store_patience_ms / 1_000
@@ -66,7 +72,7 @@ scorer = Scorer(
     ledger=DynamoDecisionStore(clients.dynamodb(steady=True), settings.decisions_table),
     tokeniser=tokens.current,
     serving=models.current,
-    settings=SettingsCache(settings.config_refresh_seconds, unavailable),
+    settings=SettingsCache(settings.config_refresh_seconds, unreadable),
     failed=unavailable,
     clock=now,
     patience=patience,

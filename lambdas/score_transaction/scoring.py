@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from fraud.codec import CorruptStateError
 from fraud.decision import decision_row
@@ -17,8 +16,7 @@ from runtime.api import body_digest, check, parse
 from runtime.breaker import Breaker
 from runtime.bundles import Live
 from runtime.contract.requests import DecisionRequest
-from runtime.http import Problem
-from runtime.stores.batches import ThrottledError
+from runtime.http import UNREACHABLE, Problem, unavailable
 from runtime.stores.decisions import DECISION, DecisionStore, Record
 from runtime.stores.settings import ItemKey, document_keys
 from runtime.stores.snapshots import Snapshot, Snapshots
@@ -28,7 +26,6 @@ from .settings import SettingsCache
 
 __all__ = ["Asking", "Outcome", "Scorer", "Timer"]
 
-_UNREACHABLE = (BotoCoreError, ClientError, ThrottledError)
 _WRITERS = 8
 
 
@@ -213,12 +210,12 @@ class Scorer:
         try:
             try:
                 found = self.timer.timed(lambda: self.snapshots.read(keys, settings))
-            except _UNREACHABLE:
+            except UNREACHABLE:
                 # One connection that broke is no outage; a second wait would be more than a payment has time for.
                 if self.monotonic() - start >= self.patience / 2:
                     raise
                 found = self.timer.timed(lambda: self.snapshots.read(keys, settings))
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             self.breaker.failed(self.monotonic())
             self.failed(error)
             return None
@@ -285,11 +282,9 @@ class Scorer:
     def _keep(self, made: _Made) -> Outcome:
         try:
             kept = self.timer.timed(lambda: self.ledger.put(made.record))
-        except (BotoCoreError, ClientError) as error:
+        except UNREACHABLE as error:
             self.failed(error)
-            detail = "The decision could not be kept, so none was made. Send the same request again in a second."
-            headers = {"Retry-After": "1"}
-            raise Problem(503, "unavailable", "Unavailable", detail, headers=headers) from error
+            raise unavailable() from error
         if kept is None:
             return made.outcome
         if kept.digest != made.record.digest:

@@ -135,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sagemaker = _make_sagemaker(options)
     seam.install_sagemaker(sagemaker)
     seam.install_streams()
+    seam.install_authorizer_flush()
     seam.quicken_workers()
     buffers = seam.install_delivery(time.monotonic)
     buffers.start()

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {
     "authorize_merchant": "scoring",
     "score_transaction": "scoring",
+    "read_decision": "scoring",
+    "manage_settings": "scoring",
+    "backtest_rules": "scoring",
     "record_outcome": "scoring",
     "record_label": "scoring",
     "relay_decisions": "features",

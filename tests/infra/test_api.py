@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,20 +10,20 @@ import pytest
 
 from fraud.decision import label_row, outcome_row
 from fraud.events import Label, Outcome, Transaction
-from fraud.policy import Policy, Thresholds
-from fraud.serving import Serving
+from fraud.policy import Costs, Policy, Thresholds
+from fraud.serving import Canary, Serving
 from infra.constructs.lake import DECISION_COLUMNS, LABEL_COLUMNS, OUTCOME_COLUMNS
 from infra.constructs.serving import INITIAL_DOCUMENT, SCHEMA
 
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_call_names_its_merchant(platform: Callable[[str], Any], name: str) -> None:
     methods = platform(name).resources("scoring", "AWS::ApiGateway::Method")
-    assert len(methods) == 3
+    assert methods
     for method in methods.values():
-        assert method["Properties"]["HttpMethod"] == "POST"
         assert method["Properties"]["AuthorizationType"] == "CUSTOM"
         assert method["Properties"]["AuthorizerId"]
     (authorizer,) = platform(name).resources("scoring", "AWS::ApiGateway::Authorizer").values()
@@ -31,21 +32,45 @@ def test_every_call_names_its_merchant(platform: Callable[[str], Any], name: str
     assert authorizer["Properties"]["AuthorizerResultTtlInSeconds"] <= 60
 
 
-def test_a_path_names_the_transaction_of_an_outcome(platform: Callable[[str], Any]) -> None:
-    resources = platform("prod").resources("scoring", "AWS::ApiGateway::Resource")
-    paths = {key: each["Properties"]["PathPart"] for key, each in resources.items()}
+def routes(found: Any) -> dict[tuple[str, str], str]:
+    """Method and path to the integration's target."""
+    resources = found.resources("scoring", "AWS::ApiGateway::Resource")
 
     def path(logical_id: str) -> str:
         above = resources[logical_id]["Properties"]["ParentId"].get("Ref")
-        return (path(above) if above else "") + "/" + paths[logical_id]
+        return (path(above) if above else "") + "/" + str(resources[logical_id]["Properties"]["PathPart"])
 
-    called = {}
-    for method in platform("prod").resources("scoring", "AWS::ApiGateway::Method").values():
-        uri = json.dumps(method["Properties"]["Integration"]["Uri"])
-        called[path(method["Properties"]["ResourceId"]["Ref"])] = uri
-    assert set(called) == {"/v1/decisions", "/v1/decisions/{transaction_id}/outcome", "/v1/labels"}
-    assert "recordoutcomelive" in called["/v1/decisions/{transaction_id}/outcome"]
-    assert "recordlabellive" in called["/v1/labels"]
+    methods = found.resources("scoring", "AWS::ApiGateway::Method").values()
+    return {
+        (each["Properties"]["HttpMethod"], path(each["Properties"]["ResourceId"]["Ref"])): json.dumps(
+            each["Properties"]["Integration"]["Uri"]
+        )
+        for each in methods
+    }
+
+
+def test_every_call_reaches_its_function_and_other_methods_the_one_that_knows_the_path(
+    platform: Callable[[str], Any],
+) -> None:
+    found = routes(platform("prod"))
+    for (method, path), function in {
+        ("POST", "/v1/decisions"): "scoretransactionlive",
+        ("POST", "/v1/decisions/batch"): "scoretransactionlive",
+        ("GET", "/v1/decisions/{transaction_id}"): "readdecisionlive",
+        ("POST", "/v1/decisions/{transaction_id}/outcome"): "recordoutcomelive",
+        ("GET", "/v1/health"): "scoretransactionlive",
+        ("POST", "/v1/labels"): "recordlabellive",
+    }.items():
+        assert function in found[method, path]
+    for path in {path for _, path in found}:
+        assert len({target for (_, each), target in found.items() if each == path}) == 1, path
+        assert ("ANY", path) in found
+
+
+def test_the_contract_and_the_deployed_calls_are_the_same(platform: Callable[[str], Any]) -> None:
+    document = json.loads((ROOT / "docs/api/openapi.json").read_text())
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert described == {call for call in routes(platform("prod")) if call[0] != "ANY"}
 
 
 def test_merchants_reach_the_alias_and_not_the_newest_code(platform: Callable[[str], Any]) -> None:
@@ -58,16 +83,31 @@ def test_merchants_reach_the_alias_and_not_the_newest_code(platform: Callable[[s
 @pytest.mark.parametrize(("name", "policy"), [("dev", "Delete"), ("prod", "Retain")])
 def test_there_is_a_version_to_go_back_to(platform: Callable[[str], Any], name: str, policy: str) -> None:
     versions = platform(name).resources("scoring", "AWS::Lambda::Version").values()
-    assert len(versions) == 4
+    aliases = platform(name).resources("scoring", "AWS::Lambda::Alias")
+    assert len(versions) == len(aliases) >= 5
     assert {each["DeletionPolicy"] for each in versions} == {policy}
 
 
 def test_usage_is_counted_per_merchant_where_that_can_be(platform: Callable[[str], Any]) -> None:
     (api,) = platform("prod").resources("scoring", "AWS::ApiGateway::RestApi").values()
     assert api["Properties"]["ApiKeySourceType"] == "AUTHORIZER"
-    (plan,) = platform("prod").resources("scoring", "AWS::ApiGateway::UsagePlan").values()
-    assert plan["Properties"]["Throttle"] == {"RateLimit": 500, "BurstLimit": 1000}
-    assert plan["Properties"]["Quota"] == {"Limit": 100_000_000, "Period": "MONTH"}
+    declared = platform("prod").resources("scoring", "AWS::ApiGateway::UsagePlan")
+    plans = {each["Properties"]["UsagePlanName"]: each["Properties"] for each in declared.values()}
+    assert {name: (each["Throttle"], each["Quota"]) for name, each in plans.items()} == {
+        "paywarden-prod-standard": (
+            {"RateLimit": 500, "BurstLimit": 1_000},
+            {"Limit": 100_000_000, "Period": "MONTH"},
+        ),
+        "paywarden-prod-high": (
+            {"RateLimit": 2_000, "BurstLimit": 4_000},
+            {"Limit": 1_000_000_000, "Period": "MONTH"},
+        ),
+    }
+    outputs = platform("prod").raw("scoring")["Outputs"]
+    named = {outputs[f"UsagePlan{name}"]["Value"]["Ref"] for name in ("Standard", "High")}
+    assert named == set(declared)
+    for plan in plans.values():
+        assert plan["ApiStages"][0]["Stage"], "a plan without a stage counts nothing"
     for name, planned in (("prod", True), ("local", False)):
         for method in platform(name).resources("scoring", "AWS::ApiGateway::Method").values():
             assert method["Properties"]["ApiKeyRequired"] is planned
@@ -82,6 +122,8 @@ def test_the_stage_is_throttled_and_logs_no_bodies_and_no_keys(platform: Callabl
     assert settings["LoggingLevel"] == "OFF"
     assert 0 < settings["ThrottlingRateLimit"] < settings["ThrottlingBurstLimit"]
     written = json.loads(stage["Properties"]["AccessLogSetting"]["Format"])
+    # The public half of the key.
+    assert written.pop("key_id") == "$context.authorizer.key_id"
     for secret in ("body", "authorizer.key", "apiKey", "sourceIp", "input", "header"):
         assert not [each for each in written.values() if secret in each]
     assert stage["Properties"]["TracingEnabled"] is True
@@ -92,6 +134,7 @@ def test_api_gateway_answers_with_problems_as_our_code_does(platform: Callable[[
     by_type = {each["Properties"]["ResponseType"]: each["Properties"] for each in answers}
     for response, status in {
         **{"UNAUTHORIZED": 401, "ACCESS_DENIED": 403, "MISSING_AUTHENTICATION_TOKEN": 404},
+        **{"DEFAULT_4XX": 400, "REQUEST_TOO_LARGE": 413},
         **{"THROTTLED": 429, "QUOTA_EXCEEDED": 429, "DEFAULT_5XX": 500},
     }.items():
         properties = by_type[response]
@@ -101,6 +144,7 @@ def test_api_gateway_answers_with_problems_as_our_code_does(platform: Callable[[
         assert int(properties["StatusCode"]) == problem["status"] == status
         parameters = properties["ResponseParameters"]
         assert parameters["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+        assert parameters["gatewayresponse.header.Paywarden-Request-Id"] == "context.requestId"
 
 
 def test_the_first_document_is_one_that_serving_reads() -> None:
@@ -118,7 +162,10 @@ def test_the_schema_knows_every_field_of_the_document_and_no_other() -> None:
     assert set(schema["properties"]) == names(Serving)
     assert set(policy["properties"]) == names(Policy)
     assert set(policy["properties"]["thresholds"]["properties"]) == names(Thresholds)
-    for each in (schema, policy, policy["properties"]["thresholds"]):
+    assert set(policy["properties"]["costs"]["properties"]) == names(Costs)
+    assert set(schema["properties"]["canary"]["properties"]) == names(Canary)
+    inner = (policy["properties"]["thresholds"], policy["properties"]["costs"], schema["properties"]["canary"])
+    for each in (schema, policy, *inner):
         assert each["additionalProperties"] is False
 
 
@@ -174,7 +221,7 @@ OUTPUTS = {
     "data": {
         *("LakeBucket", "ModelsBucket", "FeaturesTable", "DecisionsTable", "MerchantsTable", "EventBus"),
         *("TokenSecret", "AppConfigApplication", "AppConfigEnvironment", "AppConfigProfile", "AppConfigStrategy"),
-        *("GlueDatabase", "AthenaWorkgroup"),
+        *("KeySecret", "SettingsTable", "GlueDatabase", "AthenaWorkgroup"),
     },
     "features": {"UpdateQueueUrl", "UpdateDeadLetterQueueUrl"},
     "scoring": {"ApiUrl", "ApiId", "ApiStage"},

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, lookup
+from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, Environment, lookup
 
 
 def test_local_is_dev_but_for_its_capabilities_and_processor() -> None:
@@ -57,3 +57,19 @@ def test_data_outlives_the_stacks_where_it_is_real() -> None:
 def test_reading_the_environments_does_not_load_the_cdk() -> None:
     program = "import sys, infra.environments; sys.exit('aws_cdk' in sys.modules or 'jsii' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=lambda each: each.name)
+def test_plans_are_named_the_same_everywhere_and_fit_under_the_apis_throttle(
+    environment: Environment,
+) -> None:
+    standard, high = environment.plans
+    assert (standard.name, high.name) == ("standard", "high")
+    assert standard.throttle.rate < high.throttle.rate < environment.stage_throttle.rate
+    assert standard.throttle.burst < high.throttle.burst < environment.stage_throttle.burst
+    assert standard.monthly_quota < high.monthly_quota
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=lambda each: each.name)
+def test_an_ended_key_is_refused_within_the_minute_that_the_docs_promise(environment: Environment) -> None:
+    assert 0 < environment.authorizer_cache_seconds <= 60

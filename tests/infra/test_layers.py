@@ -18,7 +18,8 @@ from infra.layers.bundle import compile_tree, copy_python
 from infra.layers.vendor import build_vendor, vendor_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-LAMBDA_LIMIT = 250 * 1024 * 1024
+# Lambda takes 250 MB; the less there is, the sooner a cold start has fetched it.
+MOST_BYTES = 60 * 1024 * 1024
 FUNCTIONS = sorted(each.parent.name for each in (ROOT / "lambdas").glob("*/handler.py"))
 ARCHITECTURES = sorted({each.architecture for each in ENVIRONMENTS.values()})
 
@@ -134,7 +135,7 @@ def test_function_and_layers_fit_into_lambda(
     sizes["function"] = unpacked_size(function_bundle(verb_noun).path)
     record_property("unpacked bytes", json.dumps(sizes))
     assert all(sizes.values())
-    assert sum(sizes.values()) < LAMBDA_LIMIT, sizes
+    assert sum(sizes.values()) <= MOST_BYTES, sizes
 
 
 # What the Lambda runtime has by itself: the AWS SDK and what that needs.

@@ -16,7 +16,7 @@ EVERY_FUNCTION = {
 }
 READS_THE_DOCUMENT = {"appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"}
 FUNCTIONS = {
-    "authorize_merchant": ("scoring", {"dynamodb:GetItem"}),
+    "authorize_merchant": ("scoring", {"dynamodb:GetItem", "secretsmanager:GetSecretValue"}),
     "score_transaction": (
         "scoring",
         {
@@ -25,6 +25,38 @@ FUNCTIONS = {
             "dynamodb:PutItem",
             "s3:GetObject",
             "secretsmanager:GetSecretValue",
+            *READS_THE_DOCUMENT,
+        },
+    ),
+    "read_decision": ("scoring", {"dynamodb:Query", "s3:GetObject"}),
+    "manage_settings": (
+        "scoring",
+        {
+            "dynamodb:BatchGetItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "secretsmanager:GetSecretValue",
+            *READS_THE_DOCUMENT,
+        },
+    ),
+    "backtest_rules": (
+        "scoring",
+        {
+            "athena:GetQueryExecution",
+            "athena:GetQueryResults",
+            "athena:StartQueryExecution",
+            "athena:StopQueryExecution",
+            "dynamodb:BatchGetItem",
+            "glue:GetDatabase",
+            "glue:GetTable",
+            "s3:AbortMultipartUpload",
+            "s3:GetBucketLocation",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:ListBucketMultipartUploads",
+            "s3:ListMultipartUploadParts",
+            "s3:PutObject",
             *READS_THE_DOCUMENT,
         },
     ),

@@ -12,8 +12,16 @@ from runtime.stores.features import MOST_ITEMS
 
 PARTS = ("data", "features", "scoring", "training", "monitoring")
 FUNCTIONS = (
-    *("authorize_merchant", "score_transaction", "record_outcome", "record_label", "relay_decisions"),
-    *("update_features", "plan_training", "register_model", "promote_model"),
+    *("authorize_merchant", "score_transaction", "read_decision", "record_outcome", "record_label"),
+    *(
+        "manage_settings",
+        "backtest_rules",
+        "relay_decisions",
+        "update_features",
+        "plan_training",
+        "register_model",
+        "promote_model",
+    ),
 )
 
 

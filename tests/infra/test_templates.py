@@ -12,6 +12,8 @@ from typing import Any
 import cfnlint  # type: ignore[import-untyped]  # it ships none
 import pytest
 
+from infra.environments import DEV
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 PARTS = ("data", "features", "scoring", "training", "monitoring")
@@ -116,7 +118,8 @@ def test_local_has_the_shape_of_dev(platform: Callable[[str], Any]) -> None:
     local, dev = kinds(platform("local")), kinds(platform("dev"))
     assert not local - dev, "nothing is local only"
     # The schedule's rule, with the role and the policy that let it start the state machine.
-    assert dev - local == Counter(dict.fromkeys(LACKING_LOCALLY, 1))
+    plans = {"AWS::ApiGateway::UsagePlan": len(DEV.plans)}
+    assert dev - local == Counter(dict.fromkeys(LACKING_LOCALLY, 1) | plans)
 
 
 @pytest.mark.parametrize("verb_noun", ["score_transaction", "update_features", "promote_model"])

@@ -30,6 +30,7 @@ NUMBERS = ("event_time", "amount")
 COUNTS = (Aggregation.COUNT, Aggregation.SUM, Aggregation.DISTINCT)
 MOST_TILES = 102
 """About a hundred, and the ones at both ends."""
+_UNSAID = re.compile(r"fraud|risk|score|stolen|merchant|list|limit|block|other|how many|of late")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ def says_what_it_catches(feature: Feature, _: World) -> None:
     assert re.fullmatch(r"[A-Z][^\n]{8,}[^.]", feature.reason.text)
 
 
+def tells_a_payer_nothing_to_be_used(feature: Feature, _: World) -> None:
+    """What a payer may be shown: a sentence without a number or a word of others, of fraud or of how to check."""
+    assert re.fullmatch(r"(?:The|A|Earlier) [a-z, ]{8,90} played a part\.", feature.reason.customer_text)
+    assert not _UNSAID.search(feature.reason.customer_text)
+
+
 def costs_little(feature: Feature, _: World) -> None:
     """A read takes in about a hundred tiles, save where exact windows were asked for, whose tiles are sparse."""
     if not isinstance(feature, WindowFeature):
@@ -85,11 +92,11 @@ def costs_little(feature: Feature, _: World) -> None:
 
 
 def shows_only_counts(feature: Feature, _: World) -> None:
-    """What an answer may carry tells a merchant nothing of other merchants or of other payers' amounts."""
+    """What an answer may carry tells a merchant nothing of other merchants: only counts of its own payments."""
     if feature.shown:
         assert isinstance(feature, WindowFeature)
         assert feature.aggregation is Aggregation.COUNT
-        assert "merchant_id" not in feature.entity.fields
+        assert {"merchant_id", "customer"} & set(feature.entity.fields)
 
 
 def is_a_number_or_missing(feature: Feature, world: World) -> None:
@@ -219,6 +226,7 @@ CHECKS: tuple[Callable[[Feature, World], None], ...] = (
     says_what_it_catches,
     costs_little,
     shows_only_counts,
+    tells_a_payer_nothing_to_be_used,
     is_a_number_or_missing,
     reads_without_writing,
     does_not_depend_on_the_order_of_the_fold,

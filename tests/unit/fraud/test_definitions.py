@@ -151,6 +151,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: made(Aggregation.RATE, VERDICTS),
         r"feature card_answered_rate_24h: a rate needs a series with a base, such as FRAUDS or DECLINES",
     ),
+    "a shared history shown to one merchant": (
+        lambda: made(shown=True),
+        r"feature card_count_24h: it would show a merchant what the others saw.*\(customer, merchant_id\)",
+    ),
     "a version before the first": (lambda: made(version=0), r"feature card_count_24h: versions count from 1"),
     **{
         f"the current payment {what}": (
@@ -267,8 +271,18 @@ def test_the_version_of_a_set_follows_its_definitions() -> None:
 
 
 def test_words_that_change_no_number_change_no_version() -> None:
-    other = WindowFeature(CARD, Aggregation.COUNT, PAYMENTS, Window.of("24h"), Reason("X", "y"), "Other.", True)
-    assert FeatureSet(other).version == FeatureSet(made()).version
+    pair = Entity("pair", ("card", "merchant_id"))
+    window, why = Window.of("24h"), Reason("X", "y", "z")
+    other = WindowFeature(pair, Aggregation.COUNT, PAYMENTS, window, why, "Other.", shown=True)
+    assert FeatureSet(other).version == FeatureSet(made(entity=pair)).version
+
+
+def test_only_what_one_merchant_sent_may_be_shown_to_it() -> None:
+    for entity in (Entity("shop", ("merchant_id",)), Entity("pair", ("card", "merchant_id")), CUSTOMER):
+        assert made(entity=entity, shown=True).shown
+    for entity in (CARD, Entity("device", ("device",)), Entity("both", ("device", "card"))):
+        with pytest.raises(DefinitionError, match="what the others saw; only entities with a field of one"):
+            made(entity=entity, shown=True)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def _counter() -> Callable[..., float]:
 
 def _windowed(**more: object) -> WindowFeature:
     given: dict[str, object] = {"catches": "Bursts of payments.", "window": Window.of("24h"), **more}
-    return WindowFeature(MERCHANT, Aggregation.COUNT, PAYMENTS, reason=WHY, **given)  # type: ignore[arg-type]
+    given.setdefault("aggregation", Aggregation.COUNT)
+    return WindowFeature(MERCHANT, over=PAYMENTS, reason=WHY, **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,8 @@ def _windowed(**more: object) -> WindowFeature:
         (checks.says_what_it_catches, _row(float, catches="odd")),
         (checks.says_what_it_catches, _windowed(catches="")),
         (checks.costs_little, _windowed(window=Window.of("7d", hop="1m"))),
-        (checks.shows_only_counts, _windowed(shown=True)),
+        (checks.shows_only_counts, _windowed(shown=True, aggregation=Aggregation.SUM)),
+        (checks.tells_a_payer_nothing_to_be_used, _row(float)),
         (checks.is_a_number_or_missing, _row(lambda _: math.inf)),
         (checks.is_a_number_or_missing, _row(lambda amount: amount)),
         (checks.is_a_number_or_missing, _row(lambda _: math.nan)),

@@ -137,3 +137,11 @@ def test_a_short_key_is_refused_and_no_key_is_ever_shown() -> None:
         Keyring.parse("{")
     assert OLD not in repr(RING)
     assert NEW not in f"{RING}"
+
+
+def test_every_spelling_of_an_address_is_the_same_address() -> None:
+    made = Tokeniser(OLD.encode())
+    spellings = ("2001:db8::1", "2001:DB8::1", "2001:0db8:0:0:0:0:0:0001")
+    assert len({made.apply(payment(ip=each)).ip for each in spellings}) == 1
+    others = ("2001:db8::2", "192.0.2.1", "no: address")
+    assert len({made.apply(payment(ip=each)).ip for each in (*others, spellings[0])}) == 4

@@ -283,3 +283,25 @@ def test_a_slice_of_sparkov() -> None:
     assert len(frame) == 5_000
     assert frame["amount"].min() > 0
     assert frame["is_fraud"].notna().all()
+
+
+def test_a_telephone_number_that_passes_the_luhn_check_is_no_card_number(tmp_path: Path) -> None:
+    path = mapping(tmp_path)
+    path.write_text(path.read_text().replace("[prefixes]", 'phone = "tel"\nip = "from"\n[prefixes]'))
+    source = tmp_path / "in.csv"
+    row = "1,s,c,p,EUR,2026-01-01T00:00:00Z,1.00,0"
+    address = "2a01:4860:4860:0:1111::1000"
+    source.write_text(f"{HEADER},tel,from\n{row},+4915112345678,{address}\n")
+    [read_row] = from_frame(read_frame(source, load_mapping(path)))
+    assert (read_row.transaction.phone, read_row.transaction.ip) == ("+4915112345678", address)
+    for phone in (CARD_NUMBER, f"+{CARD_NUMBER}", "4915112345678"):
+        source.write_text(f"{HEADER},tel,from\n{row},{phone},\n")
+        with pytest.raises(RowError, match=r"field phone: .*card number"):
+            read_frame(source, load_mapping(path))
+
+
+def test_an_import_from_before_a_field_is_read_as_if_nobody_had_sent_it(tmp_path: Path) -> None:
+    frame = one(tmp_path, "1,s,c,p,EUR,2026-01-01T00:00:00Z,1.00,0")
+    assert list(from_frame(frame.drop(columns=["phone", "channel"]))) == list(from_frame(frame))
+    with pytest.raises(KeyError, match="card"):
+        list(from_frame(frame.drop(columns=["card"])))

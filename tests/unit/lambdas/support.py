@@ -18,11 +18,13 @@ from fraud.calibration import Calibration
 from fraud.features import STANDARD
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
+from tests.planted import plant
 
 EVENTS = Path(__file__).parents[2] / "events"
 REGION = "eu-west-1"
 # A known key that opens nothing: the accounts of these tests are in memory.
 TOKEN_KEY = "a token key for the tests, 32 bytes or more"  # noqa: S105
+plant("token key", TOKEN_KEY)
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "testing",
@@ -32,10 +34,15 @@ ENVIRONMENT = {
     "MERCHANTS_TABLE": "merchants",
     "FEATURES_TABLE": "features",
     "DECISIONS_TABLE": "decisions",
+    "SETTINGS_TABLE": "settings",
+    "STORE_PATIENCE_MS": "1000",
     "LAKE_BUCKET": "lake",
+    "ATHENA_WORKGROUP": "payments",
+    "GLUE_DATABASE": "payments",
     "MODELS_BUCKET": "models",
     "EVENT_BUS": "payments",
     "TOKEN_SECRET": "token-key",
+    "KEY_SECRET": "key-pepper",
     "APPCONFIG_APPLICATION": "app1234",
     "APPCONFIG_ENVIRONMENT": "env1234",
     "APPCONFIG_PROFILE": "pro1234",

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from fraud.bundle import CorruptBundleError
-from fraud.serving import Serving
+from fraud.serving import Canary, Serving
 from runtime import clients
 from runtime.configuration import ConfigurationError
 from tests.unit.lambdas.support import POLICY, REGION, AppConfigData, Context, bundle
@@ -71,6 +71,20 @@ def test_the_champion_is_replaced_and_the_rest_is_kept(function: ModuleType, con
             "Description": told,
         }
     ]
+
+
+def test_who_is_champion_is_no_candidate_any_more(
+    function: ModuleType, control: AppConfig, config: AppConfigData
+) -> None:
+    trying = Serving(policy=POLICY, champion="run-1", challengers=("run-7", "run-2"))
+    config.deploy(msgspec.structs.replace(trying, canary=Canary(version="run-2", share=0.1)))
+    function.handler(event("run-2"), Context())
+    promoted = msgspec.json.decode(control.versions[0]["Content"], type=Serving)
+    assert promoted == Serving(policy=POLICY, champion="run-2", challengers=("run-7",))
+    other = Canary(version="run-8", share=0.1)
+    config.deploy(msgspec.structs.replace(trying, canary=other))
+    function.handler(event("run-2"), Context())
+    assert msgspec.json.decode(control.versions[1]["Content"], type=Serving).canary == other
 
 
 def test_the_first_champion_follows_none(function: ModuleType, control: AppConfig, config: AppConfigData) -> None:

@@ -35,7 +35,7 @@ type Start = Callable[..., ModuleType]
 @pytest.fixture
 def start(load: Any, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Start the function, with a champion or without."""
-    tables = {"features": ["key"], "decisions": ["id", "kind"]}
+    tables = {"features": ["key"], "settings": ["id", "part"], "decisions": ["id", "kind"]}
     for name, keys in tables.items():
         boto3.client("dynamodb").create_table(
             TableName=name,
@@ -215,7 +215,7 @@ def test_without_the_feature_table_payments_are_decided_too(
     body = json.loads(function.handler(request(), Context())["body"])
     assert (body["degraded"], body["reasons"][0]["code"]) == (True, "STATE_UNAVAILABLE")
     assert counted(capsys.readouterr().out)["Degraded"] == [1.0]
-    assert "state unreadable" in logged.getvalue()
+    assert "done without: ResourceNotFoundException" in logged.getvalue()
 
 
 def test_a_new_model_serves_without_a_failed_call(start: Start) -> None:

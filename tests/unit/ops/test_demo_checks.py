@@ -36,7 +36,7 @@ def decided(number: int, *, card: str = "a", version: str = "r1", status: int = 
         "degraded": False,
         "model": {"name": "paywarden", "version": version},
         "evaluated_at": NOON + number,
-        "signals": {"card_count_10m": 0.0, "card_count_24h": float(number)},
+        "signals": {"card_merchant_count_24h": float(number)},
     } | changes
     return Exchange(payment(number, card), Reply(status, msgspec.json.encode(answer), 10.0 + number, 3.0, 2.0))
 
@@ -272,12 +272,12 @@ def test_the_story_told_is_of_a_card_that_was_stopped() -> None:
     calm = [decided(number, card="calm") for number in range(9)]
     stopped = [decided(3, card="hot", decision="decline"), decided(1, card="hot")]
     found, stages = story(*calm, *stopped, labelled(1))
-    assert [(each.card_count_24h, each.decision) for each in found] == [(1.0, "approve"), (3.0, "decline")]
+    assert [(each.count_24h, each.decision) for each in found] == [(1.0, "approve"), (3.0, "decline")]
     assert [step.ok for step in stages.steps] == [True]
 
 
 def test_a_count_that_never_moves_stops_the_demo() -> None:
-    still = {"card_count_10m": 0.0, "card_count_24h": 0.0}
+    still = {"card_merchant_count_24h": 0.0}
     with pytest.raises(DemoError, match="never moved"):
         story(decided(1, signals=still), decided(2, signals=still))
 

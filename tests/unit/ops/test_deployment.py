@@ -11,6 +11,7 @@ from moto import mock_aws
 from infra.environments import lookup
 from ops.deployment import STACKS, Deployment, DeploymentError, connect
 from ops.localcloud import control
+from runtime.keys import KeyHash
 
 REGION = "eu-west-1"
 
@@ -117,3 +118,9 @@ def test_the_token_key_is_the_deployments_secret() -> None:
     ]
     assert tokens[0] == tokens[1]
     assert tokens[0].startswith("card_")
+
+
+def test_the_pepper_of_merchants_keys_is_the_deployments_secret() -> None:
+    session = boto3.Session(region_name=REGION)
+    made = session.client("secretsmanager").create_secret(Name="pepper", SecretString="k" * 40)
+    assert Deployment(lookup("dev"), session, {"KeySecret": made["ARN"]}).key_hash() == KeyHash(b"k" * 40)

@@ -13,6 +13,7 @@ from runtime.api import (
     DecisionRequest,
     LabelRequest,
     body_digest,
+    check,
     check_occurred_at,
     parse,
     receipt_time,
@@ -198,3 +199,81 @@ def test_a_time_that_no_honest_clock_sends_is_refused() -> None:
         with pytest.raises(Problem) as found:
             check_occurred_at(odd, NOON)
         assert found.value.body["field"] == "occurred_at"
+
+
+@pytest.mark.parametrize("ip", ["192.0.2.1", "::1", "2001:db8::1", "::ffff:192.0.2.1"])
+def test_an_address_of_either_kind_is_one(ip: str) -> None:
+    check(parse(msgspec.json.encode(good(ip=ip)), DecisionRequest), NOON)
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "",
+        "localhost",
+        "192.0.2",
+        "192.0.2.256",
+        "192.0.2.1\n",
+        "::1%eth0",
+        ":::",
+        "1.2.3.4/8",
+        "\u0661.0.0.1",
+        "\0",
+    ],
+)
+def test_what_is_no_address_is_refused(ip: str) -> None:
+    with pytest.raises(Problem) as found:
+        check(parse(msgspec.json.encode(good(ip=ip)), DecisionRequest), NOON)
+    assert (found.value.status, found.value.body["field"]) == (400, "ip")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"customer": {"id": "c", "created_at": "2100-01-01T00:00:00Z"}}, "customer.created_at"),
+        ({"customer": {"id": "c", "created_at": "2020-01-01T00:00:00"}}, "customer.created_at"),
+        ({"occurred_at": "2100-01-01T00:00:00Z"}, "occurred_at"),
+        ({"currency": "ZZZ"}, "currency"),
+    ],
+)
+def test_what_the_model_cannot_see_is_checked_too(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(Problem) as found:
+        check(parse(msgspec.json.encode(good(**changes)), DecisionRequest), NOON)
+    assert (found.value.status, found.value.body["field"]) == (400, field)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"card": {"token": "t", "expiry": "2027-13"}}, "card.expiry"),
+        ({"card": {"token": "t", "expiry": "12/27"}}, "card.expiry"),
+        ({"customer": {"id": "c", "phone": "0301234567"}}, "customer.phone"),
+        ({"customer": {"id": "c", "phone": "+0301234567"}}, "customer.phone"),
+        ({"customer": {"id": "c", "created_at": "yesterday"}}, "customer.created_at"),
+        ({"device": {"id": "d", "user_agent": "x" * 513}}, "device.user_agent"),
+        ({"device": {"user_agent": "x"}}, "device.id"),
+    ],
+)
+def test_what_is_only_checked_is_checked(changes: dict[str, Any], field: str) -> None:
+    assert refused(good(**changes)).body["field"] == field
+
+
+def test_everything_that_may_be_sent_is_taken() -> None:
+    request = parse(
+        msgspec.json.encode(
+            good(
+                card={"token": "t", "bin": "411111", "brand": "visa", "issuer_country": "FR", "expiry": "2027-12"},
+                customer={
+                    "id": "c",
+                    "email": "a@example.com",
+                    "phone": "+33123456789",
+                    "created_at": "2020-01-01T00:00:00Z",
+                },
+                device={"id": "d", "user_agent": "Mozilla/5.0"},
+                billing={"country": "FR", "postcode": "75011"},
+            )
+        ),
+        DecisionRequest,
+    )
+    check(request, NOON)
+    assert request.transaction("shop", NOON).phone == "+33123456789"

@@ -3,11 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
-from sklearn.linear_model import LogisticRegression
 
-from fraud.calibration import Calibration, calibrate
 from training.bootstrap import difference_interval
-from training.contract import ProgramError
 from training.curves import curves
 from training.metrics import (
     RankedScores,
@@ -16,7 +13,6 @@ from training.metrics import (
     recall_at_false_positive_rate,
     summarise,
 )
-from training.platt import apply_platt, fit_platt, margins
 
 # Few distinct scores, so that ties are the rule.
 rows = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12), st.integers(0, 4)), min_size=2, max_size=60)
@@ -88,54 +84,6 @@ def test_a_summary_says_none_where_one_class_cannot_tell() -> None:
     assert figures["auc"] is None
     assert figures["average_precision"] is None
     assert figures["brier"] == pytest.approx(float(np.mean(scores**2)))
-
-
-@settings(deadline=None)
-@given(st.floats(0, 1), st.floats(-6, -0.1), st.floats(-5, 5))
-def test_calibration_of_arrays_is_that_of_serving(raw: float, a: float, b: float) -> None:
-    calibration = Calibration(a=a, b=b)
-    assert apply_platt(np.array([raw]), calibration)[0] == pytest.approx(calibrate(raw, calibration), rel=1e-12)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**31), st.floats(0.3, 3), st.floats(-4, 1))
-def test_platt_is_an_unpenalised_logistic_regression(seed: int, slope: float, level: float) -> None:
-    generator = np.random.default_rng(seed)
-    raw = generator.uniform(0.001, 0.999, 3_000)
-    truth = 1 / (1 + np.exp(-(slope * margins(raw) + level)))
-    labels = (generator.uniform(size=len(raw)) < truth).astype(np.int8)
-    fitted = fit_platt(raw, labels)
-    unfitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1_000)  # type: ignore[no-untyped-call]
-    reference = unfitted.fit(margins(raw)[:, None], labels)
-    # Platt's targets lie a little inside 0 and 1, hence not to the last digit.
-    assert -fitted.a == pytest.approx(float(reference.coef_[0, 0]), rel=0.05, abs=0.02)
-    assert -fitted.b == pytest.approx(float(reference.intercept_[0]), rel=0.05, abs=0.05)
-    assert apply_platt(raw, fitted).mean() == pytest.approx(labels.mean(), abs=0.005)
-
-
-def test_platt_stays_finite_on_scores_that_separate_the_classes() -> None:
-    raw = np.array([1e-9] * 50 + [1 - 1e-9] * 5)
-    labels = np.array([0] * 50 + [1] * 5, dtype=np.int8)
-    fitted = fit_platt(raw, labels)
-    assert np.isfinite([fitted.a, fitted.b]).all()
-    assert fitted.a < 0
-    scores = apply_platt(raw, fitted)
-    assert scores[0] < 0.05
-    assert scores[-1] > 0.8
-
-
-def test_platt_sets_the_level_of_a_constant_model() -> None:
-    labels = np.array([1] * 10 + [0] * 90, dtype=np.int8)
-    scores = apply_platt(np.full(100, 0.4), fit_platt(np.full(100, 0.4), labels))
-    assert scores == pytest.approx(np.full(100, 11 / 102))
-
-
-def test_platt_refuses_one_class_and_a_model_that_is_upside_down() -> None:
-    raw = np.linspace(0.01, 0.99, 200)
-    with pytest.raises(ProgramError, match="0 frauds and 200 genuine"):
-        fit_platt(raw, np.zeros(200, dtype=np.int8))
-    with pytest.raises(ProgramError, match="worse than none"):
-        fit_platt(raw, (raw < 0.2).astype(np.int8))
 
 
 def _noisy_pair(cards: int) -> tuple[np.ndarray, ...]:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import xgboost as xgb
 
 from fraud.bundle import Manifest, digest, verify
 from fraud.features import STANDARD
@@ -81,7 +82,9 @@ def test_the_manifest_tells_where_the_model_came_from(dataset: Path, model: Path
     assert manifest.lineage.dataset == description.fingerprint
     assert manifest.lineage.parameters["rounds"] == "60"
     assert manifest.lineage.code_version.startswith("sources-")
-    assert manifest.calibration.a < 0
+    assert manifest.calibration.method == "beta"
+    assert manifest.xgboost == xgb.__version__
+    assert manifest.reasons == {each.name: each.reason for each in STANDARD.features}
     assert 0.5 < manifest.metrics["validation_auc"] < 1
 
 
@@ -188,6 +191,13 @@ def test_training_without_its_channel_or_with_a_column_gone_says_so(dataset: Pat
     path = root / "input" / "data" / "dataset" / "train.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["card_count_24h"]), path)
     assert "train.parquet has no column 'card_count_24h'" in fails(root, "train")
+
+
+def test_a_model_is_not_calibrated_on_payments_from_before_its_last_lesson(dataset: Path, tmp_path: Path) -> None:
+    root = stage_training(tmp_path, dataset, PARAMETERS)
+    folder = root / "input" / "data" / "dataset"
+    shutil.copy(folder / "train.parquet", folder / "validation.parquet")
+    assert "validation part begins before the train part ends" in fails(root, "train")
 
 
 def test_a_dataset_without_transactions_or_frauds_says_what_to_do(tmp_path: Path) -> None:

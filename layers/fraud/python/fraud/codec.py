@@ -19,10 +19,11 @@ Version 1 was never released and is refused like any version that this code does
 """
 
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, compress
 from operator import mul, sub
-from struct import Struct, error, iter_unpack
+from struct import Struct, error
 
 from fraud.state import Sketch, State
 from fraud.tiles import EXTREMES, LATEST, SQUARES, TIMES, TOTAL, Level, Tiles
@@ -32,8 +33,7 @@ __all__ = ["VERSION", "CorruptStateError", "decode", "encode"]
 VERSION = 2
 
 _MACHINE = {2: "H", 4: "I", 8: "Q"}
-# Widths that no machine has, read as a low and a high part, and the bits of the low one.
-_PAIRED = {3: ("<HB", 16), 5: ("<IB", 32), 6: ("<IH", 32)}
+_NEXT = bytes([*range(1, 256), 0])
 
 
 class CorruptStateError(ValueError):
@@ -61,8 +61,13 @@ def encode(state: State) -> bytes:
     return bytes(out + zlib.crc32(out).to_bytes(4, "little"))
 
 
-def decode(packed: bytes) -> State:
+def decode(packed: bytes, *, shared: bool = False) -> State:
     """Unpack a state.
+
+    Parameters
+    ----------
+    shared : bool
+        Whether columns that hold the same numbers may be one list: a state to look at, which must not be changed.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def decode(packed: bytes) -> State:
             "`paywarden features bootstrap` rebuilds the states from history"
         )
     try:
-        state, end = _state(body)
+        state, end = _state(body, shared=shared)
     except IndexError:
         raise CorruptStateError("packed state ends in the middle; rebuild its key") from None
     if end < len(body):
@@ -164,7 +169,7 @@ def _put_column(out: bytearray, values: list[int]) -> None:
 # bytes it raises IndexError.
 
 
-def _state(packed: bytes) -> tuple[State, int]:
+def _state(packed: bytes, *, shared: bool) -> tuple[State, int]:
     newest, at = _number(packed, 1)
     state = State(newest)
     series, at = _number(packed, at)
@@ -176,7 +181,7 @@ def _state(packed: bytes) -> tuple[State, int]:
             seconds, at = _number(packed, at)
             hop = seconds * 1_000
             index, at = _steps(packed, at, newest, hop)
-            tiles.levels[hop], at = _level(packed, at, tiles.parts, hop, index)
+            tiles.levels[hop], at = _level(packed, at, tiles.parts, hop, index, shared=shared)
     sketches, at = _number(packed, at)
     for _ in range(sketches):
         slot, at = _number(packed, at)
@@ -187,51 +192,74 @@ def _state(packed: bytes) -> tuple[State, int]:
     return state, at
 
 
-def _level(packed: bytes, at: int, parts: int, hop: int, index: list[int]) -> tuple[Level, int]:
+def _level(packed: bytes, at: int, parts: int, hop: int, index: list[int], *, shared: bool) -> tuple[Level, int]:
     size = len(index)
-    more, at = _column(packed, at, size)
+    more: Sequence[int]
+    if packed[at] == 1:
+        # By far the most: small counts, each made one larger in one pass.
+        more = packed[at + 1 : at + 1 + size]
+        if len(more) < size:
+            raise IndexError
+        count = list(more.translate(_NEXT)) if 0xFF not in more else [number + 1 for number in more]
+        at += 1 + size
+    else:
+        more, at = _column(packed, at, size)
+        count = [number + 1 for number in more]
     zeros = [0] * size
-    total, last = zeros[:], zeros[:]
+    if shared and not parts:
+        return Level(index, count, zeros, zeros, zeros, zeros, zeros, zeros, zeros), at
+    total = last = zeros
     if parts & TOTAL:
         total, at = _column(packed, at, size)
     if parts & TIMES:
         rest, at = _column(packed, at, size)
         last = [each * hop + late for each, late in zip(index, rest, strict=True)]
+    many = list(compress(range(size), more)) if parts & ~TOTAL else []
     # A tile of one event says the rest of it by its total and its time.
-    squares = list(map(mul, total, total)) if parts & SQUARES else zeros[:]
-    minimum = total[:] if parts & EXTREMES else zeros[:]
-    maximum = minimum[:]
-    first = last[:]
-    latest = total[:] if parts & LATEST else zeros[:]
-    if parts & ~TOTAL and any(more):
-        many = list(compress(range(size), more))
+    squares = list(map(mul, total, total)) if parts & SQUARES and len(many) < size else zeros
+    minimum = maximum = total if parts & EXTREMES else zeros
+    first, latest = last, total if parts & LATEST else zeros
+    if not shared:
+        total, minimum, maximum, latest = total[:], minimum[:], maximum[:], latest[:]
+        squares, first, last = squares[:], first[:], last[:]
+    if many:
         if parts & SQUARES:
-            at = _fill(packed, at, squares, many)
+            squares, at = _filled(packed, at, squares, many)
         if parts & EXTREMES:
-            at = _fill(packed, at, minimum, many)
-            at = _fill(packed, at, maximum, many)
+            minimum, at = _filled(packed, at, minimum, many)
+            maximum, at = _filled(packed, at, maximum, many)
             for place in many:
                 maximum[place] += minimum[place]
         if parts & TIMES:
-            at = _fill(packed, at, first, many)
+            first, at = _filled(packed, at, first, many)
             for place in many:
                 first[place] = last[place] - first[place]
         if parts & LATEST:
-            at = _fill(packed, at, latest, many)
-    count = [number + 1 for number in more]
+            latest, at = _filled(packed, at, latest, many)
     return Level(index, count, total, squares, minimum, maximum, first, last, latest), at
 
 
-def _fill(packed: bytes, at: int, column: list[int], places: list[int]) -> int:
+def _filled(packed: bytes, at: int, column: list[int], places: list[int]) -> tuple[list[int], int]:
+    """A column of its own, with the values of some places as they are told."""
     values, at = _column(packed, at, len(places))
+    if len(values) == len(column):
+        return values, at
+    filled = column[:]
     for place, value in zip(places, values, strict=True):
-        column[place] = value
-    return at
+        filled[place] = value
+    return filled, at
 
 
 def _steps(packed: bytes, at: int, newest: int, unit: int) -> tuple[list[int], int]:
-    size, at = _number(packed, at)
-    age, at = _number(packed, at)
+    # Nearly always a byte: a call for each would be a tenth of all that unpacking takes.
+    size = packed[at]
+    at += 1
+    if size > 0x7F:
+        size, at = _number(packed, at - 1)
+    age = packed[at]
+    at += 1
+    if age > 0x7F:
+        age, at = _number(packed, at - 1)
     if not size or not unit:
         raise CorruptStateError("packed state has times without values or steps; rebuild its key")
     if size > len(packed):
@@ -260,18 +288,26 @@ def _number(packed: bytes, at: int) -> tuple[int, int]:
 def _column(packed: bytes, at: int, size: int) -> tuple[list[int], int]:
     width = packed[at]
     start = at + 1
+    if width == 1:
+        column = list(packed[start : start + size])
+        if len(column) < size:
+            raise IndexError
+        return column, start + size
     if not width:
         return [0] * size, start
     end = start + width * size
     if end > len(packed):
         raise IndexError
-    if width == 1:
-        return list(packed[start:end]), end
+    if size == 1:
+        return [int.from_bytes(packed[start:end], "little")], end
     if width in _MACHINE:
         return list(_struct(width, size).unpack_from(packed, start)), end
-    if width in _PAIRED:
-        pair, bits = _PAIRED[width]
-        return [high << bits | low for low, high in iter_unpack(pair, packed[start:end])], end
+    if width < 8:
+        wide = 4 if width == 3 else 8
+        spread = bytearray(wide * size)
+        for place in range(width):
+            spread[place::wide] = packed[start + place : end : width]
+        return list(_struct(wide, size).unpack(spread)), end
     return [int.from_bytes(packed[each : each + width], "little") for each in range(start, end, width)], end
 
 

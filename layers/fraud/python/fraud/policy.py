@@ -21,9 +21,9 @@ Cost = Annotated[int, Meta(ge=0, le=10**9)]
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The lowest calibrated score, in [0, 1], at which each action is taken."""
 
-    challenge: float
-    review: float
-    decline: float
+    challenge: Share
+    review: Share
+    decline: Share
 
     def __post_init__(self) -> None:
         if not 0 <= self.challenge <= self.review <= self.decline <= 1:

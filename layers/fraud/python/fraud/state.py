@@ -161,8 +161,12 @@ class State:
         totals.parts &= tiles.parts | ~parts
         known = tiles.parts & parts
         for each, level in tiles.levels.items():
-            if hop % each == 0:
-                level.add_to(totals, start // each, end // each, known)
+            if hop % each:
+                continue
+            index, low, high = level.index, start // each, end // each
+            # Half of the levels lie wholly before or after a window.
+            if index[-1] >= low and index[0] < high:
+                level.add_to(totals, low, high, known)
 
     def _advance(self, layout: Layout, time: int) -> None:
         if time > self.newest:

@@ -131,10 +131,8 @@ class Level:
         return gone
 
     def add_to(self, totals: Totals, low: int, high: int, parts: int) -> None:
-        """Add the tiles in ``[low, high)`` to the totals of a window."""
+        """Add the tiles in ``[low, high)``, which the level reaches into, to the totals of a window."""
         index = self.index
-        if index[-1] < low or index[0] >= high:
-            return
         a = bisect_left(index, low) if index[0] < low else 0
         b = bisect_left(index, high) if index[-1] >= high else len(index)
         if a == b:

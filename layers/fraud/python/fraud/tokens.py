@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Hashable, Mapping
+from ipaddress import IPv6Address
 from types import MappingProxyType
 
 import msgspec
@@ -162,10 +163,18 @@ def _applied(key: hmac.HMAC, raw: Transaction) -> Transaction:
         card=_token(key, "card", raw.card),
         customer=_token(key, "cust", f"{raw.merchant_id}\0{raw.customer}" if raw.customer else ""),
         device=_token(key, "dev", raw.device),
-        ip=_token(key, "ip", raw.ip),
+        ip=_token(key, "ip", _one_spelling(raw.ip)),
         email=_token(key, "mail", raw.email.strip().lower()),
         phone=_token(key, "tel", raw.phone),
     )
+
+
+def _one_spelling(ip: str) -> str:
+    """An address as everybody would write it: IPv6 has many spellings of one."""
+    try:
+        return str(IPv6Address(ip)) if ":" in ip else ip
+    except ValueError:
+        return ip
 
 
 def _token(key: hmac.HMAC, kind: str, value: str) -> str:

@@ -1,18 +1,26 @@
-"""The merchant's API: request models, and what is checked before anything else looks at a request."""
+"""The merchant's API: what is checked before anything else looks at a request."""
 
 import hashlib
+import json
 import re
+import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from msgspec import Meta
 
 from fraud.cards import card_number_at
 from fraud.currency import CURRENCIES
-from fraud.events import LATEST_TIME, LabelKind, OutcomeKind, Transaction
+from fraud.events import LATEST_TIME
+from runtime.contract.requests import (
+    MOST_IN_BATCH,
+    DecisionRequest,
+    LabelRequest,
+    OutcomeRequest,
+    PathId,
+)
 from runtime.http import Problem
 
 __all__ = [
@@ -20,118 +28,29 @@ __all__ = [
     "LabelRequest",
     "OutcomeRequest",
     "body_digest",
+    "check",
     "check_currency",
+    "check_occurred_at",
+    "parameters",
     "parse",
+    "parse_batch",
     "receipt_time",
     "transaction_in_path",
 ]
 
 REPLAY_HEADER = "paywarden-replay-time"
 MOST_BYTES = 65_536
+MOST_BATCH_BYTES = 8 * MOST_BYTES
 MOST_AHEAD = timedelta(minutes=2)
 MOST_BEHIND = timedelta(hours=24)
 
-# Patterns end with \Z: Python's $ lets a line feed pass, and \d the digits of every script.
-type _Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]
-type _Token = Annotated[str, Meta(min_length=1, max_length=256)]
-type _Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="ISO 3166-1 alpha-2")]
+_NO_OFFSET = "Write the time with its offset from UTC, such as 2026-01-31T12:00:00Z."
 
 
-class _Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    pass
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch whose payments nobody has looked at yet."""
 
-
-class Card(_Model, frozen=True):
-    """A card as a network token or fingerprint; never its number."""
-
-    token: _Token
-    bin: Annotated[str, Meta(pattern=r"^[0-9]{6,8}\Z")] | None = None
-    brand: Annotated[str, Meta(max_length=32)] | None = None
-    issuer_country: _Country | None = None
-
-
-class Customer(_Model, frozen=True):
-    id: _Token
-    email: Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\Z")] | None = None
-
-
-class Device(_Model, frozen=True):
-    id: _Token
-
-
-class Address(_Model, frozen=True):
-    country: _Country | None = None
-    postcode: Annotated[str, Meta(max_length=16)] | None = None
-
-
-class DecisionRequest(_Model, frozen=True):
-    """One transaction to decide on; `amount` in minor units of `currency`."""
-
-    transaction_id: _Id
-    amount: Annotated[int, Meta(ge=0, le=10**12)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217")]
-    card: Card
-    customer: Customer
-    occurred_at: datetime | None = None
-    device: Device | None = None
-    ip: Annotated[str, Meta(max_length=45)] | None = None
-    billing: Address | None = None
-    shipping: Address | None = None
-    mcc: Annotated[str, Meta(pattern=r"^[0-9]{4}\Z")] | None = None
-    channel: Literal["ecommerce", "app", "pos", "moto"] = "ecommerce"
-    entry_mode: Literal["chip", "contactless", "swipe", "manual", "card_on_file"] | None = None
-    three_ds: Literal["none", "attempted", "authenticated", "failed"] = "none"
-    metadata: Annotated[
-        dict[Annotated[str, Meta(max_length=40)], Annotated[str, Meta(max_length=500)]], Meta(max_length=20)
-    ] = {}
-
-    def transaction(self, merchant_id: str, received_at: int) -> Transaction:
-        """The transaction, its identifiers still as the merchant sent them.
-
-        Parameters
-        ----------
-        received_at : int
-            Milliseconds since the epoch, UTC.
-        """
-        billing, shipping = self.billing or Address(), self.shipping or Address()
-        return Transaction(
-            transaction_id=self.transaction_id,
-            merchant_id=merchant_id,
-            event_time=received_at,
-            amount=self.amount,
-            currency=self.currency,
-            card=self.card.token,
-            customer=self.customer.id,
-            device=self.device.id if self.device else "",
-            ip=self.ip or "",
-            email=self.customer.email or "",
-            bin=self.card.bin or "",
-            issuer_country=self.card.issuer_country or "",
-            billing_country=billing.country or "",
-            shipping_country=shipping.country or "",
-            mcc=self.mcc or "",
-            channel=self.channel,
-            entry_mode=self.entry_mode or "",
-            three_ds=self.three_ds,
-        )
-
-
-class LabelRequest(_Model, frozen=True):
-    """What became known of a transaction; `known_at` defaults to now."""
-
-    transaction_id: _Id
-    label: LabelKind
-    known_at: datetime | None = None
-
-
-class OutcomeRequest(_Model, frozen=True):
-    """What was done with the transaction that the path names; it counts from its receipt on."""
-
-    outcome: OutcomeKind
-
-
-class _Path(_Model, frozen=True):
-    transaction_id: _Id
+    decisions: list[msgspec.Raw]
 
 
 def parse[T](body: bytes, model: type[T]) -> T:
@@ -145,11 +64,32 @@ def parse[T](body: bytes, model: type[T]) -> T:
     if len(body) > MOST_BYTES:
         detail = f"The body has more than {MOST_BYTES} bytes. Send one transaction, and less metadata."
         raise Problem(413, "body-too-large", "Body too large", detail)
+    return _checked(_read(body), model)
+
+
+def parse_batch(body: bytes) -> list[bytes]:
+    """The bodies of a batch's payments, each as it was sent, for `parse` to check on its own.
+
+    Raises
+    ------
+    Problem
+        413 or 400, if the batch as a whole is none.
+    """
+    if len(body) > MOST_BATCH_BYTES:
+        detail = f"The batch has more than {MOST_BATCH_BYTES} bytes. Send it in parts."
+        raise Problem(413, "body-too-large", "Body too large", detail)
+    given = _read(body)
+    _refuse_card_number(
+        {name: each for name, each in given.items() if name != "decisions"} if isinstance(given, dict) else given
+    )
     try:
-        return _checked(msgspec.json.decode(body), model)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        detail = "The body is no JSON document in UTF-8, or is nested too deeply."
-        raise Problem(400, "invalid-body", "Invalid body", detail) from None
+        payments = msgspec.json.decode(body, type=_Envelope).decisions
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+    if not 1 <= len(payments) <= MOST_IN_BATCH:
+        detail = f"A batch has 1 to {MOST_IN_BATCH} payments. Send a longer one in parts."
+        raise Problem(400, "invalid-field", "Invalid field", detail, "decisions")
+    return [bytes(each) for each in payments]
 
 
 def transaction_in_path(path: Mapping[str, str]) -> str:
@@ -166,19 +106,64 @@ def transaction_in_path(path: Mapping[str, str]) -> str:
         400, if it is no id that a transaction can have.
     """
     # An id has no percent sign, so one that was decoded before stays as it is.
-    return _checked({name: unquote(text) for name, text in path.items()}, _Path).transaction_id
+    return _checked({name: unquote(text) for name, text in path.items()}, PathId).transaction_id
+
+
+def parameters[T](given: Mapping[str, str], model: type[T]) -> T:
+    """Check what stands in a query or, decoded, in a path; numbers are read from their digits.
+
+    Raises
+    ------
+    Problem
+        400, with the parameter at fault.
+    """
+    _refuse_card_number(given)
+    for name, text in given.items():
+        if text.lower() == "null":  # which the reader would take for a parameter that was not sent
+            raise Problem(400, "invalid-field", "Invalid field", "The value is none that this takes.", name)
+    try:
+        return msgspec.convert(given, model, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _read(body: bytes) -> Any:
+    try:
+        given = msgspec.json.decode(body)
+        # Read again for names that stand twice: of those the strict reader keeps the last, unseen by any check.
+        json.loads(body, object_pairs_hook=_once)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        detail = "The body is no JSON document in UTF-8, or is nested too deeply."
+        raise Problem(400, "invalid-body", "Invalid body", detail) from None
+    return given
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        detail = "A field stands twice in the same object. Send each field once."
+        raise Problem(400, "invalid-body", "Invalid body", detail)
+    return found
 
 
 def _checked[T](given: object, model: type[T]) -> T:
+    _refuse_card_number(given)
+    try:
+        return msgspec.convert(given, model)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _refuse_card_number(given: object) -> None:
     hidden = card_number_at(given)
     if hidden:
         detail = "A raw card number is in this field. Send a network token or a fingerprint of the card instead."
         raise Problem(400, "card-number", "Raw card number", detail, hidden)
-    try:
-        return msgspec.convert(given, model)
-    except msgspec.ValidationError as error:
-        detail, field = _told(str(error))
-        raise Problem(400, "invalid-field", "Invalid field", detail, field) from None
+
+
+def _invalid(error: msgspec.ValidationError) -> Problem:
+    detail, field = _told(str(error))
+    return Problem(400, "invalid-field", "Invalid field", detail, field)
 
 
 def body_digest(body: bytes) -> str:
@@ -187,7 +172,7 @@ def body_digest(body: bytes) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def receipt_time(headers: dict[str, str], clock: int, *, replay: bool) -> int:
+def receipt_time(headers: Mapping[str, str], clock: int, *, replay: bool) -> int:
     """When a request counts as received, in ms.
 
     Where `replay` is allowed (never in production), the header ``Paywarden-Replay-Time`` sets it, so that
@@ -208,6 +193,27 @@ def receipt_time(headers: dict[str, str], clock: int, *, replay: bool) -> int:
         detail = "The header holds milliseconds since 1970-01-01 UTC, such as 1700000000000."
         raise Problem(400, "invalid-field", "Invalid field", detail, "Paywarden-Replay-Time")
     return int(text)
+
+
+def check(request: DecisionRequest, received_at: int) -> None:
+    """Refuse what a request's model cannot: an unknown currency, an impossible time, what is no IP address.
+
+    Parameters
+    ----------
+    received_at : int
+        The receipt, in ms.
+
+    Raises
+    ------
+    Problem
+        400, with the field at fault.
+    """
+    check_currency(request.currency)
+    check_occurred_at(request.occurred_at, received_at)
+    _check_created_at(request.customer.created_at, received_at)
+    if request.ip is not None and not _is_address(request.ip):
+        detail = "Write an IPv4 or IPv6 address, such as 192.0.2.1 or 2001:db8::1, or leave the field out."
+        raise Problem(400, "invalid-field", "Invalid field", detail, "ip")
 
 
 def check_currency(currency: str) -> None:
@@ -235,7 +241,7 @@ def check_occurred_at(occurred_at: datetime | None, received_at: int) -> None:
         return
     detail = ""
     if occurred_at.tzinfo is None:
-        detail = "Write the time with its offset from UTC, such as 2026-01-31T12:00:00Z."
+        detail = _NO_OFFSET
     else:
         behind = datetime.fromtimestamp(received_at / 1_000, UTC) - occurred_at
         if behind < -MOST_AHEAD:
@@ -244,6 +250,29 @@ def check_occurred_at(occurred_at: datetime | None, received_at: int) -> None:
             detail = "The time is more than 24 hours in the past. Import history instead of sending it."
     if detail:
         raise Problem(400, "invalid-field", "Invalid field", detail, "occurred_at")
+
+
+def _check_created_at(created_at: datetime | None, received_at: int) -> None:
+    if created_at is None:
+        return
+    detail = ""
+    if created_at.tzinfo is None:
+        detail = _NO_OFFSET
+    elif created_at - datetime.fromtimestamp(received_at / 1_000, UTC) > MOST_AHEAD:
+        detail = "No account is opened in the future. Check the time, or leave the field out."
+    if detail:
+        raise Problem(400, "invalid-field", "Invalid field", detail, "customer.created_at")
+
+
+def _is_address(text: str) -> bool:
+    # A tenth of the time that `ipaddress` takes to be imported and to parse.
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text)
+        except (OSError, ValueError):  # ValueError: a null byte, or what is no UTF-8
+            continue
+        return True
+    return False
 
 
 def _told(message: str) -> tuple[str, str | None]:

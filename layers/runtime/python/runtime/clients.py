@@ -1,9 +1,12 @@
 """AWS clients with bounded patience: what the request path waits for, it waits for briefly."""
 
+import gzip
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import msgspec
 from botocore.config import Config
+from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import get_session
 
 if TYPE_CHECKING:
@@ -17,11 +20,45 @@ if TYPE_CHECKING:
 
 __all__ = ["appconfig", "appconfigdata", "athena", "disconnect", "dynamodb", "events", "s3", "secretsmanager"]
 
+_SERVICES = ("appconfig", "appconfigdata", "athena", "dynamodb", "events", "s3", "secretsmanager")
+
+
+class _Files(JSONFileLoader):
+    """Reads the descriptions of services with msgspec, in a fraction of the time that `json` takes."""
+
+    def load_file(self, file_path: str) -> Any:
+        for suffix, opened in ((".json.gz", gzip.open), (".json", open)):
+            try:
+                with opened(file_path + suffix, "rb") as file:
+                    return msgspec.json.decode(file.read())
+            except FileNotFoundError:
+                continue
+        return None
+
+
+class _Loader(Loader):
+    """Takes it that the services used here exist: looking for all there are is a tenth of a cold start."""
+
+    FILE_LOADER_CLASS = _Files
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        del type_name
+        return list(_SERVICES)
+
+
 _session = get_session()
+_session.register_component("data_loader", _Loader())
 _made: WeakSet[Any] = WeakSet()
 
 # A decision cannot be given before it is written: three tries fit into the time that API Gateway and Lambda leave.
-_STEADY = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+# What a decision sends is made by our own code, and DynamoDB checks it too: that the client does so before takes a
+# tenth of a call.
+_STEADY = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    parameter_validation=False,
+)
 _PATIENT = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 
 
@@ -51,7 +88,12 @@ def dynamodb(*, patience: float | None = None, steady: bool = False) -> "DynamoD
     config = _STEADY if steady else _PATIENT
     if patience is not None:
         # The client's own retries pause for up to a second, which is longer than a payment waits.
-        config = Config(connect_timeout=patience, read_timeout=patience, retries={"total_max_attempts": 1})
+        config = Config(
+            connect_timeout=patience,
+            read_timeout=patience,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            parameter_validation=False,
+        )
     client: DynamoDBClient = _client("dynamodb", config)
     return client
 

@@ -1,6 +1,6 @@
 """HTML by small functions."""
 
-from ops.demo.markup import Markup, join, table, tag
+from ops.markup import Markup, join, table, tag
 
 
 def test_plain_text_is_escaped_and_markup_is_not() -> None:

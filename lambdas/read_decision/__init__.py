@@ -1,0 +1,1 @@
+"""Tells a decision again, with its reasons and what was reported since."""

@@ -10,7 +10,15 @@ from ops.deployment import Deployment
 from ops.traffic import Replayed
 from runtime.configuration import Profile, current
 
-__all__ = ["Percentiles", "freshness", "latencies", "latency_table", "percentiles", "serving_champion"]
+__all__ = [
+    "Percentiles",
+    "freshness",
+    "latencies",
+    "latency_table",
+    "percentiles",
+    "serving_champion",
+    "serving_profile",
+]
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,15 @@ def freshness(deployment: Deployment) -> dict[str, float]:
     }
 
 
-def serving_champion(deployment: Deployment) -> str | None:
-    """The bundle that serves now."""
-    profile = Profile(
+def serving_profile(deployment: Deployment) -> Profile:
+    """Where the serving document is."""
+    return Profile(
         appconfig_application=deployment["AppConfigApplication"],
         appconfig_environment=deployment["AppConfigEnvironment"],
         appconfig_profile=deployment["AppConfigProfile"],
     )
-    return current(deployment.client("appconfigdata"), profile).champion
+
+
+def serving_champion(deployment: Deployment) -> str | None:
+    """The bundle that serves now."""
+    return current(deployment.client("appconfigdata"), serving_profile(deployment)).champion

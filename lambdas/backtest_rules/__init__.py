@@ -1,0 +1,1 @@
+"""Tries rules and policies on past decisions."""

@@ -1,0 +1,67 @@
+"""POST /v1/rules/backtest: what other rules or another policy would have done over past decisions."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fraud.features import STANDARD
+from fraud.policy import Policy
+from runtime import clients
+from runtime.athena import Athena, QueryError
+from runtime.configuration import Profile, current
+from runtime.http import Answer, Problem, Request, answered
+from runtime.settings import load
+from runtime.stores.settings import DynamoSettingsStore
+from runtime.telemetry import MetricUnit, logger, metrics
+
+from .trying import Trial
+
+PATIENCE = 24.0
+"""Seconds of the 29 that API Gateway waits; the rest is for judging the last decisions and for the way back."""
+
+
+@dataclass(frozen=True)
+class Settings(Profile):
+    settings_table: str
+    athena_workgroup: str
+    glue_database: str
+    replay_time: bool
+
+
+def default_policy() -> Policy:
+    """The platform's policy, read afresh."""
+    return current(clients.appconfigdata(), settings).policy
+
+
+settings = load(Settings)
+trial = Trial(
+    store=DynamoSettingsStore(clients.dynamodb(), settings.settings_table),
+    lake=Athena(clients.athena(), settings.athena_workgroup, settings.glue_database),
+    features=STANDARD,
+    default=default_policy,
+    clock=lambda: time.time_ns() // 1_000_000,
+    patience=PATIENCE,
+    replays=settings.replay_time,
+    unread=lambda: metrics.add_metric("UnreadableDecisions", MetricUnit.Count, 1),
+)
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer API Gateway."""
+    del context
+    return answered(event, {("POST", "/v1/rules/backtest"): serve})
+
+
+def serve(request: Request) -> Answer:
+    """Try a draft."""
+    try:
+        told = trial.ask(request)
+    except (BotoCoreError, ClientError, QueryError) as error:
+        logger.error("no backtest: %s", error)
+        detail = "Your past decisions cannot be read at the moment. Send the same request again in a minute."
+        raise Problem(503, "unavailable", "Unavailable", detail, headers={"Retry-After": "60"}) from error
+    metrics.add_metric("Backtests", MetricUnit.Count, 1)
+    return told

@@ -1,0 +1,1 @@
+"""`paywarden backtest-rules`: rules and policies, tried on the past decisions of a deployment."""

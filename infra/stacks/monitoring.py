@@ -18,7 +18,7 @@ _MINUTE = cdk.Duration.minutes(1)
 
 
 class MonitoringStack(PaywardenStack):
-    """Attributes: dashboard, decision_errors, decision_latency, degraded, stale."""
+    """Attributes: dashboard, decision_errors, decision_latency, degraded, stale_serving, stale_keys."""
 
     def __init__(
         self,
@@ -58,21 +58,19 @@ class MonitoringStack(PaywardenStack):
             breaching=3,
             description="Decisions are made without state or model. See docs/runbooks.",
         )
-        self.stale = self._alarm(
-            "stale-configuration",
-            cloudwatch.MathExpression(
-                expression="serving + keys",
-                using_metrics={
-                    "serving": self._ours("ServingRefreshFailed"),
-                    "keys": self._ours("KeyringRefreshFailed"),
-                },
-                period=_MINUTE,
-                label="Refreshes that failed",
-            ),
-            threshold=1,
-            periods=15,
-            breaching=3,
-            description="A new serving document or token key is not taken over. See docs/runbooks.",
+        self.stale_serving, self.stale_keys = (
+            self._alarm(
+                name,
+                self._ours(metric),
+                threshold=1,
+                periods=15,
+                breaching=3,
+                description=f"{what} is not taken over; what was there before goes on. See docs/runbooks.",
+            )
+            for name, metric, what in (
+                ("stale-serving", "ServingRefreshFailed", "A new serving document"),
+                ("stale-token-keys", "KeyringRefreshFailed", "The ring of token keys"),
+            )
         )
         self.dashboard = self._dashboard(environment)
         if environment.capabilities.composite_alarms:
@@ -82,7 +80,7 @@ class MonitoringStack(PaywardenStack):
     def _alarm(
         self,
         id_: str,
-        metric: cloudwatch.IMetric,
+        metric: cloudwatch.Metric,
         *,
         threshold: float,
         periods: int,

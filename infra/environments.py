@@ -111,6 +111,11 @@ class Environment:
         How long a decision waits for states and settings before it is made without them.
     updater_concurrency : int
         The most copies of update_features at once.
+    backtest_concurrency : int or None
+        The most backtests at once, over all merchants. It is set aside from the account's concurrency, of which
+        Lambda wants 100 left: None sets nothing aside, for new accounts, which have 10 in all.
+    backtest_throttle : Throttle
+        For backtests, over all merchants.
     lake_buffer_seconds : int
         How long Firehose gathers rows before it writes a Parquet file.
     training_image : str
@@ -135,6 +140,8 @@ class Environment:
     config_refresh_seconds: int = 60
     store_patience_ms: int = 150
     updater_concurrency: int = 20
+    backtest_concurrency: int | None = 5
+    backtest_throttle: Throttle = Throttle(rate=1, burst=5)
     lake_buffer_seconds: int = 300
     training_image: str = "paywarden-training:local"
     capabilities: Capabilities = Capabilities()
@@ -159,6 +166,8 @@ DEV = Environment(
     # Nobody waits at a till here, and an emulator on a busy laptop is no measure of DynamoDB.
     store_patience_ms=2_000,
     lake_buffer_seconds=5,
+    backtest_concurrency=None,
+    backtest_throttle=Throttle(rate=200, burst=400),
 )
 
 # The local cloud is dev on another target: its capabilities, and the processor it runs on.

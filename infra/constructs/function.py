@@ -65,11 +65,14 @@ class Function(Construct):
     snap_start : bool
         Start copies from a snapshot of the initialised process. The function has to register what it renews, and
         only calls to `live` gain by it.
+    concurrency : int or None
+        The most copies at once, set aside for this function; None for as many as the account has left.
+    errors_alarm : bool
+        Whether an error is trouble. It is not where callers from outside cause them at will.
 
     Attributes
     ----------
     function : aws_lambda.Function
-    errors, throttles : aws_cloudwatch.Alarm
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class Function(Construct):
         memory: int,
         variables: Mapping[str, str],
         snap_start: bool = False,
+        concurrency: int | None = None,
+        errors_alarm: bool = True,
     ) -> None:
         super().__init__(scope, verb_noun)
         self.verb_noun = verb_noun
@@ -105,6 +110,7 @@ class Function(Construct):
             layers=layers.all,
             timeout=timeout,
             memory_size=memory,
+            reserved_concurrent_executions=concurrency,
             role=fixed(self.role),
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
@@ -124,12 +130,9 @@ class Function(Construct):
             },
         )
         complete_before(self.role, self.function)
-        self.errors = self._alarm(
-            "errors", self.function.metric_errors(period=cdk.Duration.minutes(1)), alarm_topic
-        )
-        self.throttles = self._alarm(
-            "throttles", self.function.metric_throttles(period=cdk.Duration.minutes(1)), alarm_topic
-        )
+        if errors_alarm:
+            self._alarm("errors", self.function.metric_errors(period=cdk.Duration.minutes(1)), alarm_topic)
+        self._alarm("throttles", self.function.metric_throttles(period=cdk.Duration.minutes(1)), alarm_topic)
 
     @property
     def live(self) -> lambda_.Alias:
@@ -162,7 +165,7 @@ class Function(Construct):
             ],
         )
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, topic: sns.ITopic) -> cloudwatch.Alarm:
+    def _alarm(self, name: str, metric: cloudwatch.Metric, topic: sns.ITopic) -> None:
         alarm = cloudwatch.Alarm(
             self,
             f"{name}-alarm",
@@ -174,4 +177,4 @@ class Function(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=f"{self.verb_noun}: {name} in 2 of 5 minutes. See docs/runbooks.",
         )
-        return notify(alarm, topic)
+        notify(alarm, topic)

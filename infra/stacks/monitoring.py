@@ -18,7 +18,7 @@ _MINUTE = cdk.Duration.minutes(1)
 
 
 class MonitoringStack(PaywardenStack):
-    """Attributes: dashboard, decision_errors, decision_latency, degraded, stale_serving, stale_keys."""
+    """Attributes: dashboard, decision_errors, decision_latency, degraded, failed, stale_serving, stale_keys."""
 
     def __init__(
         self,
@@ -57,6 +57,14 @@ class MonitoringStack(PaywardenStack):
             periods=5,
             breaching=3,
             description="Decisions are made without state or model. See docs/runbooks.",
+        )
+        self.failed = self._alarm(
+            "failed-decisions",
+            self._ours("Failed"),
+            threshold=1,
+            periods=5,
+            breaching=2,
+            description="Decisions fail on our side, alone or in batches. See docs/runbooks.",
         )
         self.stale_serving, self.stale_keys = (
             self._alarm(
@@ -134,7 +142,7 @@ class MonitoringStack(PaywardenStack):
         )
         dashboard.add_widgets(
             _graph("Decisions", *(self._ours(each) for each in ("Approve", "Challenge", "Review", "Decline"))),
-            _graph("Repeated, refused", *(self._ours(each) for each in ("Repeated", "Refused"))),
+            _graph("Repeated, refused", *(self._ours(each) for each in ("Repeated", "Refused", "Failed"))),
             _graph("Rules that failed", self._ours("RuleFailed"), self._ours("SettingsUnreadable")),
             _graph(
                 "Not taken over",

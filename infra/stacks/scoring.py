@@ -5,6 +5,7 @@ from constructs import Construct
 
 from infra.constructs import CodeLayers, Function
 from infra.constructs.api import MerchantApi
+from infra.constructs.bundles import allow_bundles
 from infra.constructs.queries import allow_queries
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
@@ -91,6 +92,9 @@ class ScoringStack(PaywardenStack):
                 "MERCHANTS_TABLE": self._data.merchants.table_name,
                 "KEY_SECRET": self._data.key_secret.secret_arn,
             },
+            # A wrong key is an error to Lambda, so that anyone could call the operators; failures of its own are
+            # counted as `AuthorizerFailed`.
+            errors_alarm=False,
         )
         function.allow("dynamodb:GetItem", on=[self._data.merchants.table_arn])
         function.allow("secretsmanager:GetSecretValue", on=[self._data.key_secret.secret_arn])
@@ -105,7 +109,8 @@ class ScoringStack(PaywardenStack):
             layers=self._layers,
             alarm_topic=data.alarm_topic,
             description="Paywarden: one transaction in, one decision out",
-            timeout=cdk.Duration.seconds(10),
+            # Far from what a decision takes: a batch whose last write is slow shall be told so, not cut off.
+            timeout=cdk.Duration.seconds(15),
             # The processor comes with the memory: a full one is at 1,769 MB, and scoring is bound by it.
             memory=1769,
             snap_start=True,
@@ -123,7 +128,7 @@ class ScoringStack(PaywardenStack):
         )
         function.allow("dynamodb:BatchGetItem", on=[data.features.table_arn, data.settings.table_arn])
         function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=[data.decisions.table_arn])
-        function.allow("s3:GetObject", on=[data.models.arn_for_objects("bundles/*")])
+        allow_bundles(function, data.models)
         function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
         function.allow(
             "appconfig:GetLatestConfiguration",
@@ -146,7 +151,7 @@ class ScoringStack(PaywardenStack):
             variables={"DECISIONS_TABLE": data.decisions.table_name, "MODELS_BUCKET": data.models.bucket_name},
         )
         function.allow("dynamodb:Query", on=[data.decisions.table_arn])
-        function.allow("s3:GetObject", on=[data.models.arn_for_objects("bundles/*")])
+        allow_bundles(function, data.models)
         return function
 
     def _manage_settings(self, environment: Environment) -> Function:
@@ -196,6 +201,8 @@ class ScoringStack(PaywardenStack):
             timeout=cdk.Duration.seconds(29),
             # Reading and judging 20,000 decisions is bound by the processor.
             memory=1769,
+            # Backtests take seconds each: many at once shall not take the account's concurrency from decisions.
+            concurrency=environment.backtest_concurrency,
             variables={
                 "SETTINGS_TABLE": data.settings.table_name,
                 "ATHENA_WORKGROUP": data.lake.workgroup.ref,

@@ -6,6 +6,7 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from infra.constructs import CodeLayers, Function
+from infra.constructs.bundles import allow_bundles
 from infra.constructs.job_role import JobRole
 from infra.constructs.lake import LEARNT_FROM
 from infra.constructs.retraining import Retraining
@@ -111,7 +112,7 @@ class TrainingStack(PaywardenStack):
                 "APPCONFIG_STRATEGY": data.serving.strategy.ref,
             },
         )
-        function.allow("s3:GetObject", on=[data.models.arn_for_objects("bundles/*")])
+        allow_bundles(function, data.models)
         function.allow(
             "appconfig:CreateHostedConfigurationVersion",
             on=[data.serving.application_arn(self), data.serving.profile_arn(self)],

@@ -13,7 +13,7 @@ from runtime.api import parse_batch, receipt_time
 from runtime.bundles import BundleStore
 from runtime.configuration import Profile, ServingReader
 from runtime.contract.answers import Health, batch_answer
-from runtime.http import Answer, Problem, Request, answered
+from runtime.http import Answer, Problem, Request, answered, counted
 from runtime.keyring import LiveTokens
 from runtime.settings import load
 from runtime.stores.decisions import DynamoDecisionStore
@@ -21,6 +21,7 @@ from runtime.stores.features import DynamoFeatureStore
 from runtime.stores.snapshots import DynamoSnapshots
 from runtime.telemetry import MetricUnit, logger, metrics
 
+from .batch import decide_many
 from .models import LiveModels
 from .scoring import Asking, Outcome, Scorer
 from .settings import SettingsCache
@@ -43,7 +44,7 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def unavailable(error: Exception) -> None:
+def done_without(error: Exception) -> None:
     """Tell that a decision has to be made without something."""
     logger.error("done without: %s", type(error).__name__, exc_info=error)
 
@@ -73,13 +74,13 @@ scorer = Scorer(
     tokeniser=tokens.current,
     serving=models.current,
     settings=SettingsCache(settings.config_refresh_seconds, unreadable),
-    failed=unavailable,
+    failed=done_without,
     clock=now,
     patience=patience,
 )
 started_at = now()
 snapshot.before_snapshot(clients.disconnect)
-snapshot.after_restore(models.renew, lambda: tokens.refresh(time.time()), failed=unavailable)
+snapshot.after_restore(models.renew, lambda: tokens.refresh(time.time()), failed=done_without)
 
 
 @metrics.log_metrics
@@ -98,9 +99,9 @@ def decide_batch(request: Request) -> Answer:
     """Up to 100 decisions, each answered on its own."""
 
     def decided(asking: Asking) -> str:
-        results = scorer.decide_many(parse_batch(request.body), asking)
+        results = decide_many(scorer, parse_batch(request.body), asking)
         return batch_answer(
-            [each if isinstance(each, Problem) else _told(each) for each in results], request.request_id
+            [counted(each) if isinstance(each, Problem) else _told(each) for each in results], request.request_id
         )
 
     return _measured(decided, request)
@@ -110,7 +111,7 @@ def health(request: Request) -> Answer:
     """Whether payments are decided with a model and with their history."""
     models.refresh(time.monotonic())
     live = models.current()
-    checks = {"model": bool(live.models), "store": scorer.reachable(request.merchant_id)}
+    checks = {"model": live.serving.champion in live.models, "store": scorer.reachable(request.merchant_id)}
     told = Health(
         status="ok" if all(checks.values()) else "degraded",
         champion=live.serving.champion,

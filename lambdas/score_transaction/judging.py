@@ -9,6 +9,7 @@ from fraud.events import Transaction
 from fraud.features import FeatureSet
 from fraud.features.definitions import RowFeature
 from fraud.judgement import Judgement, judge, known_values
+from fraud.policy import Action, Allowance, Policy
 from runtime.booster import BoosterError
 from runtime.bundles import Live, ServedModel
 
@@ -46,10 +47,11 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision, and the ids of the rules that could not be evaluated."""
+    """A decision, the ids of the rules that could not be evaluated, and the policy's action if it was asked."""
 
     decision: Decision
     failed: tuple[str, ...]
+    by_policy: Action | None
 
 
 def row_level(features: FeatureSet, vector: tuple[float, ...]) -> tuple[float, ...]:
@@ -88,21 +90,19 @@ def decision_on(
     given: Scored,
     *,
     features: FeatureSet,
-    live: Live,
     settings: MerchantSettings,
-    listed: tuple[str, ...],
-    has_history: bool,
+    policy: Policy,
+    allowance: Allowance | None,
+    listed: tuple[str, ...] | None,
 ) -> Judged:
     """Decide by lists, rules and policy, and give reasons where the decision is not to approve.
 
     Parameters
     ----------
-    listed : tuple of str
-        Names of the merchant's lists that the payment is on.
-    has_history : bool
-        Whether the states could be read; the vector is row-level where they could not.
+    listed : tuple of str or None
+        Names of the merchant's lists that the payment is on; None where nothing could be read, so that there is no
+        history either and the vector is row-level.
     """
-    policy = settings.policy or live.serving.policy
     values = (
         known_values(
             transaction, features.names, vector, score=given.score, lists=listed, degraded=given.score is None
@@ -117,23 +117,23 @@ def decision_on(
         policy=policy,
         rulebook=settings.rulebook,
         lists=settings.definitions,
-        listed=listed,
-        allowance=settings.allowance,
+        listed=listed or (),
+        allowance=allowance,
     )
     decision = Decision(
         transaction_id=transaction.transaction_id,
         decision=judgement.action,
         score=given.score,
-        reasons=_reasons(features, given, judgement, has_history=has_history),
+        reasons=_reasons(features, given, judgement, has_history=listed is not None),
         rules=judgement.rules,
-        lists=listed,
-        signals=signals(features, vector) if has_history else {},
+        lists=listed or (),
+        signals=signals(features, vector) if listed is not None else {},
         model=Model(name=given.model.manifest.name, version=given.model.manifest.version) if given.model else None,
         policy=policy.version,
         degraded=given.score is None,
         evaluated_at=transaction.event_time,
     )
-    return Judged(decision, judgement.failed)
+    return Judged(decision, judgement.failed, judgement.by_policy)
 
 
 def _reasons(

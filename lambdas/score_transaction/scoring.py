@@ -1,11 +1,13 @@
 """The decision on a transaction: one read, features, models, rules and policy, one write."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
+from botocore.exceptions import ConnectionError as BrokenConnectionError
 
 from fraud.codec import CorruptStateError
 from fraud.decision import decision_row
@@ -24,9 +26,7 @@ from runtime.stores.snapshots import Snapshot, Snapshots
 from .judging import Scored, decision_on, row_level, scored
 from .settings import SettingsCache
 
-__all__ = ["Asking", "Outcome", "Scorer", "Timer"]
-
-_WRITERS = 8
+__all__ = ["Asking", "Made", "Outcome", "Scorer", "Timer", "Understood", "tried"]
 
 
 @dataclass(slots=True)
@@ -82,13 +82,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class Understood:
     """A request that was understood, and what has to be read for it.
 
     Attributes
     ----------
     before : Transaction or None
         The same under the token key before, while keys overlap.
+    asked_at : float
+        When it was found out what to read, in seconds that never go back.
     """
 
     transaction: Transaction
@@ -96,14 +98,22 @@ class _Request:
     digest: str
     keys: list[Key]
     settings: list[ItemKey]
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """A decision that is not written yet."""
+class Made:
+    """A decision that is not written yet.
+
+    Attributes
+    ----------
+    give_back : callable or None
+        Gives back what the decision took of its policy's bounds.
+    """
 
     record: Record
     outcome: Outcome
+    give_back: Callable[[], None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,46 +157,28 @@ class Scorer:
         Problem
             400 for a bad body; 409 if the id was used for another one; 503 if the decision could not be kept.
         """
-        request = self._understood(body, asking)
-        found = self._read(request.keys, request.settings)
-        return self._keep(self._made(request, found, asking))
-
-    def decide_many(self, bodies: Sequence[bytes | Problem], asking: Asking) -> list[Outcome | Problem]:
-        """Decide on several, each on its own: read together, written beside each other.
-
-        Those with the same id are written in the order given, so that the first of them counts.
-        """
-        requests = [self._tried(self._understood, body, asking) for body in bodies]
-        understood = [each for each in requests if isinstance(each, _Request)]
-        found = self._read(
-            list(dict.fromkeys(key for each in understood for key in each.keys)),
-            list(dict.fromkeys(key for each in understood for key in each.settings)),
-        )
-        made = [each if isinstance(each, Problem) else self._made(each, found, asking) for each in requests]
-        same: dict[str, list[_Made]] = {}
-        for each in made:
-            if isinstance(each, _Made):
-                same.setdefault(each.record.event_id, []).append(each)
-
-        def write(together: list[_Made]) -> list[Outcome | Problem]:
-            return [self._tried(self._keep, each) for each in together]
-
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            kept = dict(zip(same, map(iter, pool.map(write, same.values())), strict=True))
-        return [each if isinstance(each, Problem) else next(kept[each.record.event_id]) for each in made]
+        request = self.understand(body, asking)
+        found = self.timer.timed(lambda: self.look(request.keys, request.settings))
+        made = self.make(request, found, asking)
+        result = self.settle(made, self.timer.timed(lambda: tried(self.keep, made)))
+        if isinstance(result, Problem):
+            raise result
+        return result
 
     def reachable(self, merchant_id: str) -> bool:
         """Whether the store can be read now; asks it as a decision would, and counts for the breaker alike."""
-        return self._read([], list(document_keys(merchant_id))) is not None
+        nobody = Key(self.features.entities[0].name, "-")
+        return self.look([nobody], list(document_keys(merchant_id))) is not None
 
     @staticmethod
-    def _tried[**P, T](call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | Problem:
-        try:
-            return call(*arguments, **named)
-        except Problem as problem:
-            return problem
+    def settle(made: Made, result: Outcome | Problem) -> Outcome | Problem:
+        """Count a payment for its policy's bounds once: not when it was repeated or could not be kept."""
+        if made.give_back is not None and (isinstance(result, Problem) or result.repeated):
+            made.give_back()
+        return result
 
-    def _understood(self, body: bytes | Problem, asking: Asking) -> _Request:
+    def understand(self, body: bytes | Problem, asking: Asking) -> Understood:
+        """Check a request, and find out what has to be read for it; raises `Problem`."""
         if isinstance(body, Problem):
             raise body
         request = parse(body, DecisionRequest)
@@ -194,61 +186,66 @@ class Scorer:
         raw = request.transaction(asking.merchant_id, asking.received_at)
         tokeniser, now = self.tokeniser(), self.monotonic()
         transaction, before = tokeniser.apply(raw), tokeniser.previous(raw)
-        return _Request(
+        return Understood(
             transaction,
             before,
             body_digest(body),
             keys=of_both(self.features.keys_read, transaction, before),
             settings=of_both(lambda each: self.settings.keys(each, now), transaction, before),
+            asked_at=now,
         )
 
-    def _read(self, keys: list[Key], settings: list[ItemKey]) -> Snapshot | None:
+    def look(self, keys: list[Key], settings: list[ItemKey]) -> Snapshot | None:
         """What the store holds; None where it cannot be had in time."""
         start = self.monotonic()
         if not self.breaker.admits(start):
             return None
         try:
             try:
-                found = self.timer.timed(lambda: self.snapshots.read(keys, settings))
-            except UNREACHABLE:
+                found = self.snapshots.read(keys, settings)
+            except BrokenConnectionError:
                 # One connection that broke is no outage; a second wait would be more than a payment has time for.
                 if self.monotonic() - start >= self.patience / 2:
                     raise
-                found = self.timer.timed(lambda: self.snapshots.read(keys, settings))
+                found = self.snapshots.read(keys, settings)
         except UNREACHABLE as error:
             self.breaker.failed(self.monotonic())
             self.failed(error)
             return None
         except CorruptStateError as error:
-            # The store itself is well: the next payment has other keys.
+            # The store itself is well: other payments have other keys.
             self.failed(error)
-            return None
+            found = None
         self.breaker.succeeded()
         return found
 
-    def _made(self, request: _Request, found: Snapshot | None, asking: Asking) -> _Made:
+    def make(self, request: Understood, found: Snapshot | None, asking: Asking) -> Made:
+        """Decide from what was found, or without it; nothing is written."""
         transaction, live = request.transaction, self.serving()
         if found is None:
             settings = self.settings.last(transaction.merchant_id)
             vector = row_level(self.features, self.features.vector(transaction, {}))
-            listed: tuple[str, ...] = ()
-            score = Scored()
+            listed, score = None, Scored()
         else:
             items = [found.settings[key] for key in request.settings if key in found.settings]
-            settings = self.settings.take(transaction.merchant_id, request.settings, items, self.monotonic())
+            settings = self.settings.take(
+                transaction.merchant_id, request.settings, items, since=request.asked_at, now=self.monotonic()
+            )
             states = {key: found.states[key] for key in request.keys if key in found.states}
             vector = self.features.vector(transaction, states)
             listed = settings.listed(items, transaction.event_time)
             score = scored(live, self.features, vector, transaction.event_id, self.failed)
+        policy = settings.policy or live.serving.policy
+        allowance = self.settings.allowance(transaction.merchant_id, policy)
         judged = decision_on(
             transaction,
             vector,
             score,
             features=self.features,
-            live=live,
             settings=settings,
+            policy=policy,
+            allowance=allowance,
             listed=listed,
-            has_history=found is not None,
         )
         decision = judged.decision
         row = decision_row(
@@ -277,9 +274,15 @@ class Scorer:
             action=decision.decision,
             failed_rules=len(judged.failed),
         )
-        return _Made(record, outcome)
+        give_back = None
+        if allowance is not None and judged.by_policy is not None:
+            give_back = partial(allowance.give_back, judged.by_policy)
+        return Made(record, outcome, give_back)
 
-    def _keep(self, made: _Made) -> Outcome:
+    def keep(self, made: Made, give_up_at: float = math.inf) -> Outcome:
+        """Write a decision once, unless it is too late to begin; raises `Problem`."""
+        if self.monotonic() >= give_up_at:
+            raise unavailable()
         try:
             kept = self.timer.timed(lambda: self.ledger.put(made.record))
         except UNREACHABLE as error:
@@ -291,3 +294,11 @@ class Scorer:
             detail = "This transaction_id was used before, with another body. Use a new id for a new transaction."
             raise Problem(409, "id-reused", "Id used before", detail, "transaction_id")
         return Outcome(kept.answer, repeated=True)
+
+
+def tried[**P, T](call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | Problem:
+    """What a call gives, or the problem that it raises."""
+    try:
+        return call(*arguments, **named)
+    except Problem as problem:
+        return problem

@@ -20,8 +20,8 @@ from runtime.stores.settings import (
 
 __all__ = ["MOST_MERCHANTS", "MerchantSettings", "SettingsCache"]
 
-MOST_MERCHANTS = 1_000
-"""So many merchants' settings a process keeps; a rulebook of twenty rules takes some 50 kB."""
+MOST_MERCHANTS = 200
+"""So many merchants' settings a process keeps; the largest rules that may be stored take 1.5 MB compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,6 @@ class MerchantSettings:
     rulebook: Rulebook | None = None
     lists: StoredLists | None = None
     policy: Policy | None = None
-    allowance: Allowance | None = None
     read_at: float = 0.0
 
     @property
@@ -71,6 +70,7 @@ class SettingsCache:
         self._interval = interval
         self._failed = failed
         self._held: OrderedDict[str, MerchantSettings] = OrderedDict()
+        self._allowances: OrderedDict[str, tuple[Policy, Allowance | None]] = OrderedDict()
 
     def keys(self, transaction: Transaction, now: float) -> list[ItemKey]:
         """What to read for a payment: where it may be listed, and the merchant's documents if it is time to."""
@@ -82,7 +82,7 @@ class SettingsCache:
         return [*document_keys(merchant), *keys] if due else keys
 
     def take(
-        self, merchant_id: str, asked: Sequence[ItemKey], items: Sequence[Any], now: float
+        self, merchant_id: str, asked: Sequence[ItemKey], items: Sequence[Any], *, since: float, now: float
     ) -> MerchantSettings:
         """The merchant's settings, renewed if its documents were among what was asked for.
 
@@ -92,21 +92,26 @@ class SettingsCache:
             As `keys` gave them.
         items : sequence of DynamoDB items
             Those of them that exist.
+        since, now : float
+            When `keys` was asked, and when this is; what another payment brought in between is as good.
         """
         held = self._held.get(merchant_id)
-        if document_keys(merchant_id)[0] in asked:
+        if document_keys(merchant_id)[0] in asked and (held is None or held.read_at < since):
             try:
-                held = _taken(held or MerchantSettings(), merchant_id, items, now)
+                held = _taken(held, merchant_id, items, now)
             except SettingsError as error:
                 self._failed(error)
                 held = replace(held or MerchantSettings(), read_at=now)
-            self._held[merchant_id] = held
-            if len(self._held) > MOST_MERCHANTS:
-                self._held.popitem(last=False)
-        if held is None:
-            return MerchantSettings()
-        self._held.move_to_end(merchant_id)
-        return held
+            _keep(self._held, merchant_id, held)
+        return held or MerchantSettings()
+
+    def allowance(self, merchant_id: str, policy: Policy) -> Allowance | None:
+        """What a policy's bounds leave of this merchant's payments; it goes on as long as the policy does."""
+        held = self._allowances.get(merchant_id)
+        if held is None or held[0] != policy:
+            held = (policy, policy.allowance())
+            _keep(self._allowances, merchant_id, held)
+        return held[1]
 
     def last(self, merchant_id: str) -> MerchantSettings:
         """What counted last, where nothing can be read."""
@@ -117,12 +122,18 @@ class SettingsCache:
         self._held.clear()
 
 
-def _taken(held: MerchantSettings, merchant_id: str, items: Sequence[Any], now: float) -> MerchantSettings:
+def _taken(held: MerchantSettings | None, merchant_id: str, items: Sequence[Any], now: float) -> MerchantSettings:
     found = parse_documents(merchant_id, items)
-    # What is compiled, and what is left of a bound, goes on as long as the version does.
-    rulebook, allowance = held.rulebook, held.allowance
+    # What is compiled goes on as long as the version does.
+    rulebook = held.rulebook if held is not None else None
     if found.rules is None or rulebook is None or rulebook.version != str(found.rules.version):
         rulebook = Rulebook.of(found.rules) if found.rules else None
-    if found.policy != held.policy:
-        allowance = found.policy.allowance() if found.policy else None
-    return MerchantSettings(rulebook, found.lists, found.policy, allowance, read_at=now)
+    return MerchantSettings(rulebook, found.lists, found.policy, read_at=now)
+
+
+def _keep[T](kept: OrderedDict[str, T], merchant_id: str, value: T) -> None:
+    """Keep what was looked up last, of as many merchants as there is room for."""
+    kept[merchant_id] = value
+    kept.move_to_end(merchant_id)
+    if len(kept) > MOST_MERCHANTS:
+        kept.popitem(last=False)

@@ -1,6 +1,6 @@
 """Every benchmark in one go: a table on the terminal, the rows in a JSON file (``make bench``).
 
-Parts may be named, to run only those: offline, online, stream, feast, spark.
+Parts may be named, to run only those: offline, online, decision, cold, stream, feast, spark.
 """
 
 import argparse
@@ -11,6 +11,8 @@ from os import process_cpu_count
 from pathlib import Path
 from time import perf_counter
 
+from tests.benchmarks.cold import cold_rows
+from tests.benchmarks.decision import decision_rows
 from tests.benchmarks.feast_store import feast_rows
 from tests.benchmarks.offline import offline_rows
 from tests.benchmarks.online import online_rows
@@ -21,6 +23,8 @@ from tests.benchmarks.streams import stream_rows
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "offline": offline_rows,
     "online": online_rows,
+    "decision": decision_rows,
+    "cold": cold_rows,
     "stream": stream_rows,
     "feast": feast_rows,
     "spark": spark_rows,

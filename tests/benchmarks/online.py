@@ -4,7 +4,7 @@ The states are those of a generated world at its end; the payments are its last 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from fraud.codec import decode, encode
@@ -52,9 +52,9 @@ class Warm:
         return found
 
 
-def warm() -> Warm:
-    """A world folded up to its last tenth."""
-    history = events(WORLD_ROWS)
+def warm(history: Sequence[Event] | None = None) -> Warm:
+    """A world folded up to its last tenth; by default that of `events`."""
+    history = events(WORLD_ROWS) if history is None else history
     known, coming = history[: len(history) * 9 // 10], history[len(history) * 9 // 10 :]
     states: dict[Key, State] = {}
     for event in known:

@@ -11,4 +11,4 @@ if [ "$(cat "$venv/.digest" 2>/dev/null)" != "$digest" ]; then
   .venv/bin/uv pip sync --quiet --python "$venv/bin/python" --require-hashes requirements/bench.txt
   echo "$digest" > "$venv/.digest"
 fi
-PYTHONPATH=.:layers/fraud/python:layers/runtime/python FEAST_USAGE=False exec "$venv/bin/python" -m tests.benchmarks "$@"
+PATH="$PATH:$PWD/.venv/bin" PYTHONPATH=.:layers/fraud/python:layers/runtime/python FEAST_USAGE=False exec "$venv/bin/python" -m tests.benchmarks "$@"

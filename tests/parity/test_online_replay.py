@@ -13,12 +13,15 @@ from fraud.policy import Policy, Thresholds
 from fraud.replay import replay
 from fraud.serving import Serving
 from fraud.tokens import Tokeniser
-from lambdas.score_transaction.scoring import Scorer
+from lambdas.score_transaction.scoring import Asking, Scorer
+from lambdas.score_transaction.settings import SettingsCache
 from lambdas.update_features.updating import Delivery, Updater
 from ops.inputs import MAPPINGS, decision_body, from_frame, load_mapping
 from ops.inputs.reading import read_frame
+from runtime.bundles import Live
 from runtime.stores.decisions import DECISION, MemoryDecisionStore
 from runtime.stores.features import MemoryFeatureStore
+from runtime.stores.snapshots import MemorySnapshots
 
 HANDBOOK = Path(__file__).resolve().parents[3] / "shared" / "data" / "handbook" / "transactions_visible.parquet"
 ROWS = 3_000
@@ -39,11 +42,13 @@ def test_what_serving_stores_is_what_replay_computes_on_every_row() -> None:
     policy = Policy(version="p", thresholds=Thresholds(challenge=0.2, review=0.5, decline=0.8))
     scorer = Scorer(
         features=STANDARD,
-        states=store,
+        snapshots=MemorySnapshots(store),
         ledger=ledger,
-        tokeniser=tokens,
-        serving=lambda: (Serving(policy=policy), None),
+        tokeniser=lambda: tokens,
+        serving=lambda: Live(Serving(policy=policy), {}),
+        settings=SettingsCache(60, _refused),
         failed=_refused,
+        clock=lambda: 0,
     )
     updater = Updater(features=STANDARD, store=store, clock=lambda: 0, pause=lambda _: None)
 
@@ -54,7 +59,7 @@ def test_what_serving_stores_is_what_replay_computes_on_every_row() -> None:
     for paid in sent:
         body = json.dumps(decision_body(paid)).encode()
         at = paid.event_time
-        scorer.decide(paid.merchant_id, body, received_at=at, clock=lambda at=at: at)
+        scorer.decide(body, Asking(paid.merchant_id, at))
         kept = ledger.get(paid.event_id, DECISION)
         assert kept is not None
         row = json.loads(kept.row)

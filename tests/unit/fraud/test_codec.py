@@ -66,6 +66,14 @@ def test_what_is_packed_is_unpacked(state: State) -> None:
     assert decode(encode(state)) == state
 
 
+@given(states())
+@settings(max_examples=150)
+def test_a_state_to_look_at_says_the_same(state: State) -> None:
+    packed = encode(state)
+    assert decode(packed, shared=True) == state
+    assert encode(decode(packed, shared=True)) == packed
+
+
 @given(histories())
 def test_folded_states_survive_packing(events: list[Event]) -> None:
     known: dict[Key, State] = {}

@@ -15,6 +15,7 @@ from fraud.rules.check import check_rules
 from lambdas.score_transaction.scoring import Scorer
 from runtime.booster import BoosterError
 from runtime.http import Problem
+from runtime.stores.batches import ThrottledError
 from runtime.stores.decisions import MemoryDecisionStore, Record
 from runtime.stores.features import MemoryFeatureStore, Versioned
 from runtime.stores.settings import MemorySettingsStore
@@ -30,12 +31,14 @@ class Store(MemoryFeatureStore):
     def __init__(self, takes: float = 0.0) -> None:
         super().__init__()
         self.asked = 0
+        self.keys: Sequence[Key] = ()
         self.now = 50.0
         self.takes = takes
         self.fails: Callable[[], Exception | None] = lambda: None
 
     def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
         self.asked += 1
+        self.keys = keys
         self.now += self.takes
         failure = self.fails()
         if failure is not None:
@@ -161,9 +164,19 @@ def test_without_the_ledger_there_is_no_decision_and_a_retry_works(keeps: bool) 
 
 
 def test_health_asks_the_store_as_a_decision_would() -> None:
-    store, told = Store(), []
+    store: Store = Store()
+    told: list[Exception] = []
     made = scorer_of(store, told)
     assert made.reachable("acme")
+    assert store.keys  # a read of no key would ask the table of features nothing
     store.fails = lambda: TIMEOUT
     assert not made.reachable("acme")
     assert told == [TIMEOUT]
+
+
+def test_throttling_is_not_answered_by_asking_at_once_again() -> None:
+    store: Store = Store()
+    told: list[Exception] = []
+    store.fails = lambda: ThrottledError("slow down")
+    assert degraded(scorer_of(store, told), "t1")
+    assert store.asked == 1

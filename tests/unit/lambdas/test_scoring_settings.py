@@ -1,11 +1,11 @@
 """What a merchant sets, in its decisions: rules, lists and policy, and how soon a change counts."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
-from fraud.features import STANDARD
+from fraud.features import STANDARD, Key
 from fraud.lists import ListDefinition, StoredLists
 from fraud.policy import Policy, Thresholds
 from fraud.rules import Rule, StoredRules
@@ -15,8 +15,10 @@ from lambdas.score_transaction.scoring import Scorer
 from lambdas.score_transaction.settings import MOST_MERCHANTS, SettingsCache
 from runtime.api import parse
 from runtime.contract.requests import DecisionRequest
+from runtime.stores.batches import ThrottledError
 from runtime.stores.decisions import MemoryDecisionStore
 from runtime.stores.documents import Entry, StoredPolicy, document_keys
+from runtime.stores.features import MemoryFeatureStore, Versioned
 from runtime.stores.settings import MemorySettingsStore
 from tests.unit.lambdas.deciding import MILD, NOW, STRICT, TOKENS, body, decide, history, row, scorer, served
 
@@ -219,6 +221,41 @@ def test_the_bound_on_declines_goes_on_from_one_reading_to_the_next(given: Set) 
     assert set(actions) == {"decline", "review"}
 
 
+def test_the_platforms_bounds_hold_for_each_merchant_too() -> None:
+    every = Thresholds(challenge=0.0, review=0.0, decline=0.0)
+    made = scorer(history(), model=served(), policy=Policy(version="p", thresholds=every, most_declined=0.1))
+    for merchant in ("acme", "other"):
+        actions = [decide(made, body(transaction_id=f"t{n}"), merchant=merchant).action for n in range(40)]
+        assert 4 <= actions.count("decline") <= 1 + 0.1 * 40
+
+
+def test_a_repeat_neither_spends_nor_earns_what_the_bounds_allow() -> None:
+    every = Thresholds(challenge=0.0, review=0.0, decline=0.0)
+    made = scorer(history(), model=served(), policy=Policy(version="p", thresholds=every, most_declined=0.1))
+    assert decide(made, body(transaction_id="first")).action == "decline"
+    for _ in range(50):
+        assert decide(made, body(transaction_id="first")).repeated
+    assert decide(made, body(transaction_id="second")).action == "review"
+
+
+def test_lists_that_could_not_be_looked_up_are_not_known_to_be_empty(given: Set) -> None:
+    class Away(MemoryFeatureStore):
+        away = False
+
+        def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
+            if self.away:
+                raise ThrottledError("slow down")
+            return super().read(keys, generation=generation)
+
+    given.lists(ListDefinition(name="vip", field="card", action="none"))
+    given.rules(rule("a-stranger", '!("vip" in lists)'), rule("b-anybody", "amount > 0", "challenge"))
+    store, told = Away(), list[Exception]()
+    made = scorer(store, model=served(), settings=given.store, failed=told.append)
+    assert answer(made, "there")["rules"] == ["a-stranger"]
+    store.away = True
+    assert answer(made, "away")["rules"] == ["b-anybody"]
+
+
 def test_the_settings_of_few_merchants_are_kept() -> None:
     store, cache = MemorySettingsStore(), SettingsCache(60, lambda error: pytest.fail(repr(error)))
 
@@ -226,7 +263,7 @@ def test_the_settings_of_few_merchants_are_kept() -> None:
         return [
             number
             for number in merchants
-            if cache.take(f"m{number}", document_keys(f"m{number}"), store.items(()), 5.0)
+            if cache.take(f"m{number}", document_keys(f"m{number}"), store.items(()), since=4.0, now=5.0)
             and cache.last(f"m{number}").read_at == 5.0
         ]
 

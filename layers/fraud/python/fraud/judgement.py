@@ -34,11 +34,14 @@ class Judgement:
         Ids of the rules that matched, in the order in which they were looked at.
     failed : tuple of str
         Ids of rules that could not be evaluated for another reason than something unknown.
+    by_policy : str or None
+        The policy's action, where it was asked: what counts for its bounds, whatever rules made of it.
     """
 
     action: Action
     rules: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    by_policy: Action | None = None
 
 
 def known_values(
@@ -47,7 +50,7 @@ def known_values(
     vector: Sequence[float],
     *,
     score: float | None,
-    lists: Sequence[str],
+    lists: Sequence[str] | None,
     degraded: bool,
 ) -> dict[str, object]:
     """What rules may look at. A rulebook knows that NaN, an empty text and None are not known.
@@ -56,10 +59,14 @@ def known_values(
     ----------
     names, vector : sequences of the same length
         The features.
+    lists : sequence of str or None
+        The lists that the payment is on; None where they could not be looked up.
     """
     values: dict[str, object] = dict(zip(names, vector, strict=True))
     values.update({name: getattr(transaction, name) for name in SPOKEN})
-    values.update(amount=transaction.amount, score=score, lists=list(lists), degraded=degraded)
+    values.update(
+        amount=transaction.amount, score=score, lists=None if lists is None else list(lists), degraded=degraded
+    )
     return values
 
 
@@ -95,8 +102,9 @@ def judge(
     if action is None and rulebook is not None:
         told.append(rulebook.before(values))
         action = told[-1].action
+    by_policy = None
     if action is None:
-        action = policy.decide(transaction, score, allowance)
+        action = by_policy = policy.decide(transaction, score, allowance)
     if rulebook is not None:
         told.append(rulebook.after(values, action))
         action = told[-1].action or action
@@ -104,4 +112,5 @@ def judge(
         action,
         rules=tuple(name for each in told for name in each.matched),
         failed=tuple(name for each in told for name in each.failed),
+        by_policy=by_policy,
     )

@@ -159,6 +159,16 @@ class Allowance:
                 return action
         return "approve"
 
+    def give_back(self, action: Action) -> None:
+        """Undo `first` for a payment that was decided before, or whose decision was not kept: it counts once.
+
+        Never leaves more than there was before.
+        """
+        for bounded, share in self._shares.items():
+            self._tokens[bounded] -= share
+        if action in self._tokens:
+            self._tokens[action] += self._TOKEN
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to do at which score, and without one: exactly one of `thresholds` and `costs`.

@@ -85,13 +85,18 @@ class BundleStore:
         Raises
         ------
         CorruptBundleError
-            If there is none, or it cannot be read.
+            If there is none, it cannot be read, or it is that of another version.
         """
         content = self._get(version, MANIFEST)
         try:
-            return msgspec.json.decode(content, type=Manifest)
+            manifest = msgspec.json.decode(content, type=Manifest)
         except msgspec.MsgspecError as error:
             raise CorruptBundleError(f"bundle {version}: manifest.json: {error}") from error
+        if manifest.version != version:
+            raise CorruptBundleError(
+                f"bundle {version}: its manifest is that of bundle {manifest.version}; register the run again"
+            )
+        return manifest
 
     def load(self, version: str, names: Sequence[str]) -> ServedModel:
         """Fetch and verify a bundle, and make its model ready.
@@ -104,8 +109,9 @@ class BundleStore:
         Raises
         ------
         CorruptBundleError
-            If a digest is wrong, the model wants a feature that serving does not have, its columns are others than
-            the manifest's, or a newer XGBoost wrote it than the one that serves.
+            If the manifest is that of another version, a digest is wrong, the model wants a feature that serving
+            does not have, its columns are others than the manifest's, or a newer XGBoost wrote it than the one
+            that serves.
         BoosterError
             If XGBoost cannot read the model, or not score with it.
         """

@@ -50,13 +50,14 @@ _session = get_session()
 _session.register_component("data_loader", _Loader())
 _made: WeakSet[Any] = WeakSet()
 
-# A decision cannot be given before it is written: three tries fit into the time that API Gateway and Lambda leave.
+# A decision cannot be given before it is written. Two tries and the pause between them take five seconds at most,
+# which with the read before them fit into the ten that Lambda leaves: who waits shall be told, not cut off.
 # What a decision sends is made by our own code, and DynamoDB checks it too: that the client does so before takes a
 # tenth of a call.
 _STEADY = Config(
     connect_timeout=1,
     read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 3},
+    retries={"mode": "standard", "total_max_attempts": 2},
     parameter_validation=False,
 )
 _PATIENT = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})

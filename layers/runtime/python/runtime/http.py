@@ -13,7 +13,7 @@ from fraud.cards import is_card_number
 from runtime.stores.batches import ThrottledError
 from runtime.telemetry import MetricUnit, logger, metrics
 
-__all__ = ["UNREACHABLE", "Answer", "Call", "Problem", "Request", "answer", "answered", "unavailable"]
+__all__ = ["UNREACHABLE", "Answer", "Call", "Problem", "Request", "answer", "answered", "counted", "unavailable"]
 
 UNREACHABLE = (BotoCoreError, ClientError, ThrottledError)
 """What calls of AWS raise that are no fault of the caller's."""
@@ -137,9 +137,7 @@ def answered(event: Mapping[str, Any], calls: Mapping[tuple[str, str], Call]) ->
             logger.append_keys(correlation_id=correlation_id)
         given = _called(event, calls)(Request.of(event))
     except Problem as problem:
-        logger.info("refused", extra={"problem": problem.body["type"], "field": problem.body.get("field")})
-        metrics.add_metric("Refused", MetricUnit.Count, 1)
-        return _refusal(problem, told)
+        return _refusal(counted(problem), told)
     except Exception as error:
         logger.error("failed: %s", type(error).__name__, exc_info=error)
         metrics.add_metric("Failed", MetricUnit.Count, 1)
@@ -155,6 +153,13 @@ def answer(
 ) -> dict[str, Any]:
     """An answer to API Gateway."""
     return {"statusCode": status, "headers": {"Content-Type": content_type, **(headers or {})}, "body": body}
+
+
+def counted(problem: Problem) -> Problem:
+    """Log and count a problem: as refused if it is the caller's, as failed if it is ours."""
+    logger.info("refused", extra={"problem": problem.body["type"], "field": problem.body.get("field")})
+    metrics.add_metric("Failed" if problem.status >= 500 else "Refused", MetricUnit.Count, 1)
+    return problem
 
 
 def unavailable() -> Problem:

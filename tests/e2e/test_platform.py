@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fraud.features import STANDARD
+from ops import merchants
 from ops.client import Api
 from ops.deployment import Deployment
 from ops.history import import_history
@@ -52,6 +53,32 @@ def test_who_has_no_key_gets_a_problem_and_no_decision(deployment: Deployment) -
     assert reply.json()["status"] == reply.status
 
 
+def test_a_key_that_is_ended_is_refused_at_once_though_its_answer_was_kept(deployment: Deployment) -> None:
+    def status(key: merchants.NewKey) -> int:
+        api = Api(deployment.api_url, {"shop": key.secret})
+        try:
+            # Refused by scoring: who is asked here is the authorizer, whose answers the API keeps for a minute.
+            return api.post("shop", "/v1/decisions", {}).status
+        finally:
+            api.close()
+
+    def now() -> int:
+        return time.time_ns() // 1_000_000
+
+    older = merchants.add(deployment, "shop-keys", at=now())
+    assert status(older) == 400
+    newer = merchants.rotate(deployment, "shop-keys", at=now(), grace=60_000)
+    assert [status(key) for key in (older, newer)] == [400, 400]
+    assert merchants.disable(deployment, "shop-keys", at=now(), key_id=older.key_id).kept_answers == ""
+    assert [status(key) for key in (older, newer)] == [401, 400]
+    merchants.disable(deployment, "shop-keys", at=now())
+    assert status(newer) == 401
+    merchants.enable(deployment, "shop-keys", at=now())
+    assert [status(key) for key in (older, newer)] == [401, 400]
+    newest = merchants.rotate(deployment, "shop-keys", at=now(), grace=0)
+    assert [status(key) for key in (newer, newest)] == [401, 400]
+
+
 def test_the_same_transaction_twice_gets_the_same_bytes(api: Api) -> None:
     first = api.post("aurora", "/v1/decisions", body("t-twice"))
     again = api.post("aurora", "/v1/decisions", body("t-twice"))
@@ -84,7 +111,7 @@ def test_racing_requests_with_one_id_make_one_decision(api: Api, deployment: Dep
     assert stored.answer.encode() == replies[0].body
     wait_folded(deployment, "aurora/t-race")
     after = api.post("aurora", "/v1/decisions", body("t-after-race", card="tok-race"))
-    assert after.json()["signals"]["card_count_24h"] == 1
+    assert after.json()["signals"]["card_merchant_count_24h"] == 1
 
 
 @pytest.mark.parametrize(
@@ -107,7 +134,7 @@ def test_velocity_moves_and_labels_are_taken(api: Api, deployment: Deployment) -
     seen = []
     for number in range(3):
         reply = api.post("meridian", "/v1/decisions", body(f"t-velocity-{number}", card="tok-velocity"))
-        seen.append(reply.json()["signals"]["card_count_24h"])
+        seen.append(reply.json()["signals"]["card_merchant_count_24h"])
         wait_folded(deployment, f"meridian/t-velocity-{number}")
     assert seen == [0, 1, 2]
     label = {"transaction_id": "t-velocity-0", "label": "chargeback"}

@@ -1,0 +1,82 @@
+"""Models by the way that a trained one takes: registered and promoted by the deployed functions."""
+
+import io
+import tarfile
+from typing import Any
+
+import msgspec
+
+from fraud.bundle import Manifest
+from fraud.calibration import Calibration
+from ops.deployment import Deployment
+from runtime.bundles import MANIFEST, MODEL
+from tests.unit.lambdas.support import bundle
+
+__all__ = ["VERSIONS", "corrupt", "function", "invoke", "promote", "register"]
+
+VERSIONS = {
+    "run-1": Calibration(a=-0.8, b=0.3),
+    "run-2": Calibration(a=-1.1, b=0.1),
+    "run-3": Calibration(a=-1, b=0),
+}
+"""The champion, the one that it is swapped for, and one that is damaged after it was registered."""
+
+
+def function(deployment: Deployment, verb_noun: str) -> Any:
+    """The configuration of one of the platform's functions."""
+    pages = deployment.client("lambda").get_paginator("list_functions").paginate()
+    found = [each for page in pages for each in page["Functions"]]
+    [one] = [each for each in found if each.get("Handler") == f"{verb_noun}.handler.handler"]
+    return one
+
+
+def invoke(deployment: Deployment, verb_noun: str, event: object) -> Any:
+    """Call a function; what it answers."""
+    name = function(deployment, verb_noun)["FunctionName"]
+    answer = deployment.client("lambda").invoke(FunctionName=name, Payload=msgspec.json.encode(event))
+    told = msgspec.json.decode(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise RuntimeError(f"{verb_noun}: {told}")
+    return told
+
+
+def register(deployment: Deployment, version: str) -> None:
+    """Make the bundle of a version out of a training run's artifact and evaluation."""
+    manifest, model = bundle(version)
+    manifest = msgspec.structs.replace(manifest, calibration=VERSIONS[version])
+    verdict = {"promote": True, "reason": "load test"}
+    evaluation = {"run_id": version, "verdict": verdict, "candidate": {}, "champion": None}
+    prefix = f"s3://{deployment['ModelsBucket']}/load/{version}/"
+    put(deployment, f"load/{version}/model.tar.gz", _artifact(manifest, model))
+    put(deployment, f"load/{version}/evaluation.json", msgspec.json.encode(evaluation))
+    event = {"run_id": version, "artifact_uri": f"{prefix}model.tar.gz", "evaluation_uri": prefix}
+    assert invoke(deployment, "register_model", event)["version"] == version
+
+
+def promote(deployment: Deployment, version: str) -> None:
+    """Make a registered version the champion."""
+    registration = {"version": version, "reason": "load test"}
+    assert invoke(deployment, "promote_model", {"registration": registration})["deployment"] is not None
+
+
+def corrupt(deployment: Deployment, version: str) -> None:
+    """Change one byte of a registered model."""
+    key = f"bundles/{version}/{MODEL}"
+    bucket = deployment["ModelsBucket"]
+    stored = bytearray(deployment.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    stored[len(stored) // 2] ^= 1
+    put(deployment, key, bytes(stored))
+
+
+def put(deployment: Deployment, key: str, content: bytes) -> None:
+    deployment.client("s3").put_object(Bucket=deployment["ModelsBucket"], Key=key, Body=content)
+
+
+def _artifact(manifest: Manifest, model: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in ((MANIFEST, msgspec.json.encode(manifest)), (MODEL, model)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()

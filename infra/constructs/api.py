@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
@@ -11,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.function import log_retention, removal_policy
-from infra.environments import Environment, Plan
+from infra.environments import Environment, Plan, Throttle
 
 __all__ = ["MerchantApi"]
 
@@ -68,9 +69,9 @@ _PROBLEMS = (
     _Problem(
         response="REQUEST_TOO_LARGE",
         status=413,
-        kind="too-large",
-        title="The body is too large",
-        detail="Send one transaction a request, with bounded metadata.",
+        kind="body-too-large",
+        title="Body too large",
+        detail="The body is larger than any call takes. Send less in one request.",
     ),
     _Problem(
         response="THROTTLED",
@@ -112,8 +113,27 @@ _ACCESS_LOG = {
 }
 
 
+class _Watched(TypedDict):
+    metrics_enabled: bool
+    logging_level: apigateway.MethodLoggingLevel
+    data_trace_enabled: bool
+
+
+# Execution logs would hold bodies and keys.
+_WATCHED: _Watched = {
+    "metrics_enabled": True,
+    "logging_level": apigateway.MethodLoggingLevel.OFF,
+    "data_trace_enabled": False,
+}
+
+
 class MerchantApi(Construct):
     """A REST API on which every call names its merchant.
+
+    Parameters
+    ----------
+    throttles : mapping of (method, path) to Throttle
+        For calls that are not to come as often as the stage lets the others come; over all merchants.
 
     Attributes
     ----------
@@ -130,6 +150,7 @@ class MerchantApi(Construct):
         environment: Environment,
         authorizer: lambda_.IFunction,
         calls: Mapping[tuple[str, str], lambda_.IFunction],
+        throttles: Mapping[tuple[str, str], Throttle],
     ) -> None:
         super().__init__(scope, id_)
         planned = environment.capabilities.usage_plan_by_authorizer
@@ -145,7 +166,7 @@ class MerchantApi(Construct):
             # The account's role for access logs; shared by every API of the account, so never deleted.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
-            deploy_options=self._stage(environment),
+            deploy_options=self._stage(environment, throttles),
         )
         request_authorizer = apigateway.RequestAuthorizer(
             self,
@@ -171,7 +192,9 @@ class MerchantApi(Construct):
         plans = environment.plans if planned else ()
         self.usage_plans = {plan.name: self._usage_plan(environment, plan) for plan in plans}
 
-    def _stage(self, environment: Environment) -> apigateway.StageOptions:
+    def _stage(
+        self, environment: Environment, throttles: Mapping[tuple[str, str], Throttle]
+    ) -> apigateway.StageOptions:
         access = logs.LogGroup(
             self, "access-log", retention=log_retention(environment), removal_policy=removal_policy(environment)
         )
@@ -179,11 +202,15 @@ class MerchantApi(Construct):
             stage_name="live",
             throttling_rate_limit=environment.stage_throttle.rate,
             throttling_burst_limit=environment.stage_throttle.burst,
-            metrics_enabled=True,
+            **_WATCHED,
+            # What a method has of its own takes the place of all that the stage has.
+            method_options={
+                f"{path}/{method}": apigateway.MethodDeploymentOptions(
+                    throttling_rate_limit=throttle.rate, throttling_burst_limit=throttle.burst, **_WATCHED
+                )
+                for (method, path), throttle in throttles.items()
+            },
             tracing_enabled=True,
-            # Execution logs would hold bodies and keys.
-            logging_level=apigateway.MethodLoggingLevel.OFF,
-            data_trace_enabled=False,
             access_log_destination=apigateway.LogGroupLogDestination(access),
             access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
         )

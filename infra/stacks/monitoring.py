@@ -18,7 +18,10 @@ _MINUTE = cdk.Duration.minutes(1)
 
 
 class MonitoringStack(PaywardenStack):
-    """Attributes: dashboard, decision_errors, decision_latency, degraded, failed, stale_serving, stale_keys."""
+    """Attributes: dashboard, and the alarms.
+
+    They are decision_errors, decision_latency, degraded, failed, stale_serving, stale_keys and authorizer.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,14 @@ class MonitoringStack(PaywardenStack):
                 ("stale-serving", "ServingRefreshFailed", "A new serving document"),
                 ("stale-token-keys", "KeyringRefreshFailed", "The ring of token keys"),
             )
+        )
+        self.authorizer = self._alarm(
+            "authorizer-failures",
+            self._ours("AuthorizerFailed", of=scoring.authorize_merchant),
+            threshold=1,
+            periods=5,
+            breaching=2,
+            description="Merchants' keys cannot be checked. See docs/runbooks.",
         )
         self.dashboard = self._dashboard(environment)
         if environment.capabilities.composite_alarms:
@@ -181,7 +192,16 @@ class MonitoringStack(PaywardenStack):
         machine = self._training.retraining.state_machine
         functions = self._functions()
         dashboard.add_widgets(
-            _graph("Errors", *(each.function.metric_errors(period=_MINUTE) for each in functions)),
+            _graph(
+                "Errors",
+                # Lambda counts every wrong key as an error of the authorizer.
+                self._ours("AuthorizerFailed", of=self._scoring.authorize_merchant),
+                *(
+                    each.function.metric_errors(period=_MINUTE)
+                    for each in functions
+                    if each is not self._scoring.authorize_merchant
+                ),
+            ),
             _graph("Throttles", *(each.function.metric_throttles(period=_MINUTE) for each in functions)),
             _graph(
                 "Scoring takes",

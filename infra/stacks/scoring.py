@@ -24,6 +24,7 @@ SETTINGS_CALLS = (
     ("GET", "/v1/lists"),
     ("GET", "/v1/lists/{name}"),
     ("PUT", "/v1/lists/{name}"),
+    ("DELETE", "/v1/lists/{name}"),
     ("POST", "/v1/lists/{name}/entries"),
 )
 """What manage_settings serves."""
@@ -70,6 +71,7 @@ class ScoringStack(PaywardenStack):
                 **dict.fromkeys(SETTINGS_CALLS, self.manage_settings.live),
                 ("POST", "/v1/rules/backtest"): self.backtest_rules.live,
             },
+            throttles={("POST", "/v1/rules/backtest"): environment.backtest_throttle},
         )
         self.api = merchants.api
         self.outputs(

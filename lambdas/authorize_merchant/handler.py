@@ -8,6 +8,7 @@ from runtime import clients
 from runtime.keys import KeyHash, authenticate
 from runtime.settings import load
 from runtime.stores.merchants import Credential, DynamoMerchantStore, MerchantStore
+from runtime.telemetry import MetricUnit, logger, metrics
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,25 @@ hashed = KeyHash(clients.secretsmanager().get_secret_value(SecretId=settings.key
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway with a policy for every path of the API, which it may cache."""
     del context
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    credential = authenticate(key.strip(" "), store, hashed, at=now()) if scheme.lower() == "bearer" else None
+    try:
+        credential = caller(event)
+    except Exception as error:
+        # To Lambda a wrong key is an error too, so that its own count tells nothing.
+        metrics.add_metric("AuthorizerFailed", MetricUnit.Count, 1)
+        metrics.flush_metrics()
+        logger.error("key not checked: %s", type(error).__name__)
+        raise
     if credential is None:
         # API Gateway turns exactly this message into a 401.
         raise Exception("Unauthorized")
     return allow(credential, event["methodArn"])
+
+
+def caller(event: dict[str, Any]) -> Credential | None:
+    """Whose key the request has; None if it has no key that is live."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return authenticate(key.strip(" "), store, hashed, at=now()) if scheme.lower() == "bearer" else None
 
 
 def allow(credential: Credential, method_arn: str) -> dict[str, Any]:

@@ -4,14 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from fraud.features import STANDARD
 from fraud.policy import Policy
 from runtime import clients
 from runtime.athena import Athena, QueryError
 from runtime.configuration import Profile, current
-from runtime.http import Answer, Problem, Request, answered
+from runtime.http import UNREACHABLE, Answer, Request, answered, unavailable
 from runtime.settings import load
 from runtime.stores.settings import DynamoSettingsStore
 from runtime.telemetry import MetricUnit, logger, metrics
@@ -59,9 +57,8 @@ def serve(request: Request) -> Answer:
     """Try a draft."""
     try:
         told = trial.ask(request)
-    except (BotoCoreError, ClientError, QueryError) as error:
+    except (*UNREACHABLE, QueryError) as error:
         logger.error("no backtest: %s", error)
-        detail = "Your past decisions cannot be read at the moment. Send the same request again in a minute."
-        raise Problem(503, "unavailable", "Unavailable", detail, headers={"Retry-After": "60"}) from error
+        raise unavailable() from error
     metrics.add_metric("Backtests", MetricUnit.Count, 1)
     return told

@@ -88,9 +88,9 @@ def changed(
     Problem
         409 if others change the same values.
     """
-    name, field = definition.name, definition.field
+    key, field = definition.key, definition.field
     try:
-        return store.change_entries(values.merchant_id, name, field, now=now, add=add, remove=remove)
+        return store.change_entries(values.merchant_id, key, field, now=now, add=add, remove=remove)
     except MovedError:
         raise moved() from None
 

@@ -20,6 +20,7 @@ __all__ = [
     "ListPath",
     "ListQuery",
     "ListRequest",
+    "ListSummary",
     "ListsAnswer",
     "NewEntry",
     "PolicyAnswer",
@@ -159,10 +160,25 @@ class PolicyAnswer(_Document, frozen=True):
     most_reviewed: float | None
 
 
+class ListSummary(_Answer, frozen=True):
+    """A list without its entries."""
+
+    name: str
+    field: ListField
+    action: ListAction
+    enabled: bool
+    description: str
+
+    @classmethod
+    def of(cls, definition: ListDefinition) -> "ListSummary":
+        """What merchants are told of a list."""
+        return cls(**{name: getattr(definition, name) for name in cls.__struct_fields__})
+
+
 class ListsAnswer(_Document, frozen=True):
     """The merchant's lists; all of them share one version."""
 
-    lists: list[ListDefinition]
+    lists: list[ListSummary]
 
 
 class EntryAnswer(_Answer, frozen=True):

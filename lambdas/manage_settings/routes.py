@@ -24,5 +24,6 @@ def routes(rules: RuleCalls, policy: PolicyCalls, lists: ListCalls) -> Mapping[t
         ("GET", "/v1/lists"): lists.show_all,
         ("GET", "/v1/lists/{name}"): lists.show,
         ("PUT", "/v1/lists/{name}"): lists.change,
+        ("DELETE", "/v1/lists/{name}"): lists.remove,
         ("POST", "/v1/lists/{name}/entries"): lists.change_entries,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fraud.bundle import CorruptBundleError
-from fraud.decision import Decision, GivenReason, explain
+from fraud.decision import GivenReason, explain
 from fraud.features import FeatureSet
 from runtime.api import transaction_in_path
 from runtime.booster import BoosterError
@@ -27,9 +27,16 @@ class _Told(msgspec.Struct, frozen=True):
     """`runtime.contract.answers.StoredDecision`, its parts as they were written."""
 
     decision: msgspec.Raw
-    reasons: tuple[GivenReason, ...] | None
+    reasons: list[msgspec.Raw] | tuple[GivenReason, ...] | None
     labels: list[msgspec.Raw]
     outcomes: list[msgspec.Raw]
+
+
+class _Answered(msgspec.Struct, frozen=True):
+    """What of an answer says where its reasons are: any answer ever given can be read as this."""
+
+    model: Any = None
+    reasons: list[msgspec.Raw] = []
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -96,13 +103,15 @@ def read(request: Request, *, ledger: DecisionStore, explainer: Explainer) -> st
     def reported(kind: str) -> list[msgspec.Raw]:
         return [msgspec.Raw(line.answer.encode()) for name, line in lines.items() if name.startswith(f"{kind}#")]
 
-    reasons = _reasons(msgspec.json.decode(told, type=Decision), row, explainer)
+    reasons = _reasons(msgspec.json.decode(told, type=_Answered), row, explainer)
     answer = _Told(msgspec.Raw(told.encode()), reasons, reported("label"), reported("outcome"))
     return msgspec.json.encode(answer).decode()
 
 
-def _reasons(decision: Decision, row: Any, explainer: Explainer) -> tuple[GivenReason, ...] | None:
-    if decision.reasons or decision.model is None:
-        return decision.reasons
+def _reasons(
+    answered: _Answered, row: Any, explainer: Explainer
+) -> list[msgspec.Raw] | tuple[GivenReason, ...] | None:
+    if answered.reasons or answered.model is None:
+        return answered.reasons
     stored = msgspec.json.decode(row, type=_Row)
     return explainer.reasons(stored.model_version, stored.features)

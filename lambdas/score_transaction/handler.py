@@ -79,8 +79,17 @@ scorer = Scorer(
     patience=patience,
 )
 started_at = now()
+
+
+def restart() -> None:
+    """Begin as a process of its own: since now, and with no merchant's settings from before."""
+    global started_at
+    started_at = now()
+    scorer.settings.forget()
+
+
 snapshot.before_snapshot(clients.disconnect)
-snapshot.after_restore(models.renew, lambda: tokens.refresh(time.time()), failed=done_without)
+snapshot.after_restore(restart, models.renew, lambda: tokens.renew(time.time()), failed=done_without)
 
 
 @metrics.log_metrics

@@ -44,6 +44,7 @@ class LiveModels:
         self._interval = interval
         # Counted on the thread of a request: the collector of metrics belongs to it.
         self._failed = {name: threading.Event() for name in (_REFRESH, _CHALLENGER)}
+        self._taking = threading.Lock()
         document = reader.poll()
         if document is None:
             raise ConfigurationError("nothing is deployed under the serving profile; deploy the data stack first")
@@ -87,11 +88,13 @@ class LiveModels:
         """Start again from a snapshot of a process: what was cached is looked at anew, at once.
 
         The session with AppConfig and the time of the next look are of the moment of the snapshot, which may be
-        weeks ago. If AppConfig cannot be reached, the document of the snapshot serves until it can.
+        weeks ago. If AppConfig cannot be reached, the document of the snapshot serves until it can. Requests may
+        be answered meanwhile.
         """
-        self._reader.forget()
-        self._try_take()
         self._refresher = self._started()
+        with self._taking:
+            self._reader.forget()
+        self._try_take()
 
     def _take_over(self, document: Serving, deciding: dict[str, ServedModel]) -> None:
         """Let a document serve, with the models that decide and those challengers that can be loaded."""
@@ -116,7 +119,9 @@ class LiveModels:
 
     def _try_take(self) -> None:
         try:
-            self.take()
+            # A renewal that takes long meets the looks that requests start: a session of AppConfig is for one.
+            with self._taking:
+                self.take()
         except _FAILURES as error:
             self._failed[_REFRESH].set()
             logger.error("serving document not taken over, the one before goes on: %s", error)

@@ -284,7 +284,7 @@ class Scorer:
         if self.monotonic() >= give_up_at:
             raise unavailable()
         try:
-            kept = self.timer.timed(lambda: self.ledger.put(made.record))
+            kept = self.ledger.put(made.record)
         except UNREACHABLE as error:
             self.failed(error)
             raise unavailable() from error

@@ -235,6 +235,7 @@ EXAMPLES: Mapping[str, Example] = {
         body={"field": "email", "action": "block", "description": "Confirmed by the fraud team"},
         answer={"version": 3, **_CHANGED, **_LIST, "entries": [], "cursor": None},
     ),
+    "remove_list": Example(path={"name": "known-fraudsters"}, answer={"version": 4, **_CHANGED, "lists": []}),
     "change_entries": Example(
         path={"name": "known-fraudsters"},
         body={

@@ -47,7 +47,7 @@ class Operation:
         """The kinds of problems that this call can have, by status."""
         yield from ("invalid-field", "bad-request")
         if self.request is not None:
-            yield from ("invalid-body", "card-number", "body-too-large", "too-large", "unsupported-media-type")
+            yield from ("invalid-body", "card-number", "body-too-large", "unsupported-media-type")
         elif "{" in self.path:
             yield "card-number"
         yield from self.refuses
@@ -253,14 +253,19 @@ OPERATIONS = (
         text="A list blocks, allows or sends to review every payment whose field is on it. Its entries stay.",
         request=settings.ListRequest,
         answer=settings.ListAnswer,
-        refuses=(
-            "not-found",
-            "list-field-fixed",
-            "list-in-use",
-            "too-many-lists",
-            "settings-too-large",
-            *_CHANGES,
-        ),
+        refuses=("not-found", *_LISTS, "settings-too-large", *_CHANGES),
+        versioned=True,
+    ),
+    Operation(
+        id="remove_list",
+        group="Settings",
+        method="DELETE",
+        path="/v1/lists/{name}",
+        summary="Remove a list",
+        text="Removes a list with all that is on it; the answer has those that are left. What is made under its "
+        "name later begins empty.",
+        answer=settings.ListsAnswer,
+        refuses=("unknown-list", "not-found", "list-in-use", *_CHANGES),
         versioned=True,
     ),
     Operation(

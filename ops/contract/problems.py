@@ -152,7 +152,7 @@ PROBLEMS = (
         "list-in-use",
         409,
         "List in use",
-        "A list that enabled rules ask for was to be disabled.",
+        "A list that enabled rules ask for was to be disabled or removed.",
         "Change or disable those rules first.",
     ),
     Kind(
@@ -174,7 +174,7 @@ PROBLEMS = (
         413,
         "Body too large",
         "The body has more than 65,536 bytes, or a batch more than 524,288.",
-        "Send less metadata, or the batch in parts.",
+        "Send less in one request, such as a batch in parts.",
     ),
     Kind(
         "settings-too-large",
@@ -182,13 +182,6 @@ PROBLEMS = (
         "Settings too large",
         "The settings take more room than they may once they are checked.",
         "Leave some of them out, or use lists in place of long conditions.",
-    ),
-    Kind(
-        "too-large",
-        413,
-        "The body is too large",
-        "The body is larger than API Gateway takes.",
-        "Send one payment, or a batch of bounded size.",
     ),
     Kind(
         "unsupported-media-type",

@@ -129,6 +129,20 @@ def define_list(
     _tell(desk.ask(desk.lists.change, body=json.dumps(body).encode(), name=name), "lists")
 
 
+@lists_app.command("remove")
+def remove_list(
+    merchant: Merchant,
+    name: Name,
+    by: By,
+    based_on: BasedOn = None,
+    env: Env = "local",
+    port: Port = DEFAULT_PORT,
+) -> None:
+    """Remove a list with all that is on it; a list that is made under its name later begins empty."""
+    desk = Desk.of(connect(env, port=port), merchant, by=by)
+    _tell(desk.ask(desk.lists.remove, name=name, based_on=based_on), "lists")
+
+
 @lists_app.command("import")
 def import_list(
     file: Annotated[Path, typer.Argument(help="CSV: value, and if wanted expires_at (RFC 3339) and note.")],

@@ -159,16 +159,16 @@ def phases(module: Any, decide: Call, calls: int) -> list[dict[str, float]]:
     stores = importlib.import_module("runtime.stores.features")
     clock = Clock()
     for holder, name, phase in (
-        (scoring.Scorer, "_understood", "parse"),
-        (scoring.Scorer, "_read", "read"),
+        (scoring.Scorer, "understand", "parse"),
+        (scoring.Scorer, "look", "read"),
         (stores, "decode", "decode"),
         (scoring.FeatureSet, "vector", "features"),
         (scoring, "scored", "model"),
         (judging, "_reasons", "reasons"),
         (judging, "known_values", "policy"),
         (judging, "judge", "policy"),
-        (scoring.Scorer, "_keep", "write"),
-        (scoring.Scorer, "_made", "encode"),
+        (scoring.Scorer, "keep", "write"),
+        (scoring.Scorer, "make", "encode"),
     ):
         clock.wrap(holder, name, phase)
     return [clock.taken(decide, number) for number in range(calls)]

@@ -117,16 +117,31 @@ def test_usage_is_counted_per_merchant_where_that_can_be(platform: Callable[[str
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_stage_is_throttled_and_logs_no_bodies_and_no_keys(platform: Callable[[str], Any], name: str) -> None:
     (stage,) = platform(name).resources("scoring", "AWS::ApiGateway::Stage").values()
-    (settings,) = stage["Properties"]["MethodSettings"]
-    assert settings["DataTraceEnabled"] is False
-    assert settings["LoggingLevel"] == "OFF"
-    assert 0 < settings["ThrottlingRateLimit"] < settings["ThrottlingBurstLimit"]
+    for settings in stage["Properties"]["MethodSettings"]:
+        assert settings["DataTraceEnabled"] is False
+        assert settings["LoggingLevel"] == "OFF"
+        assert settings["MetricsEnabled"] is True
+        assert 0 < settings["ThrottlingRateLimit"] < settings["ThrottlingBurstLimit"]
     written = json.loads(stage["Properties"]["AccessLogSetting"]["Format"])
     # The public half of the key.
     assert written.pop("key_id") == "$context.authorizer.key_id"
     for secret in ("body", "authorizer.key", "apiKey", "sourceIp", "input", "header"):
         assert not [each for each in written.values() if secret in each]
     assert stage["Properties"]["TracingEnabled"] is True
+
+
+@pytest.mark.parametrize(("name", "rate", "burst"), [("local", 200, 400), ("prod", 1, 5)])
+def test_backtests_come_less_often_than_decisions(
+    platform: Callable[[str], Any], name: str, rate: int, burst: int
+) -> None:
+    (stage,) = platform(name).resources("scoring", "AWS::ApiGateway::Stage").values()
+    throttles = {
+        (each["HttpMethod"], each["ResourcePath"]): (each["ThrottlingRateLimit"], each["ThrottlingBurstLimit"])
+        for each in stage["Properties"]["MethodSettings"]
+    }
+    assert throttles.keys() == {("*", "/*"), ("POST", "/~1v1~1rules~1backtest")}
+    assert throttles["POST", "/~1v1~1rules~1backtest"] == (rate, burst)
+    assert rate < throttles["*", "/*"][0]
 
 
 def test_api_gateway_answers_with_problems_as_our_code_does(platform: Callable[[str], Any]) -> None:

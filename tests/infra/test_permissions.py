@@ -24,11 +24,12 @@ FUNCTIONS = {
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "s3:GetObject",
+            "s3:ListBucket",
             "secretsmanager:GetSecretValue",
             *READS_THE_DOCUMENT,
         },
     ),
-    "read_decision": ("scoring", {"dynamodb:Query", "s3:GetObject"}),
+    "read_decision": ("scoring", {"dynamodb:Query", "s3:GetObject", "s3:ListBucket"}),
     "manage_settings": (
         "scoring",
         {
@@ -90,6 +91,7 @@ FUNCTIONS = {
         "training",
         {
             "s3:GetObject",
+            "s3:ListBucket",
             "appconfig:CreateHostedConfigurationVersion",
             "appconfig:StartDeployment",
             *READS_THE_DOCUMENT,
@@ -217,7 +219,19 @@ def test_a_report_touches_the_ledger_and_no_other_table(platform: Callable[[str]
     assert "decisions" in json.dumps(table)
 
 
-def test_scoring_reads_bundles_and_nothing_else_of_the_models(platform: Callable[[str], Any]) -> None:
-    statements = platform("prod").statements("scoring", "scoretransactionrole")
+@pytest.mark.parametrize("verb_noun", ["score_transaction", "read_decision", "promote_model"])
+def test_bundles_are_read_and_nothing_else_of_the_models(platform: Callable[[str], Any], verb_noun: str) -> None:
+    statements = platform("prod").statements(FUNCTIONS[verb_noun][0], verb_noun.replace("_", "") + "role")
     (reading,) = [each for each in statements if "s3:GetObject" in listed(each["Action"])]
     assert json.dumps(reading["Resource"]).endswith('"/bundles/*"]]}')
+
+
+@pytest.mark.parametrize("verb_noun", ["score_transaction", "read_decision", "promote_model"])
+def test_an_absent_bundle_is_told_from_a_denied_one(platform: Callable[[str], Any], verb_noun: str) -> None:
+    # S3 answers 404 to a read of what is not there only if the caller may list the bucket; a read has no prefix.
+    statements = platform("prod").statements(FUNCTIONS[verb_noun][0], verb_noun.replace("_", "") + "role")
+    (listing,) = [each for each in statements if "s3:ListBucket" in listed(each["Action"])]
+    assert "Condition" not in listing
+    (bucket,) = listed(listing["Resource"])
+    assert "models" in json.dumps(bucket)
+    assert "/*" not in json.dumps(bucket)

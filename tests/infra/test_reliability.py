@@ -128,14 +128,43 @@ def test_every_function_is_made_alike(platform: Callable[[str], Any], verb_noun:
 
 @pytest.mark.parametrize("part", ["scoring", "features", "training"])
 def test_every_function_has_alarms_for_errors_and_throttles(platform: Callable[[str], Any], part: str) -> None:
+    """But for the authorizer's errors, which anyone who sends a wrong key can make."""
     prod = platform("prod")
     watched = {
         (each["Properties"]["MetricName"], each["Properties"]["Dimensions"][0]["Value"]["Ref"])
         for each in prod.resources(part, "AWS::CloudWatch::Alarm").values()
         if each["Properties"]["Namespace"] == "AWS/Lambda"
     }
-    for logical_id in prod.resources(part, "AWS::Lambda::Function"):
-        assert {("Errors", logical_id), ("Throttles", logical_id)} <= watched
+    expected = {
+        (metric, logical_id)
+        for logical_id, function in prod.resources(part, "AWS::Lambda::Function").items()
+        for metric in ("Errors", "Throttles")
+        if (metric, function["Properties"]["Handler"]) != ("Errors", "authorize_merchant.handler.handler")
+    }
+    assert {each for each in watched if each[0] in ("Errors", "Throttles")} == expected
+
+
+def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(platform: Callable[[str], Any]) -> None:
+    (alarm,) = (
+        each["Properties"]
+        for each in platform("prod").resources("monitoring", "AWS::CloudWatch::Alarm").values()
+        if each["Properties"]["MetricName"] == "AuthorizerFailed"
+    )
+    assert alarm["Namespace"] == "Paywarden"
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": "authorize_merchant"}]
+    assert alarm["Statistic"] == "Sum"
+
+
+@pytest.mark.parametrize(("name", "copies"), [("local", None), ("dev", None), ("staging", 5), ("prod", 5)])
+def test_backtests_leave_the_accounts_concurrency_to_decisions(
+    platform: Callable[[str], Any], name: str, copies: int | None
+) -> None:
+    reserved = {
+        each: platform(name).function(each)["ReservedConcurrentExecutions"]
+        for each in FUNCTIONS
+        if "ReservedConcurrentExecutions" in platform(name).function(each)
+    }
+    assert reserved == ({} if copies is None else {"backtest_rules": copies})
 
 
 def test_every_dead_letter_queue_has_an_alarm_at_the_first_letter(platform: Callable[[str], Any]) -> None:

@@ -10,10 +10,11 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fraud.cards import card_number_at, is_card_number, is_phone_number, without_card_numbers
+from fraud.tokens import IDENTIFIERS
 
 VISA = "4111111111111111"
 AMEX = "378282246310005"
@@ -317,3 +318,33 @@ def test_a_time_is_no_card_number_wherever_it_stands(text: str) -> None:
 @pytest.mark.parametrize("text", ["2026-11-24T18:56:22.4242424242424242Z", f"{TIMES[0]} 4242424242424242"])
 def test_what_only_begins_like_a_time_hides_nothing(text: str) -> None:
     assert card_number_at({"occurred_at": text}) == "occurred_at"
+
+
+def _token(kind: str, number: str, digits: str, at: int) -> str:
+    at %= 33 - len(number)
+    return f"{kind}_{(digits[:at] + number + digits[at:])[:32]}"
+
+
+tokens = st.builds(
+    _token,
+    st.sampled_from(sorted(IDENTIFIERS.values())),
+    numbers,
+    st.text("0123456789abcdef", min_size=32, max_size=32).map(lambda text: f"a{text}"),
+    st.integers(0, 32),
+)
+
+
+@given(tokens)
+def test_a_token_of_ours_is_no_card_number_where_lists_hold_them(token: str) -> None:
+    for body in ({"cursor": token}, {"remove": [token]}, {"add": [{"value": token}]}):
+        assert card_number_at(body) is None
+
+
+@given(tokens)
+def test_a_token_hides_nothing_anywhere_else_nor_anything_beside_it(token: str) -> None:
+    assume(is_card_number(token))
+    assert card_number_at({"metadata": {"note": token}}) == "metadata.note"
+    assert card_number_at({"transaction_id": token}) == "transaction_id"
+    kind, _, digits = token.partition("_")
+    for text in (f"{token} {VISA}", f"{VISA} {token}", f"x{token}", f"{kind}-{digits}", digits, f"{token}\n"):
+        assert card_number_at({"cursor": text}) == "cursor"

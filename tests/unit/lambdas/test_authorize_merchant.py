@@ -1,5 +1,6 @@
 """Who is let in, and what for."""
 
+import json
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -179,3 +180,34 @@ def test_what_is_no_key_is_refused_before_the_table_is_asked(
 
     monkeypatch.setattr(function, "store", Strict())
     assert refused(function, {"Authorization": f"Bearer pw_{'a' * 3_000}_{SECRETS['plain']}"})
+
+
+class Down(MemoryMerchantStore):
+    """A table that does not answer."""
+
+    def get(self, key_id: str) -> Credential | None:
+        del key_id
+        raise ConnectionError("no table")
+
+
+def failures(capsys: pytest.CaptureFixture[str]) -> int:
+    """How many failures the call put into the metrics."""
+    told = capsys.readouterr().out
+    return int(sum(json.loads(told)["AuthorizerFailed"])) if told else 0
+
+
+def test_a_failure_is_counted_and_told_to_api_gateway_as_one(
+    function: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(function, "store", Down())
+    with pytest.raises(ConnectionError, match="no table"):
+        call(function, bearer("plain"))
+    assert failures(capsys) == 1
+
+
+def test_strangers_and_merchants_are_not_counted_as_failures(
+    function: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refused(function, {"Authorization": "Bearer pw_wrong"})
+    assert call(function, bearer("plain"))["principalId"] == "acme"
+    assert failures(capsys) == 0

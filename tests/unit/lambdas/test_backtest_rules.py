@@ -24,7 +24,7 @@ from lambdas.backtest_rules.past import _PRIME, PastDecisions, Window, count_of,
 from lambdas.backtest_rules.trying import Trial
 from runtime import clients
 from runtime.athena import Athena, TooSlowError, quoted
-from runtime.http import answered
+from runtime.http import answered, unavailable
 from runtime.stores.decisions import MemoryDecisionStore
 from runtime.stores.settings import MemorySettingsStore, StoredPolicy
 from tests.unit.lambdas import deciding
@@ -324,6 +324,7 @@ def test_the_function_serves_it(load: Callable[[str], Any], monkeypatch: pytest.
     client.broken = "SYNTAX_ERROR: of ours"
     reply = read(fresh.handler(asking("POST", "/v1/rules/backtest", body), Context()))
     assert reply.problem == (503, "unavailable", None)
+    assert reply.headers["Retry-After"] == unavailable().headers["Retry-After"]
     assert "SYNTAX" not in json.dumps(reply.body)
 
 

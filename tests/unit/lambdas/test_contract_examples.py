@@ -39,7 +39,7 @@ ORDER = (
     *("decide", "decide_batch", "record_outcome", "record_label", "read_decision", "health"),
     *("change_rules", "read_rules", "list_rule_versions"),
     *("change_policy", "read_policy", "list_policy_versions", "give_up_policy"),
-    *("change_list", "change_entries", "read_list", "list_lists"),
+    *("change_list", "change_entries", "read_list", "list_lists", "remove_list"),
 )
 NEEDS_A_LAKE = "backtest_rules"
 

@@ -353,3 +353,37 @@ def test_after_a_snapshot_the_document_is_looked_at_at_once(bundles: BundleStore
     settled(models, later(1))
     assert champion(models) == "run-1"
     metrics.clear_metrics()
+
+
+def test_a_renewal_that_hangs_holds_no_request_up_and_shares_no_session(
+    bundles: BundleStore,
+) -> None:
+    config = AppConfigData(served("run-1"))
+    models = live(config, bundles)
+    config.deploy(served("run-2"))
+    asked, answered = threading.Event(), threading.Event()
+    polls = 0
+    poll = config.get_latest_configuration
+
+    def hanging(**arguments: Any) -> Any:
+        nonlocal polls
+        polls += 1
+        asked.set()
+        answered.wait(timeout=60)
+        return poll(**arguments)
+
+    config.get_latest_configuration = hanging  # type: ignore[method-assign]  # as slow as a network that is not up
+    renewal = threading.Thread(target=models.renew)
+    renewal.start()
+    assert asked.wait(timeout=60)
+    models.refresh(later(1))  # a request long after the restore starts a look of its own
+    assert champion(models) == "run-1"
+    look = models._refresher._running
+    assert look is not None
+    assert look.is_alive()
+    assert polls == 1
+    answered.set()
+    for thread in (renewal, look):
+        thread.join(timeout=60)
+    assert champion(models) == "run-2"
+    assert polls == 2

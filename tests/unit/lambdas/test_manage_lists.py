@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from fraud.lists import StoredLists, matched
 from fraud.tokens import Keyring, Tokeniser
 from runtime.stores.batches import ThrottledError
-from runtime.stores.settings import MovedError, listed_key, parse_listed
+from runtime.stores.settings import Entry, MovedError, listed_key, parse_listed
 from tests.unit.lambdas.settings_desk import NOW, WRITTEN, Desk, Reply
 
 FIELDS = {
@@ -97,7 +98,7 @@ def test_values_are_stored_as_payments_have_them(desk: Desk, field: str, value: 
     (entry,) = shown(desk, "some")["entries"]
     assert (entry["value"] == value) == (field not in PEOPLE)
     found = parse_listed(desk.store.items([listed_key("acme", field, entry["value"])]))  # type: ignore[attr-defined]  # the desk's store is the one in memory
-    assert found == {field: {"some": 0}}
+    assert found == {field: {"some#1": 0}}
     assert value not in logged.getvalue()
     # It leaves under the name that the merchant knows, and under the one that the list shows.
     assert change(desk, "some", remove=[value]).body == {"added": 0, "removed": 1, "unchanged": 0}
@@ -200,6 +201,73 @@ def test_a_list_keeps_its_field_and_there_are_not_too_many(desk: Desk) -> None:
     for number in range(19):
         assert make(desk, f"list-{number}").status == 200
     assert make(desk, "one-more").problem == (409, "too-many-lists", None)
+
+
+def test_a_token_that_reads_as_a_card_number_is_paged_past_and_taken_off(desk: Desk) -> None:
+    # Not by chance, for once: that takes some hundreds of values.
+    token = f"cust_{'4111' * 4}{'a' * 16}"
+    make(desk, "vip", "customer", "allow")
+    stored = Entry(value=token, added_at=NOW, added_by="key:k")
+    later = Entry(value="cust_5" + "a" * 31, added_at=NOW, added_by="key:k")
+    desk.store.change_entries("acme", "vip#1", "customer", now=NOW, add=[stored, later])
+    page = shown(desk, "vip", limit="1")
+    assert page["cursor"] == token
+    assert [each["value"] for each in shown(desk, "vip", cursor=token)["entries"]] == [later.value]
+    assert change(desk, "vip", remove=[token]).body == {"added": 0, "removed": 1, "unchanged": 0}
+
+
+def test_a_list_is_removed_and_nothing_of_it_is_on_another_of_its_name(desk: Desk) -> None:
+    make(desk, "kept")
+    make(desk)
+    change(desk, add=[{"value": "ntk-1"}])
+    (entry,) = shown(desk)["entries"]
+    gone = desk.ask("DELETE", "/v1/lists/stolen")
+    assert (gone.status, gone.headers["ETag"], gone.body["version"]) == (200, '"3"', 3)
+    assert [each["name"] for each in gone.body["lists"]] == ["kept"]
+    assert desk.ask("GET", "/v1/lists/stolen").problem == (404, "unknown-list", "name")
+    assert change(desk, add=[{"value": "ntk-1"}]).problem == (404, "unknown-list", "name")
+    make(desk)
+    assert shown(desk)["entries"] == []
+    key = listed_key("acme", "card", entry["value"])
+    stored = desk.store.get("acme", StoredLists)
+    assert stored is not None
+
+    def on() -> tuple[str, ...]:
+        items = desk.store.items([key])  # type: ignore[attr-defined]  # the desk's store is the one in memory
+        return matched(stored.lists, parse_listed(items), NOW)
+
+    assert on() == ()
+    assert change(desk, remove=[entry["value"]]).body == {"added": 0, "removed": 0, "unchanged": 1}
+    assert change(desk, add=[{"value": "ntk-1"}]).body == {"added": 1, "removed": 0, "unchanged": 0}
+    assert on() == ("stolen",)
+
+
+def test_a_list_keeps_its_entries_when_it_or_another_is_changed(desk: Desk) -> None:
+    make(desk)
+    change(desk, add=[{"value": "ntk-1"}])
+    make(desk, action="review")
+    make(desk, "other")
+    desk.ask("DELETE", "/v1/lists/other")
+    assert len(shown(desk)["entries"]) == 1
+
+
+def test_a_list_that_a_rule_asks_for_is_not_removed(desk: Desk) -> None:
+    make(desk)
+    rule = {"id": "r", "when": '"stolen" in lists && amount > 5', "action": "decline"}
+    desk.ask("PUT", "/v1/rules", {"rules": [rule]})
+    refused = desk.ask("DELETE", "/v1/lists/stolen")
+    assert refused.problem == (409, "list-in-use", "name")
+    assert " r." in refused.body["detail"]
+    desk.ask("PUT", "/v1/rules", {"rules": [{**rule, "enabled": False}]})
+    assert desk.ask("DELETE", "/v1/lists/stolen").status == 200
+
+
+def test_a_list_that_there_is_not_is_not_removed_and_a_removal_may_be_bound_to_a_version(desk: Desk) -> None:
+    assert desk.ask("DELETE", "/v1/lists/stolen").problem == (404, "unknown-list", "name")
+    make(desk)
+    late = desk.ask("DELETE", "/v1/lists/stolen", headers={"If-Match": '"2"'})
+    assert late.problem == (412, "precondition-failed", "If-Match")
+    assert desk.ask("DELETE", "/v1/lists/stolen", headers={"If-Match": '"1"'}).status == 200
 
 
 def test_a_change_of_a_list_may_be_bound_to_a_version(desk: Desk) -> None:

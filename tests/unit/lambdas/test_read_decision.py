@@ -1,5 +1,6 @@
 """A decision told again: as it was answered, why, and what was reported of it since."""
 
+import dataclasses
 import json
 from types import ModuleType
 from typing import Any
@@ -98,6 +99,17 @@ def test_reasons_that_were_given_are_told_again_and_no_model_is_read(function: M
     stored = msgspec.json.decode(read(function, ledger(REASON), bundles), type=StoredDecision)
     assert stored.reasons == [REASON]
     assert bundles.read == []
+
+
+def test_an_answer_of_before_customers_had_sentences_is_told_as_it_was(function: ModuleType) -> None:
+    store = ledger(REASON)
+    record = store.records[PAYMENT.event_id, DECISION]
+    answer = json.loads(record.answer)
+    del answer["reasons"][0]["customer_text"], answer["rules"], answer["lists"]
+    store.records[PAYMENT.event_id, DECISION] = dataclasses.replace(record, answer=json.dumps(answer))
+    told = json.loads(read(function, store, Bundles()))
+    assert told["decision"] == answer
+    assert told["reasons"] == answer["reasons"]
 
 
 def test_what_no_model_scored_has_no_reasons_of_a_model(function: ModuleType) -> None:

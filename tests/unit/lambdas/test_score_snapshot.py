@@ -2,15 +2,16 @@
 
 import json
 import sys
-import time
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 
 from fraud.serving import Serving
 from runtime import clients
 from runtime.bundles import BundleStore
+from runtime.stores.settings import DynamoSettingsStore, StoredPolicy
 from tests.unit.lambdas.support import POLICY, REGION, TOKEN_KEY, AppConfigData, Context, bundle, lambda_event
 from tests.unit.runtime.snapshots import Runtime
 
@@ -35,16 +36,37 @@ def test_a_copy_of_a_snapshot_knows_what_changed_since(load: Any, monkeypatch: p
     runtime = Runtime()
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
     function = load("score_transaction")
+    settings = DynamoSettingsStore(clients.dynamodb(), "settings")
+    settings.put("acme", own_policy(1))
+    # Lambda asks nothing before it takes a snapshot; if it ever does, no merchant's settings shall be kept for it.
+    assert decided(function, "before")["policy"] == "own-1"
     runtime.freeze()
-    # Weeks go by: AppConfig forgets its sessions, another model is champion, the token key is another.
+    # Time goes by: AppConfig forgets its sessions, another model is champion, the token key is another.
     config.sessions.clear()
     config.deploy(Serving(policy=POLICY, champion="run-2"))
+    settings.put("acme", own_policy(2))
     tokeniser = function.tokens.current()
     secrets.put_secret_value(SecretId="token-key", SecretString=TOKEN_KEY[::-1])
-    then = time.time() + 30 * 86_400
-    monkeypatch.setattr(time, "time", lambda: then)
+    restored_at = function.now() + 60_000
+    monkeypatch.setattr(function, "now", lambda: restored_at)
     runtime.restore()
-    answer = json.loads(function.handler(lambda_event("decision_request"), Context())["body"])
+    assert function.tokens.current().token("card", "x") != tokeniser.token("card", "x"), (
+        "however young the snapshot"
+    )
+    answer = decided(function, "after")
     assert answer["model"]["version"] == "run-2"
+    assert answer["policy"] == "own-2"
     assert answer["degraded"] is False
-    assert function.tokens.current().token("card", "x") != tokeniser.token("card", "x")
+    health = lambda_event("decision_request") | {"httpMethod": "GET", "resource": "/v1/health", "body": None}
+    assert json.loads(function.handler(health, Context())["body"])["since"] == restored_at
+
+
+def own_policy(version: int) -> StoredPolicy:
+    policy = msgspec.structs.replace(POLICY, version=f"own-{version}")
+    return StoredPolicy(version=version, policy=policy, changed_at=1, changed_by="key:k")
+
+
+def decided(function: Any, name: str) -> Any:
+    event = lambda_event("decision_request")
+    event["body"] = json.dumps({**json.loads(event["body"]), "transaction_id": name})
+    return json.loads(function.handler(event, Context())["body"])

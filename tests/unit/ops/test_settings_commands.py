@@ -12,7 +12,7 @@ from fraud.tokens import Tokeniser
 from ops import cli
 from ops.settings import Desk, RefusedError, commands, import_entries
 from runtime.stores.batches import ThrottledError
-from runtime.stores.settings import MOST_ENTRIES, MemorySettingsStore
+from runtime.stores.settings import MOST_ENTRIES, Entry, MemorySettingsStore
 from tests.unit.lambdas.settings_desk import NOW
 from tests.unit.lambdas.support import POLICY
 
@@ -89,7 +89,7 @@ def test_a_policy_is_put_and_shown(run: Callable[..., Result], tmp_path: Path) -
     assert "operator:jane" in run("policy", "versions", "-m", "acme").stdout
 
 
-@pytest.mark.parametrize("words", ["rules put x", "policy put x", "lists import x -n a"])
+@pytest.mark.parametrize("words", ["rules put x", "policy put x", "lists import x -n a", "lists remove -n a"])
 def test_a_change_needs_a_name(run: Callable[..., Result], words: str) -> None:
     assert run(*words.split(), "-m", "acme").exit_code == 2
 
@@ -106,7 +106,7 @@ def test_a_file_of_any_length_is_put_on_a_list_once(
     words = ("lists", "import", file, "-m", "acme", "-n", "mails", "--by", "jane")
     assert "123 added or changed, 0 as they were, 1 expired" in run(*words).stderr
     assert "0 added or changed, 123 as they were, 1 expired" in run(*words).stderr
-    entries, _ = store.entries("acme", "mails", now=NOW, limit=500)
+    entries, _ = store.entries("acme", "mails#1", now=NOW, limit=500)
     assert len(entries) == 123
     (twice,) = [each for each in entries if each.expires_at]
     assert (twice.note, twice.added_by) == ("again", "operator:jane")
@@ -115,6 +115,23 @@ def test_a_file_of_any_length_is_put_on_a_list_once(
     assert "p1@example.com" not in shown.output
     assert "--cursor mail_" in shown.stderr
     assert "mails" in run("lists", "show", "-m", "acme").stdout
+    gone = ("lists", "remove", "-m", "acme", "-n", "mails", "--by", "jane", "--based-on")
+    assert run(*gone, "7").exit_code == 1
+    assert "version 2" in run(*gone, "1").stderr
+    assert "mails" not in run("lists", "show", "-m", "acme").stdout
+
+
+def test_a_page_may_end_with_a_token_that_reads_as_a_card_number(
+    run: Callable[..., Result], store: MemorySettingsStore
+) -> None:
+    definition = "-m acme -n vip --by jane --field customer --action allow"
+    run("lists", "define", *definition.split())
+    read_as_card = f"cust_{'4111' * 4}{'a' * 16}"
+    entries = [Entry(value=each, added_at=NOW, added_by="key:k") for each in (read_as_card, f"cust_{'f' * 32}")]
+    store.change_entries("acme", "vip#1", "customer", now=NOW, add=entries)
+    show = ("lists", "show", "-m", "acme", "-n", "vip", "--limit", "1")
+    assert f"--cursor {read_as_card}" in run(*show).stderr
+    assert "cust_ff" in run(*show, "--cursor", read_as_card).stdout
 
 
 @pytest.mark.parametrize(

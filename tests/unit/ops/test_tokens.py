@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 from typer.testing import CliRunner
 
@@ -74,6 +75,39 @@ def test_a_retired_key_is_out_of_reach_and_the_next_change_can_begin(secret: Sec
     with pytest.raises(RotationError, match="only the current key"):
         retire(secret, clock=ring.until)
     assert rotate(secret, THIRD, clock=ring.until, overlap=OVERLAP).keys == {"2": SECOND, "3": THIRD}
+
+
+def test_what_a_retirement_left_half_done_is_finished_by_another(secret: Secret) -> None:
+    ring = rotate(secret, SECOND, clock=NOW, overlap=OVERLAP)
+
+    class Failing:
+        """AWS that takes one write, and then none."""
+
+        exceptions = secret.client.exceptions
+        writes = 0
+
+        def put_secret_value(self, **asked: Any) -> Any:
+            self.writes += 1
+            if self.writes > 1:
+                raise EndpointConnectionError(endpoint_url="https://secretsmanager")
+            return secret.client.put_secret_value(**asked)
+
+        def get_secret_value(self, **asked: Any) -> Any:
+            return secret.client.get_secret_value(**asked)
+
+    with pytest.raises(EndpointConnectionError):
+        retire(Secret(Failing(), secret.secret_id), clock=ring.until)
+    assert FIRST in kept(secret, VersionStage="AWSPREVIOUS")
+    assert retire(secret, clock=ring.until) == Keyring(current="2", keys={"2": SECOND})
+    assert FIRST not in kept(secret) + kept(secret, VersionStage="AWSPREVIOUS")
+    with pytest.raises(RotationError, match="only the current key"):
+        retire(secret, clock=ring.until)
+
+
+def test_a_key_that_never_was_changed_is_not_retired(secret: Secret) -> None:
+    with pytest.raises(RotationError, match="only the current key"):
+        retire(secret, clock=NOW)
+    assert kept(secret) == FIRST
 
 
 def test_of_two_who_change_the_keys_at_once_one_is_refused(secret: Secret) -> None:

@@ -180,7 +180,10 @@ def test_a_path_without_its_parameter_is_a_problem() -> None:
     assert problem.body["field"] == "transaction_id"
 
 
-@pytest.mark.parametrize(("segment", "meant"), [("T_1.a:b-c", "T_1.a:b-c"), ("T_1.a%3Ab%2dc", "T_1.a:b-c")])
+@pytest.mark.parametrize(
+    ("segment", "meant"),
+    [("T_1.a:b-c", "T_1.a:b-c"), ("T_1.a%3Ab%2dc", "T_1.a:b-c"), ("batch.", "batch."), ("...", "...")],
+)
 def test_an_id_in_a_path_may_be_percent_encoded(segment: str, meant: str) -> None:
     assert transaction_in_path({"transaction_id": segment}) == meant
 
@@ -200,6 +203,7 @@ def test_65_kilobytes_are_read_and_more_are_not(model: type[Any]) -> None:
         problem = problem_of(padded.ljust(size), model)
         assert problem is not None
         assert (problem.status, problem.body["type"]) == (413, "/problems/body-too-large")
+        assert "transaction" not in str(problem)  # rules are bodies too
 
 
 def test_a_body_that_is_too_large_is_not_searched() -> None:

@@ -121,3 +121,72 @@ def test_the_ring_is_read_afresh_each_time() -> None:
     assert read_keyring(secrets, "token-key").current == "1"
     secrets.text = ROTATED.text()
     assert read_keyring(secrets, "token-key") == ROTATED
+
+
+def test_keys_are_as_old_as_the_last_look_that_gave_some(logged: io.StringIO) -> None:
+    """A look beside a request that comes to nothing, as one that was frozen half way, makes no key younger."""
+    secrets = Secrets(FIRST)
+    tokens = live(secrets)
+    secrets.down = True
+    tokens.refresh(START + LEAD - 1)
+    settle()
+    secrets.down, secrets.text = False, ROTATED.text()
+    tokens.refresh(START + LEAD)
+    assert tokens.current().keyring == ROTATED
+    assert secrets.readers[1:] == ["refresh", threading.current_thread().name]
+    assert logged.getvalue().count("not read") == 1
+
+
+def test_while_the_secret_is_out_of_reach_one_request_in_an_interval_waits() -> None:
+    secrets = Secrets(FIRST)
+    tokens = live(secrets)
+    secrets.down = True
+    for second in range(round(2 * INTERVAL)):
+        tokens.refresh(START + LEAD + second)
+        settle()
+    assert secrets.readers[1:] == [threading.current_thread().name] * 2
+
+
+def test_keys_are_renewed_however_young_they_are() -> None:
+    secrets = Secrets(FIRST)
+    tokens = live(secrets)
+    secrets.text = ROTATED.text()
+    tokens.renew(START + 1)
+    assert tokens.current().keyring == ROTATED
+    tokens.refresh(START + 1 + INTERVAL - 1)
+    settle()
+    assert secrets.reads == 2
+
+
+def test_what_an_earlier_look_found_does_not_take_the_place_of_a_later_one() -> None:
+    class Slow(Secrets):
+        def get_secret_value(self, **asked: str) -> dict[str, str]:
+            found = super().get_secret_value(**asked)
+            if self.reads == 2:
+                self.text = ROTATED.text()
+                tokens.renew(START + INTERVAL + LEAD)
+            return found
+
+    tokens = live(Slow(FIRST))
+    tokens.refresh(START + INTERVAL)
+    settle()
+    assert tokens.current().keyring == ROTATED
+
+
+def test_a_look_that_came_to_nothing_makes_what_an_earlier_one_finds_no_younger() -> None:
+    class Slow(Secrets):
+        def get_secret_value(self, **asked: str) -> dict[str, str]:
+            found = super().get_secret_value(**asked)
+            if self.reads == 2:
+                self.down = True
+                tokens.renew(START + LEAD)
+                self.down = False
+            return found
+
+    secrets = Slow(FIRST)
+    tokens = live(secrets)
+    tokens.refresh(START + INTERVAL)
+    settle()
+    tokens.refresh(START + INTERVAL + LEAD)
+    assert secrets.reads == 4
+    assert secrets.readers[-1] == threading.current_thread().name

@@ -147,6 +147,16 @@ def test_what_is_no_bundle_is_refused_by_name(s3: Any, model: bytes) -> None:
         store.load("run-2", NAMES)
 
 
+def test_a_manifest_of_another_version_is_not_taken_for_the_bundles_own(s3: Any, model: bytes) -> None:
+    store = BundleStore(s3, "models")
+    store.add(manifest(model), model)
+    for name in ("model.ubj", "manifest.json"):
+        s3.copy_object(Bucket="models", Key=f"bundles/run-2/{name}", CopySource=f"models/bundles/run-1/{name}")
+    for read in (store.manifest, lambda version: store.load(version, NAMES)):
+        with pytest.raises(CorruptBundleError, match="bundle run-2: its manifest is that of bundle run-1"):
+            read("run-2")
+
+
 @pytest.mark.parametrize("length", [1, 22, 62, 1_000, -1])
 def test_a_part_of_a_model_never_becomes_a_bundle(s3: Any, model: bytes, length: int) -> None:
     """XGBoost ends the process on some of these, and never returns from others."""

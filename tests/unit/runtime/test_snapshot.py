@@ -3,7 +3,7 @@
 import random
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -18,15 +18,16 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Runtime:
     return made
 
 
-def test_hooks_run_in_the_order_they_are_given_in(runtime: Runtime) -> None:
+def test_closings_run_in_their_order_and_renewals_at_every_restore(runtime: Runtime) -> None:
     ran: list[str] = []
     snapshot.before_snapshot(lambda: ran.append("close"), lambda: ran.append("flush"))
     snapshot.after_restore(lambda: ran.append("keys"), lambda: ran.append("models"), failed=pytest.fail)
     assert ran == []
     runtime.freeze()
-    runtime.restore()
-    runtime.restore()
-    assert ran == ["close", "flush", "keys", "models", "keys", "models"]
+    assert ran == ["close", "flush"]
+    for restores in (1, 2):
+        runtime.restore()
+        assert sorted(ran[2:]) == ["keys"] * restores + ["models"] * restores
 
 
 def test_a_renewal_that_fails_is_told_and_keeps_no_other_back(runtime: Runtime) -> None:
@@ -40,6 +41,28 @@ def test_a_renewal_that_fails_is_told_and_keeps_no_other_back(runtime: Runtime) 
     runtime.restore()
     assert ran == ["models"]
     assert [str(error) for error in told] == ["no network yet"]
+
+
+def test_a_renewal_that_hangs_is_told_and_keeps_neither_another_nor_the_request_waiting(runtime: Runtime) -> None:
+    answered, late = Event(), Event()
+    ran: list[str] = []
+    told: list[Exception] = []
+
+    def hangs() -> None:
+        answered.wait(timeout=60)
+        late.set()
+
+    snapshot.after_restore(hangs, lambda: ran.append("keys"), failed=told.append, patience=0.05)
+    runtime.restore()
+    assert ran == ["keys"]
+    assert [type(error) for error in told] == [TimeoutError]
+    assert not late.is_set()
+    answered.set()
+    assert late.wait(timeout=60), "it goes on beside the requests"
+
+
+def test_a_copy_is_ready_long_before_lambda_gives_it_up() -> None:
+    assert 0 < snapshot.PATIENCE <= 3
 
 
 def test_a_closing_that_fails_stops_the_snapshot(runtime: Runtime) -> None:

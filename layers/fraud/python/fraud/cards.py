@@ -28,6 +28,9 @@ _TIME = re.compile(
     r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])\Z"
 )
 
+# `fraud.tokens.IDENTIFIERS`, which is not imported for this: about one token in 550 reads as a card number.
+_TOKEN = re.compile(r"(?:card|cust|dev|ip|mail|tel)_[0-9a-f]{32}\Z")
+
 type _Place = tuple["_Place", str | int] | None
 
 
@@ -72,9 +75,12 @@ def may_hold(field: str, text: str) -> bool:
     Parameters
     ----------
     field : str
-        ``phone`` or ``ip``, or ``entry`` for a value of a list, which may be either; no other field may.
+        ``phone`` or ``ip``, or ``entry`` for a value of a list, which may be either and one of our tokens too;
+        no other field may.
     """
     if _TIME.match(text):
+        return True
+    if field == "entry" and _TOKEN.match(text):
         return True
     if field in ("phone", "entry") and is_phone_number(text):
         return True
@@ -204,8 +210,8 @@ def _field(place: _Place) -> str:
             return "ip"
         case ["customer", "phone"] | [str(), int(), "customer", "phone"]:
             return "phone"
-        case ["add", int(), "value"] | ["remove", int()]:
-            # Looked at once more as what the list says it is.
+        case ["add", int(), "value"] | ["remove", int()] | ["cursor"]:
+            # What is put on a list is looked at once more as what the list says it is; a cursor is read from one.
             return "entry"
     return ""
 

@@ -66,13 +66,26 @@ class ListError(ValueError):
 
 
 class ListDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A list without its entries."""
+    """A list without its entries.
+
+    Attributes
+    ----------
+    generation : int
+        The version of the lists that it was made in, which tells it from another one that had its name and was
+        removed: the entries of that one are not its own. 0 where none was noted.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
     field: ListField
     action: ListAction
     enabled: bool = True
     description: Annotated[str, Meta(max_length=500)] = ""
+    generation: int = 0
+
+    @property
+    def key(self) -> str:
+        """What its entries are stored under."""
+        return f"{self.name}#{self.generation}" if self.generation else self.name
 
 
 class StoredLists(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,7 +134,7 @@ def matched(
 
     Parameters
     ----------
-    looked_up : mapping of field to mapping of list's name to int
+    looked_up : mapping of field to mapping of list's key to int
         For each field of the payment that was found on any list: when it leaves each list, in ms since the epoch;
         0 for never.
     now : int
@@ -130,9 +143,7 @@ def matched(
     return tuple(
         each.name
         for each in lists
-        if each.enabled
-        and (ends := looked_up.get(each.field, {}).get(each.name)) is not None
-        and _lasts(ends, now)
+        if each.enabled and (ends := looked_up.get(each.field, {}).get(each.key)) is not None and _lasts(ends, now)
     )
 
 

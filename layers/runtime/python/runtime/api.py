@@ -62,7 +62,7 @@ def parse[T](body: bytes, model: type[T]) -> T:
         400, with the field at fault. A raw card number is found before anything else is looked at.
     """
     if len(body) > MOST_BYTES:
-        detail = f"The body has more than {MOST_BYTES} bytes. Send one transaction, and less metadata."
+        detail = f"The body has more than {MOST_BYTES} bytes. Send less in one request."
         raise Problem(413, "body-too-large", "Body too large", detail)
     return _checked(_read(body), model)
 

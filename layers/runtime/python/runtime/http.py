@@ -80,13 +80,13 @@ class Request:
     correlation_id: str = ""
 
     @classmethod
-    def of(cls, event: Mapping[str, Any]) -> "Request":
+    def of(cls, event: Mapping[str, Any], *, correlation_id: str = "") -> "Request":
         """Read an API Gateway proxy event.
 
         Raises
         ------
         Problem
-            If the body is not what its encoding says, or a header is not what it has to be.
+            If the body is not what its headers and its encoding say.
         """
         context = event["requestContext"]
         headers = _headers(event)
@@ -98,7 +98,7 @@ class Request:
             path=event.get("pathParameters") or {},
             query=event.get("queryStringParameters") or {},
             key_id=context["authorizer"].get("key_id", ""),
-            correlation_id=_correlation_id(headers),
+            correlation_id=correlation_id,
         )
 
 
@@ -132,10 +132,10 @@ def answered(event: Mapping[str, Any], calls: Mapping[tuple[str, str], Call]) ->
         request_id=asked["requestId"], merchant_id=asked["authorizer"]["merchant_id"], correlation_id=""
     )
     try:
-        if correlation_id := _correlation_id(_headers(event)):
+        if correlation_id := _correlation_id(event):
             told[CORRELATION_ID] = correlation_id
             logger.append_keys(correlation_id=correlation_id)
-        given = _called(event, calls)(Request.of(event))
+        given = _called(event, calls)(Request.of(event, correlation_id=correlation_id))
     except Problem as problem:
         return _refusal(counted(problem), told)
     except Exception as error:
@@ -216,8 +216,8 @@ def _check_media(headers: Mapping[str, str]) -> None:
         raise Problem(415, "unsupported-media-type", "Unsupported media type", detail)
 
 
-def _correlation_id(headers: Mapping[str, str]) -> str:
-    given = headers.get(CORRELATION_ID.lower())
+def _correlation_id(event: Mapping[str, Any]) -> str:
+    given = _headers(event).get(CORRELATION_ID.lower())
     if given is None:
         return ""
     if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", given) or is_card_number(given):

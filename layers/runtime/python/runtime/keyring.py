@@ -58,7 +58,8 @@ class LiveTokens:
         self._failed = threading.Event()
         self._refresher = Refresher(self._take, INTERVAL)
         self._refresher.started(now)
-        self._asked = now
+        # When a look was begun, by whichever thread; when the last was that gave keys; when a request last waited.
+        self._asked = self._read_at = self._waited = now
         self._tokeniser = Tokeniser(read_keyring(client, secret_id))
 
     def current(self) -> Tokeniser:
@@ -68,27 +69,37 @@ class LiveTokens:
     def refresh(self, now: float) -> None:
         """Look at the secret if it is time to: beside the request, or before it where the keys are too old.
 
-        They are after a long freeze only. If the secret cannot be read then, the keys from before go on: what is
-        folded under an old key is found for as long as the keys overlap.
+        They are after a long freeze, or while the secret cannot be read. Then the keys from before go on, and one
+        request in every `INTERVAL` waits for another attempt: what is folded under an old key is found for as long
+        as the keys overlap.
         """
         if self._failed.is_set():
             self._failed.clear()
             metrics.add_metric("KeyringRefreshFailed", MetricUnit.Count, 1)
-        if now >= self._asked + LEAD:
-            self._refresher.started(now)
-            self._asked = now
-            self._take()
+        if now >= max(self._read_at + LEAD, self._waited + INTERVAL):
+            self.renew(now)
         elif now >= self._asked + INTERVAL:
             self._asked = now
             self._refresher.nudge(now)
 
+    def renew(self, now: float) -> None:
+        """Look at the secret before anything else, however young the keys: after a restore from a snapshot."""
+        self._refresher.started(now)
+        self._asked = self._waited = now
+        self._take()
+
     def _take(self) -> None:
+        # Noted before the keys are read: a thread may be frozen between its start and its answer.
+        begun = self._asked
         try:
             found = read_keyring(self._client, self._secret_id)
         except _FAILURES as error:
             self._failed.set()
             logger.error("token keys not read, those from before go on: %s", type(error).__name__)
             return
+        if begun < self._read_at:
+            return  # what another look found that was begun after this one
+        self._read_at = begun
         if found != self._tokeniser.keyring:
             self._tokeniser = Tokeniser(found)
             logger.info("token keys changed", extra={"current": found.current, "activates_at": found.activates_at})

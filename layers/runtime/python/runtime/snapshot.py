@@ -10,10 +10,15 @@ are registered with `snapshot_restore_py`, which Lambda's Python runtime brings 
 
 import importlib
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from threading import Thread
 from types import ModuleType
 
-__all__ = ["after_restore", "before_snapshot"]
+__all__ = ["PATIENCE", "after_restore", "before_snapshot"]
+
+PATIENCE = 3.0
+"""Seconds that renewals may take before the first request: Lambda ends a copy whose hooks take 10."""
 
 
 def before_snapshot(*closings: Callable[[], object]) -> None:
@@ -28,21 +33,37 @@ def before_snapshot(*closings: Callable[[], object]) -> None:
             runtime.register_before_snapshot(closing)
 
 
-def after_restore(*renewals: Callable[[], object], failed: Callable[[Exception], object]) -> None:
-    """Run these before the first request that a copy answers, in this order; random numbers are seeded anew first.
+def after_restore(
+    *renewals: Callable[[], object], failed: Callable[[Exception], object], patience: float = PATIENCE
+) -> None:
+    """Run these beside each other before the first request that a copy answers; random numbers are seeded first.
 
     Parameters
     ----------
     failed : callable
-        Told of each renewal that failed. The others are run all the same and the copy answers with what the
-        snapshot held of this one: an error here would fail the request that waits.
+        Told of each renewal that failed or is not done in time. The others are run all the same and the copy
+        answers with what the snapshot held of this one: an error here would fail the request that waits.
+    patience : float
+        Seconds that the request waits for all of them together. What takes longer goes on beside the requests.
     """
     runtime = _runtime()
     if runtime is not None:
         # Or all copies would spread their retries alike. Tokens and ids come from the system and need no seed.
         runtime.register_after_restore(random.seed)
-        for renewal in renewals:
-            runtime.register_after_restore(_guarded, renewal, failed)
+        runtime.register_after_restore(_renew, renewals, failed, patience)
+
+
+def _renew(
+    renewals: Sequence[Callable[[], object]], failed: Callable[[Exception], object], patience: float
+) -> None:
+    give_up_at = time.monotonic() + patience
+    threads = [Thread(target=_guarded, args=(each, failed), name="renewal", daemon=True) for each in renewals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, give_up_at - time.monotonic()))
+        if thread.is_alive():
+            failed(TimeoutError(f"a renewal was not done within {patience} s of the restore; it goes on"))
 
 
 def _guarded(renewal: Callable[[], object], failed: Callable[[Exception], object]) -> None:

@@ -5,9 +5,11 @@ id                     part                      holds
 ====================== ========================= ==============================================================
 ``merchant#M``         ``rules``                 the current document; the same for ``lists`` and ``policy``
 ``merchant#M``         ``rules#000000000012``    version 12 of it, written once
-``list#M#NAME``        ``entry#VALUE``           an entry of a list, with who added it and why
+``list#M#KEY``         ``entry#VALUE``           an entry of a list, with who added it and why
 ``listed#M#FIELD#V``   ``-``                     the lists that hold a value, each with the end of its entry
 ====================== ========================= ==============================================================
+
+KEY is `fraud.lists.ListDefinition.key`. What a removed list leaves under its own is never asked for again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -132,9 +134,9 @@ def version_key(merchant_id: str, name: str, version: int) -> ItemKey:
     return f"merchant#{merchant_id}", f"{name}#{version:012d}"
 
 
-def entry_key(merchant_id: str, list_name: str, value: str) -> ItemKey:
+def entry_key(merchant_id: str, list_key: str, value: str) -> ItemKey:
     """Where an entry of a list is."""
-    return f"list#{merchant_id}#{list_name}", f"entry#{value}"
+    return f"list#{merchant_id}#{list_key}", f"entry#{value}"
 
 
 def listed_key(merchant_id: str, field: str, value: str) -> ItemKey:
@@ -165,7 +167,7 @@ def parse_listed(items: Iterable[Any]) -> dict[str, dict[str, int]]:
 
     Returns
     -------
-    dict of field to dict of list to int
+    dict of field to dict of list's key to int
         When the entry ends, in ms since the epoch; 0 if it never does. Ended ones may be among them.
     """
     found: dict[str, dict[str, int]] = {}

@@ -162,12 +162,14 @@ class SettingsStore:
         return document
 
     def entries(
-        self, merchant_id: str, list_name: str, *, now: int, limit: int, after: str = ""
+        self, merchant_id: str, list_key: str, *, now: int, limit: int, after: str = ""
     ) -> tuple[list[Entry], str]:
         """A page of a list's entries, in order of their values.
 
         Parameters
         ----------
+        list_key : str
+            As `ListDefinition.key` gives it.
         now : int
             Milliseconds since the epoch; entries that have expired by then are left out.
         after : str
@@ -180,7 +182,7 @@ class SettingsStore:
         """
         if after >= "~":  # no value comes after it, and DynamoDB refuses bounds in the wrong order
             return [], ""
-        id_, low = entry_key(merchant_id, list_name, after)
+        id_, low = entry_key(merchant_id, list_key, after)
         # The next larger text than one is that text and a NUL; the partition holds entries only.
         items = self._items.page(id_, f"{low}\0" if after else low, "entry#~", limit=limit)
         found = [msgspec.json.decode(item["document"]["S"], type=Entry) for item in items]
@@ -189,7 +191,7 @@ class SettingsStore:
     def change_entries(
         self,
         merchant_id: str,
-        list_name: str,
+        list_key: str,
         field: str,
         *,
         now: int,
@@ -200,6 +202,8 @@ class SettingsStore:
 
         Parameters
         ----------
+        list_key : str
+            As `ListDefinition.key` gives it.
         field : str
             Whose values the list holds.
         now : int
@@ -220,31 +224,31 @@ class SettingsStore:
         if len(wanted) < removing + len(add) or len(wanted) > MOST_ENTRIES:
             raise ValueError(f"at most {MOST_ENTRIES} entries are changed at once, each of them once")
         for _ in range(_ATTEMPTS):
-            writes, changed = self._changes(merchant_id, list_name, field, wanted, now)
+            writes, changed = self._changes(merchant_id, list_key, field, wanted, now)
             try:
                 if writes:
                     self._items.write(writes)
             except ConflictError:
                 continue
             return changed
-        raise MovedError(f"list {list_name}: others change the same entries; try again")
+        raise MovedError(f"list {list_key}: others change the same entries; try again")
 
     def _changes(
-        self, merchant_id: str, list_name: str, field: str, wanted: Mapping[str, Entry | None], now: int
+        self, merchant_id: str, list_key: str, field: str, wanted: Mapping[str, Entry | None], now: int
     ) -> tuple[list[Write], Changed]:
-        entries = {value: entry_key(merchant_id, list_name, value) for value in wanted}
+        entries = {value: entry_key(merchant_id, list_key, value) for value in wanted}
         listings = {value: listed_key(merchant_id, field, value) for value in wanted}
         there = self._items.get([*entries.values(), *listings.values()])
         writes: list[Write] = []
         moved: dict[bool, set[str]] = {True: set(), False: set()}
         for value, entry in wanted.items():
             held, listed = there.get(entries[value]), there.get(listings[value])
-            if _same(held, entry) and _listing(listed).get(list_name) == (entry.expires_at if entry else None):
+            if _same(held, entry) and _listing(listed).get(list_key) == (entry.expires_at if entry else None):
                 continue
             lists = {name: end for name, end in _listing(listed).items() if not end or end > now}
-            lists.pop(list_name, None)
+            lists.pop(list_key, None)
             if entry is not None:
-                lists[list_name] = entry.expires_at
+                lists[list_key] = entry.expires_at
             writes.append(Write(entries[value], None if entry is None else _entry_item(entry)))
             writes.append(Write(listings[value], _listed_item(lists) if lists else None, "lists", listed))
             moved[entry is not None].add(value)

@@ -53,12 +53,13 @@ _made: WeakSet[Any] = WeakSet()
 # A decision cannot be given before it is written. Two tries and the pause between them take five seconds at most,
 # which with the read before them fit into the ten that Lambda leaves: who waits shall be told, not cut off.
 # What a decision sends is made by our own code, and DynamoDB checks it too: that the client does so before takes a
-# tenth of a call.
+# tenth of a call. As much goes into putting together, twice, the long name under which the SDK presents itself.
 _STEADY = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     parameter_validation=False,
+    user_agent="paywarden",
 )
 _PATIENT = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -94,6 +95,7 @@ def dynamodb(*, patience: float | None = None, steady: bool = False) -> "DynamoD
             read_timeout=patience,
             retries={"mode": "standard", "total_max_attempts": 1},
             parameter_validation=False,
+            user_agent="paywarden",
         )
     client: DynamoDBClient = _client("dynamodb", config)
     return client

@@ -1,5 +1,7 @@
 """The way of a transaction up to its decision: API, authorizer, scoring, outcomes, labels."""
 
+from functools import partial
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -44,11 +46,17 @@ class ScoringStack(PaywardenStack):
             description="Paywarden: the merchants' API, decisions, outcomes and labels",
         )
         self._data = data
-        self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
-        self.authorize_merchant = self._authorize_merchant(environment)
+        self._function = partial(
+            Function,
+            self,
+            environment=environment,
+            layers=CodeLayers(self, "layers", architecture=environment.architecture),
+            alarm_topic=data.alarm_topic,
+        )
+        self.authorize_merchant = self._authorize_merchant()
         self.score_transaction = self._score_transaction(environment)
-        self.read_decision = self._read_decision(environment)
-        self.manage_settings = self._manage_settings(environment)
+        self.read_decision = self._read_decision()
+        self.manage_settings = self._manage_settings()
         self.backtest_rules = self._backtest_rules(environment)
         self.record_outcome = self._recorder(
             environment, "record_outcome", description="Paywarden: what was done with a transaction"
@@ -80,13 +88,9 @@ class ScoringStack(PaywardenStack):
         for name, plan in merchants.usage_plans.items():
             self.outputs(**{f"UsagePlan{name.capitalize()}": plan.usage_plan_id})
 
-    def _authorize_merchant(self, environment: Environment) -> Function:
-        function = Function(
-            self,
+    def _authorize_merchant(self) -> Function:
+        function = self._function(
             verb_noun="authorize_merchant",
-            environment=environment,
-            layers=self._layers,
-            alarm_topic=self._data.alarm_topic,
             description="Paywarden: who is calling, from the hash of the merchant key",
             timeout=cdk.Duration.seconds(5),
             memory=512,
@@ -104,12 +108,8 @@ class ScoringStack(PaywardenStack):
 
     def _score_transaction(self, environment: Environment) -> Function:
         data = self._data
-        function = Function(
-            self,
+        function = self._function(
             verb_noun="score_transaction",
-            environment=environment,
-            layers=self._layers,
-            alarm_topic=data.alarm_topic,
             description="Paywarden: one transaction in, one decision out",
             # Far from what a decision takes: a batch whose last write is slow shall be told so, not cut off.
             timeout=cdk.Duration.seconds(15),
@@ -132,21 +132,13 @@ class ScoringStack(PaywardenStack):
         function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=[data.decisions.table_arn])
         allow_bundles(function, data.models)
         function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
-        function.allow(
-            "appconfig:GetLatestConfiguration",
-            "appconfig:StartConfigurationSession",
-            on=[data.serving.configuration_arn(self)],
-        )
+        self._allow_serving_document(function)
         return function
 
-    def _read_decision(self, environment: Environment) -> Function:
+    def _read_decision(self) -> Function:
         data = self._data
-        function = Function(
-            self,
+        function = self._function(
             verb_noun="read_decision",
-            environment=environment,
-            layers=self._layers,
-            alarm_topic=data.alarm_topic,
             description="Paywarden: a decision as it was answered, with its reasons",
             timeout=cdk.Duration.seconds(10),
             memory=1024,
@@ -156,14 +148,10 @@ class ScoringStack(PaywardenStack):
         allow_bundles(function, data.models)
         return function
 
-    def _manage_settings(self, environment: Environment) -> Function:
+    def _manage_settings(self) -> Function:
         data = self._data
-        function = Function(
-            self,
+        function = self._function(
             verb_noun="manage_settings",
-            environment=environment,
-            layers=self._layers,
-            alarm_topic=data.alarm_topic,
             description="Paywarden: a merchant's rules, lists and policy, shown and changed",
             timeout=cdk.Duration.seconds(10),
             # Checking a hundred long rules is bound by the processor, which comes with the memory.
@@ -183,21 +171,13 @@ class ScoringStack(PaywardenStack):
             on=[data.settings.table_arn],
         )
         function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
-        function.allow(
-            "appconfig:GetLatestConfiguration",
-            "appconfig:StartConfigurationSession",
-            on=[data.serving.configuration_arn(self)],
-        )
+        self._allow_serving_document(function)
         return function
 
     def _backtest_rules(self, environment: Environment) -> Function:
         data = self._data
-        function = Function(
-            self,
+        function = self._function(
             verb_noun="backtest_rules",
-            environment=environment,
-            layers=self._layers,
-            alarm_topic=data.alarm_topic,
             description="Paywarden: what other rules or another policy would have done",
             # As long as API Gateway waits.
             timeout=cdk.Duration.seconds(29),
@@ -214,22 +194,14 @@ class ScoringStack(PaywardenStack):
             },
         )
         function.allow("dynamodb:BatchGetItem", on=[data.settings.table_arn])
-        function.allow(
-            "appconfig:GetLatestConfiguration",
-            "appconfig:StartConfigurationSession",
-            on=[data.serving.configuration_arn(self)],
-        )
+        self._allow_serving_document(function)
         allow_queries(function, data.lake, tables=("decisions", "labels"))
         return function
 
     def _recorder(self, environment: Environment, verb_noun: str, *, description: str) -> Function:
         """What finds a decision and writes a line of the ledger beside it."""
-        function = Function(
-            self,
+        function = self._function(
             verb_noun=verb_noun,
-            environment=environment,
-            layers=self._layers,
-            alarm_topic=self._data.alarm_topic,
             description=description,
             timeout=cdk.Duration.seconds(10),
             memory=512,
@@ -240,3 +212,10 @@ class ScoringStack(PaywardenStack):
         )
         function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=[self._data.decisions.table_arn])
         return function
+
+    def _allow_serving_document(self, function: Function) -> None:
+        function.allow(
+            "appconfig:GetLatestConfiguration",
+            "appconfig:StartConfigurationSession",
+            on=[self._data.serving.configuration_arn(self)],
+        )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import msgspec
 import numpy as np
 import xgboost as xgb
@@ -18,6 +19,7 @@ from fraud.calibration import Calibration
 from fraud.features import STANDARD
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
+from runtime.bundles import BundleStore
 from tests.planted import plant
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -137,3 +139,21 @@ def bundle(version: str = "run-1") -> tuple[Manifest, bytes]:
         files={"model.ubj": digest(model)},
     )
     return manifest, model
+
+
+def scoring_account(*versions: str) -> None:
+    """What score_transaction needs of an account: its tables, the token key, and bundles of the small model."""
+    for name, keys in {"features": ["key"], "settings": ["id", "part"], "decisions": ["id", "kind"]}.items():
+        boto3.client("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    boto3.client("secretsmanager").create_secret(Name="token-key", SecretString=TOKEN_KEY)
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for version in versions:
+        BundleStore(s3, "models").add(*bundle(version))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import boto3
 import msgspec
 import pytest
 
@@ -14,16 +13,13 @@ from fraud.serving import Serving
 from ops.contract.examples import EXAMPLES
 from ops.contract.operations import OPERATIONS
 from runtime import clients
-from runtime.bundles import BundleStore
 from runtime.contract.settings import checked
 from tests.unit.lambdas.support import (
     POLICY,
-    REGION,
-    TOKEN_KEY,
     AppConfigData,
     Context,
-    bundle,
     lambda_event,
+    scoring_account,
 )
 
 FUNCTIONS = {
@@ -46,18 +42,7 @@ NEEDS_A_LAKE = "backtest_rules"
 
 @pytest.fixture
 def call(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    for name, keys in {"features": ["key"], "settings": ["id", "part"], "decisions": ["id", "kind"]}.items():
-        boto3.client("dynamodb").create_table(
-            TableName=name,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
-    boto3.client("secretsmanager").create_secret(Name="token-key", SecretString=TOKEN_KEY)
-    boto3.client("s3").create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
-    BundleStore(boto3.client("s3"), "models").add(*bundle("run-1"))
+    scoring_account("run-1")
     config = AppConfigData(Serving(policy=POLICY, champion="run-1"))
     monkeypatch.setattr(clients, "appconfigdata", lambda: config)
     functions: dict[str, ModuleType] = {}

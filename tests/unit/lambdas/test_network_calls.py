@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 
 from fraud.features import STANDARD
@@ -14,14 +13,18 @@ from fraud.rules.check import check_rules
 from fraud.rules.documents import Rule, StoredRules
 from fraud.serving import Serving
 from runtime import clients
-from runtime.bundles import BundleStore
 from runtime.stores.documents import Entry, StoredPolicy
 from runtime.stores.settings import DynamoSettingsStore
 from tests.unit.lambdas.conftest import SESSION, Loader
 from tests.unit.lambdas.deciding import NOW, STRICT
-from tests.unit.lambdas.support import POLICY, TOKEN_KEY, AppConfigData, Context, bundle, lambda_event
+from tests.unit.lambdas.support import (
+    POLICY,
+    AppConfigData,
+    Context,
+    lambda_event,
+    scoring_account,
+)
 
-TABLES = {"features": ("key",), "decisions": ("id", "kind"), "settings": ("id", "part")}
 READ_AND_WRITE = ["BatchGetItem", "PutItem"]
 
 
@@ -43,20 +46,7 @@ def requested(aws: None) -> Iterator[list[str]]:
 @pytest.fixture
 def function(load: Loader, requested: list[str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The handler, started, with a champion."""
-    client = boto3.client("dynamodb")
-    for table, keys in TABLES.items():
-        client.create_table(
-            TableName=table,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
-    boto3.client("secretsmanager").create_secret(Name="token-key", SecretString=TOKEN_KEY)
-    s3 = boto3.client("s3")
-    s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    BundleStore(s3, "models").add(*bundle("run-1"))
+    scoring_account("run-1")
     config = AppConfigData(Serving(policy=POLICY, champion="run-1"))
     monkeypatch.setattr(clients, "appconfigdata", lambda: config)
     module = load("score_transaction")

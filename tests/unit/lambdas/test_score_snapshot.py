@@ -10,27 +10,21 @@ import pytest
 
 from fraud.serving import Serving
 from runtime import clients
-from runtime.bundles import BundleStore
 from runtime.stores.settings import DynamoSettingsStore, StoredPolicy
-from tests.unit.lambdas.support import POLICY, REGION, TOKEN_KEY, AppConfigData, Context, bundle, lambda_event
+from tests.unit.lambdas.support import (
+    POLICY,
+    TOKEN_KEY,
+    AppConfigData,
+    Context,
+    lambda_event,
+    scoring_account,
+)
 from tests.unit.runtime.snapshots import Runtime
 
 
 def test_a_copy_of_a_snapshot_knows_what_changed_since(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, keys in {"features": ["key"], "settings": ["id", "part"], "decisions": ["id", "kind"]}.items():
-        boto3.client("dynamodb").create_table(
-            TableName=name,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
-    secrets, s3 = boto3.client("secretsmanager"), boto3.client("s3")
-    secrets.create_secret(Name="token-key", SecretString=TOKEN_KEY)
-    s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
-    for version in ("run-1", "run-2"):
-        BundleStore(s3, "models").add(*bundle(version))
+    scoring_account("run-1", "run-2")
+    secrets = boto3.client("secretsmanager")
     config = AppConfigData(Serving(policy=POLICY, champion="run-1"))
     monkeypatch.setattr(clients, "appconfigdata", lambda: config)
     runtime = Runtime()

@@ -17,12 +17,12 @@ from runtime.bundles import BundleStore
 from runtime.stores.features import DynamoFeatureStore
 from tests.unit.lambdas.support import (
     POLICY,
-    REGION,
     TOKEN_KEY,
     AppConfigData,
     Context,
     bundle,
     lambda_event,
+    scoring_account,
 )
 
 NOW = 1_767_261_600_000
@@ -35,20 +35,7 @@ type Start = Callable[..., ModuleType]
 @pytest.fixture
 def start(load: Any, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Start the function, with a champion or without."""
-    tables = {"features": ["key"], "settings": ["id", "part"], "decisions": ["id", "kind"]}
-    for name, keys in tables.items():
-        boto3.client("dynamodb").create_table(
-            TableName=name,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
-    boto3.client("secretsmanager").create_secret(Name="token-key", SecretString=TOKEN_KEY)
-    s3 = boto3.client("s3")
-    s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
-    BundleStore(s3, "models").add(*bundle("run-1"))
+    scoring_account("run-1")
 
     def started(champion: str | None = "run-1", **environment: str) -> ModuleType:
         config = AppConfigData(Serving(policy=POLICY, champion=champion))

@@ -57,12 +57,21 @@ class Api:
         at : int, optional
             The receipt time to replay with, in ms; environments that do not replay refuse it.
         """
-        headers = {"Authorization": f"Bearer {self._keys[merchant_id]}", "Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"}
         if at is not None:
             headers["Paywarden-Replay-Time"] = str(at)
-        content = msgspec.json.encode(body)
+        return self._send("POST", merchant_id, path, headers, msgspec.json.encode(body))
+
+    def get(self, merchant_id: str, path: str) -> Reply:
+        """Ask for something as a merchant."""
+        return self._send("GET", merchant_id, path, {})
+
+    def _send(
+        self, method: str, merchant_id: str, path: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> Reply:
+        known = {**headers, "Authorization": f"Bearer {self._keys[merchant_id]}"}
         start = time.perf_counter()
-        answer = self._pool.request("POST", f"{self._url}{path}", body=content, headers=headers)
+        answer = self._pool.request(method, f"{self._url}{path}", body=content, headers=known)
         total = (time.perf_counter() - start) * 1e3
         timing = dict(re.findall(r"(\w+);dur=([0-9.]+)", answer.headers.get("Server-Timing", "")))
         return Reply(answer.status, answer.data, total, float(timing.get("own", 0)), float(timing.get("store", 0)))

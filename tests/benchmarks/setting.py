@@ -40,7 +40,7 @@ from training.engines.vectorised import compute
 __all__ = ["APPROVES", "DECLINES", "Setting", "decided", "lambda_path", "listening", "setting", "settings_items"]
 
 # A known key that opens nothing.
-SECRET = "a token key of the benchmarks, of 32 bytes"  # noqa: S105
+SECRET = "a token key of the benchmarks, of 32 bytes"  # noqa: S105 - opens nothing: AWS is a server of the benchmark
 VERSION = "run-1"
 TREES, DEPTH = 500, 6
 PAYMENTS = 500

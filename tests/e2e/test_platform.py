@@ -162,7 +162,8 @@ def test_outcomes_move_the_features_of_the_next_payment_and_reach_the_lake(
     assert record is not None
     served = msgspec.json.decode(record.row)["features"]
     assert (served["card_declined_count_1h"], served["card_declined_rate_24h"]) == (2, 1)
-    sql = "SELECT DISTINCT event_id, outcome FROM outcomes WHERE outcome = 'declined' ORDER BY event_id"
+    mine = "event_id LIKE 'aurora/t-declined-%'"
+    sql = f"SELECT DISTINCT event_id, outcome FROM outcomes WHERE {mine} ORDER BY event_id"  # noqa: S608 - no input
     deadline = time.monotonic() + 60
     while len(rows := query(deployment, sql)) < len(told):
         assert time.monotonic() < deadline
@@ -225,7 +226,9 @@ def test_the_workflow_trains_and_its_model_serves(
         time.sleep(0.5)
     assert answer["model"]["version"] == first_model.version
     assert 0 < answer["score"] < 1
-    assert answer["reasons"]
+    told = api.get("aurora", f"/v1/decisions/t-served-{number}").json()
+    assert told["decision"] == answer
+    assert told["reasons"]  # of an approval too, worked out by the model that scored
     ledger = DynamoDecisionStore(deployment.client("dynamodb"), deployment["DecisionsTable"])
     record = ledger.get(f"aurora/t-served-{number}", DECISION)
     assert record is not None

@@ -49,7 +49,7 @@ def _counter() -> Callable[..., float]:
 def _windowed(**more: object) -> WindowFeature:
     given: dict[str, object] = {"catches": "Bursts of payments.", "window": Window.of("24h"), **more}
     given.setdefault("aggregation", Aggregation.COUNT)
-    return WindowFeature(MERCHANT, over=PAYMENTS, reason=WHY, **given)  # type: ignore[arg-type]
+    return WindowFeature(MERCHANT, over=PAYMENTS, reason=WHY, **given)  # type: ignore[arg-type]  # as each test gives them
 
 
 @pytest.mark.parametrize(

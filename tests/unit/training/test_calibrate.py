@@ -53,7 +53,7 @@ def test_the_fit_is_a_logistic_regression_on_both_logarithms(seed: int, a: float
     assume(100 < labels.sum() < 3_900)
     fitted = fit_beta(raw, labels)
     columns = np.column_stack([np.log(raw), -np.log(1 - raw)])
-    unfitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1_000)  # type: ignore[no-untyped-call]
+    unfitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1_000)  # type: ignore[no-untyped-call]  # scikit-learn has no types
     reference = unfitted.fit(columns, labels)
     scores = apply_calibration(raw, fitted)
     if reference.coef_.min() > 0:

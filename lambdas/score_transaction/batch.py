@@ -14,6 +14,9 @@ _THREADS = 8
 _GROUP = 10
 """Payments that are read together: some 250 keys at most. What fails, fails for these alone."""
 
+_READING = 2.0
+"""Seconds in which what could not be read is asked for once more: nobody waits at a till for a batch."""
+
 _WRITING = 4.0
 """Seconds after which a batch begins no further write: one may take seven, and Lambda leaves fifteen."""
 
@@ -32,11 +35,13 @@ def decide_many(scorer: Scorer, bodies: Sequence[bytes | Problem], asking: Askin
     understood = [each for each in requests if isinstance(each, Understood)]
     groups = [understood[at : at + _GROUP] for at in range(0, len(understood), _GROUP)]
 
+    try_again_until = scorer.monotonic() + _READING
+
     def look(group: Sequence[Understood]) -> Snapshot | None:
-        return scorer.look(
-            list(dict.fromkeys(key for each in group for key in each.keys)),
-            list(dict.fromkeys(key for each in group for key in each.settings)),
-        )
+        keys = list(dict.fromkeys(key for each in group for key in each.keys))
+        settings = list(dict.fromkeys(key for each in group for key in each.settings))
+        found = scorer.look(keys, settings)
+        return scorer.look(keys, settings) if found is None and scorer.monotonic() < try_again_until else found
 
     with ThreadPoolExecutor(_THREADS) as pool:
         snapshots = scorer.timer.timed(lambda: list(pool.map(look, groups)))

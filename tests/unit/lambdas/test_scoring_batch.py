@@ -96,7 +96,28 @@ def test_what_cannot_be_read_is_done_without_for_its_own_group_only() -> None:
     results = decide_many(scorer(Corrupt(), model=served(), failed=told.append), sent, ASKING)
     degraded = [number for number, each in enumerate(results) if isinstance(each, Outcome) and each.degraded]
     assert degraded == list(range(10, 20))
-    assert len(told) == 1
+    assert len(told) == 2  # the group was asked for once more
+
+
+def test_a_group_that_was_slow_once_is_asked_for_again_while_there_is_time() -> None:
+    class Slow(MemoryFeatureStore):
+        now, asked, takes = 0.0, 0, 0.5
+
+        def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
+            self.asked += 1
+            self.now += self.takes
+            if self.asked == 1:
+                raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+            return super().read(keys, generation=generation)
+
+    for takes, degraded in ((0.5, False), (2.5, True)):
+        store = Slow()
+        store.takes = takes
+        told: list[Exception] = []
+        made = scorer(store, model=served(), failed=told.append, monotonic=lambda store=store: store.now)
+        [result] = decide_many(made, [body()], ASKING)
+        assert isinstance(result, Outcome)
+        assert (result.degraded, len(told)) == (degraded, 1)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,6 +1,5 @@
 """POST /v1/labels: what became known of a transaction."""
 
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 from fraud.decision import label_row
 from fraud.events import Label
 from runtime import clients, reports
-from runtime.api import LabelRequest, parse, receipt_time
+from runtime.api import LabelRequest, parse
 from runtime.contract.answers import LabelRecorded
 from runtime.http import Answer, Problem, Request, answered
 from runtime.settings import load
 from runtime.stores.decisions import DecisionStore, DynamoDecisionStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import metrics
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 def serve(request: Request) -> Answer:
     """Record one label now."""
-    clock = time.time_ns() // 1_000_000
-    received_at = receipt_time(request.headers, clock, replay=settings.replay_time)
-    told = record(request, store=ledger, received_at=received_at, recorded_at=clock)
-    metrics.add_metric("Labels", MetricUnit.Count, 1)
-    logger.info("recorded", extra={"counted": "Labels"})
-    return Answer(told, 202)
+    return reports.recorded(request, record, store=ledger, replay=settings.replay_time, counted="Labels")
 
 
 def record(request: Request, *, store: DecisionStore, received_at: int, recorded_at: int) -> str:

@@ -1,18 +1,17 @@
 """POST /v1/decisions/{transaction_id}/outcome: what the issuer or the merchant did with a transaction."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from fraud.decision import outcome_row
 from fraud.events import Outcome
 from runtime import clients, reports
-from runtime.api import OutcomeRequest, parse, receipt_time, transaction_in_path
+from runtime.api import OutcomeRequest, parse, transaction_in_path
 from runtime.contract.answers import OutcomeRecorded
 from runtime.http import Answer, Problem, Request, answered
 from runtime.settings import load
 from runtime.stores.decisions import DecisionStore, DynamoDecisionStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import metrics
 
 MOST_SKEW = 120_000
 """How far the clocks of two functions may differ, in ms; no outcome really comes before its payment."""
@@ -37,12 +36,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 def serve(request: Request) -> Answer:
     """Record one outcome now."""
-    clock = time.time_ns() // 1_000_000
-    received_at = receipt_time(request.headers, clock, replay=settings.replay_time)
-    told = record(request, store=ledger, received_at=received_at, recorded_at=clock)
-    metrics.add_metric("Outcomes", MetricUnit.Count, 1)
-    logger.info("recorded", extra={"counted": "Outcomes"})
-    return Answer(told, 202)
+    return reports.recorded(request, record, store=ledger, replay=settings.replay_time, counted="Outcomes")
 
 
 def record(request: Request, *, store: DecisionStore, received_at: int, recorded_at: int) -> str:

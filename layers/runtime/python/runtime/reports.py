@@ -1,18 +1,46 @@
 """What a merchant reports of a transaction that it sent before: kept beside the decision, each thing once."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from fraud.decision import event_of
 from fraud.events import Transaction
-from runtime.api import body_digest
-from runtime.http import Problem, Request
+from runtime.api import body_digest, receipt_time
+from runtime.http import Answer, Problem, Request
 from runtime.stores.decisions import DECISION, DecisionStore, Record
+from runtime.telemetry import MetricUnit, logger, metrics
 
-__all__ = ["decided", "keep", "written"]
+__all__ = ["Recorder", "decided", "keep", "recorded", "written"]
+
+
+class Recorder(Protocol):
+    """Puts a report into the ledger; returns the answer's JSON, or raises `Problem`."""
+
+    def __call__(
+        self, request: Request, /, *, store: DecisionStore, received_at: int, recorded_at: int
+    ) -> str: ...
+
+
+def recorded(request: Request, record: Recorder, *, store: DecisionStore, replay: bool, counted: str) -> Answer:
+    """Record a report now, and answer 202.
+
+    Parameters
+    ----------
+    replay : bool
+        Whether the header ``Paywarden-Replay-Time`` is allowed.
+    counted : str
+        The metric that counts the reports.
+    """
+    clock = time.time_ns() // 1_000_000
+    received_at = receipt_time(request.headers, clock, replay=replay)
+    told = record(request, store=store, received_at=received_at, recorded_at=clock)
+    metrics.add_metric(counted, MetricUnit.Count, 1)
+    logger.info("recorded", extra={"counted": counted})
+    return Answer(told, 202)
 
 
 def decided(store: DecisionStore, merchant_id: str, transaction_id: str) -> Transaction:

@@ -1,0 +1,157 @@
+"""What a training run is asked to hold to, as data: checks, gate, release.
+
+The numbers travel with the run: an execution's input may change any of them, the plan keeps what counted, and
+every verdict repeats the bound that it was measured by.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+__all__ = ["DataPolicy", "GatePolicy", "ReleasePolicy", "RunPolicy", "TuningPolicy", "Verdict"]
+
+type Share = Annotated[float, Meta(ge=0, le=1)]
+type Positive = Annotated[float, Meta(gt=0)]
+type Count = Annotated[int, Meta(ge=0)]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether to go on, and the sentence that a person reads; every report's JSON holds one as ``verdict``."""
+
+    passed: bool
+    reason: str
+
+
+class _Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class DataPolicy(_Policy, frozen=True, kw_only=True):
+    """What a dataset has to be before anything is learned from it.
+
+    Attributes
+    ----------
+    minimum_frauds : int
+        Frauds, and genuine rows, that each part must hold.
+    drifted_from : float
+        Population stability index, against the champion's training data, from which a feature counts as drifted.
+    maximum_drifted : float
+        Share of the features that may have.
+    maximum_single_auc : float
+        A single feature that tells fraud better than this is taken for the label in disguise.
+    """
+
+    minimum_frauds: Annotated[int, Meta(ge=1)] = 10
+    drifted_from: Positive = 0.25
+    maximum_drifted: Share = 0.5
+    maximum_single_auc: Annotated[float, Meta(ge=0.5, le=1)] = 0.995
+
+
+class TuningPolicy(_Policy, frozen=True, kw_only=True):
+    """How long to look for better parameters; no trials, no search.
+
+    Attributes
+    ----------
+    seconds : int
+        No trial begins later than this.
+    """
+
+    trials: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    seconds: Annotated[int, Meta(ge=1, le=6 * 3_600)] = 1_800
+
+
+class GatePolicy(_Policy, frozen=True, kw_only=True):
+    """What is asked of a candidate on later rows.
+
+    Attributes
+    ----------
+    minimum_gain : float
+        Average precision that a candidate must be above the champion's by (absolute).
+    minimum_confidence : float
+        Share of bootstrap resamples by card in which the candidate is the better one.
+    minimum_lift : float
+        Without a champion: average precision over the rate of fraud, which is what guessing reaches.
+    maximum_calibration_error : float
+        Thresholds are on probabilities, so a better ranking with wrong probabilities is not better.
+    maximum_slice_loss : float
+        Average precision that a candidate may be below the champion's by in any slice.
+    minimum_slice_frauds : int
+        Slices with fewer frauds are shown and not judged.
+    maximum_mismatch : float
+        Share of settled decisions, those that no lag can excuse, in which a feature of the model was not what it
+        should have been.
+    maximum_lagging : float
+        The same share of all decisions. Wide: a feature that is fresh after a second differs often for a busy
+        merchant. It catches a feature store that stands still.
+    maximum_latency_us : float
+        Median time of one score with exact reasons, on the machine that judges, in microseconds.
+    maximum_bundle_bytes : int
+    """
+
+    minimum_gain: float = 0.002
+    minimum_confidence: Share = 0.8
+    minimum_lift: Positive = 3.0
+    maximum_calibration_error: Share = 0.05
+    maximum_slice_loss: Share = 0.1
+    minimum_slice_frauds: Annotated[int, Meta(ge=1)] = 30
+    maximum_mismatch: Share = 0.01
+    maximum_lagging: Share = 0.75
+    maximum_latency_us: Positive = 20_000.0
+    maximum_bundle_bytes: Annotated[int, Meta(ge=1)] = 50_000_000
+
+
+class ReleasePolicy(_Policy, frozen=True, kw_only=True):
+    """How a model that passed the gate comes to serve.
+
+    Attributes
+    ----------
+    shadow_decisions, shadow_hours : int, float
+        Scored beside the champion until there are so many decisions, or for so long, whichever comes first; both 0
+        for no shadow and no comparison.
+    minimum_shadow_gain : float
+        Average precision over the champion's on matured labels of decisions that both scored, where there are
+        `minimum_shadow_frauds` of them; with fewer, only what follows is asked.
+    maximum_approval_change : float
+        The share of payments approved may move by so much (absolute), in shadow and while a canary serves.
+    maximum_score_change : float
+        The mean score may move by so much (absolute) against the champion's.
+    approval : str
+        ``bounds``: what kept to the bounds goes on without a person; ``person``: somebody has to approve.
+    approval_hours : float
+        How long a person has; nobody's word is no.
+    canary_share, canary_decisions, canary_minutes
+        Decides on this share until there are so many decisions, or for so long; a share of 0 for no canary.
+    probation_minutes : float
+        How long the champion before it stays in shadow and alarms still send it back.
+    poll_seconds : int
+        Between two looks.
+    """
+
+    shadow_decisions: Count = 10_000
+    shadow_hours: Annotated[float, Meta(ge=0, le=24 * 28)] = 72.0
+    minimum_shadow_gain: float = 0.0
+    minimum_shadow_frauds: Annotated[int, Meta(ge=1)] = 30
+    maximum_approval_change: Share = 0.05
+    maximum_score_change: Share = 0.05
+    approval: Literal["bounds", "person"] = "bounds"
+    approval_hours: Annotated[float, Meta(gt=0, le=24 * 28)] = 72.0
+    canary_share: Share = 0.05
+    canary_decisions: Count = 2_000
+    canary_minutes: Annotated[float, Meta(ge=0, le=60 * 24 * 7)] = 240.0
+    probation_minutes: Annotated[float, Meta(ge=0, le=60 * 24 * 7)] = 60.0
+    poll_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 300
+
+    @property
+    def shadows(self) -> bool:
+        """Whether a candidate scores in shadow, and is compared, first."""
+        return self.shadow_decisions > 0 or self.shadow_hours > 0
+
+
+class RunPolicy(_Policy, frozen=True, kw_only=True):
+    """All that a run holds to."""
+
+    data: DataPolicy = DataPolicy()
+    tuning: TuningPolicy = TuningPolicy()
+    gate: GatePolicy = GatePolicy()
+    release: ReleasePolicy = ReleasePolicy()

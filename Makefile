@@ -19,7 +19,7 @@ demo: setup ## Run the whole platform here, from deployment to a retrained model
 
 test: setup ## Run every check and every test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 bench: setup ## Run every benchmark beside its peers; table here, rows in build/bench.json
 	@bash tests/benchmarks/run.sh

@@ -12,6 +12,9 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Paywarden")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 
+# A deployment for all of `e2e`, and one synthesis of each environment for all of `infra`.
+_SET_UP_ONCE = ("e2e", "infra")
+
 settings.register_profile(
     "paywarden",
     deadline=None,  # the machines that run the tests are shared: a slow example is no failure
@@ -27,3 +30,11 @@ settings.load_profile("paywarden")
 def pytest_configure(config: pytest.Config) -> None:
     """Watch all that is logged and printed."""
     config.pluginmanager.register(Leaks(), "leaks")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests: a file stays in one, and so do tiers that are costly to set up."""
+    for item in items:
+        tier, _, rest = item.nodeid.removeprefix("tests/").partition("/")
+        group = tier if tier in _SET_UP_ONCE else f"{tier}/{rest.partition('::')[0]}"
+        item.add_marker(pytest.mark.xdist_group(group))

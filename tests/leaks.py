@@ -52,9 +52,18 @@ class Leaks:
             for title, text in report.sections:
                 self.look(text, title.lower())
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a process of a run in several has found."""
+        for name, place, times in getattr(node, "workeroutput", {}).get("leaks", ()):
+            self.found[name, place] = self.found.get((name, place), 0) + times
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         for undo in self._undo:
             undo()
+        told = getattr(session.config, "workeroutput", None)
+        if told is not None:
+            told["leaks"] = [[*where, times] for where, times in self.found.items()]
         if self.found:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -24,10 +24,11 @@ from runtime.telemetry import logger
 """
 
 
-def run(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, test: str, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_one.py").write_text(HEAD + test)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", folder, folder]
+    flags = ("-q", "-p", "no:cacheprovider", "--rootdir", folder, *options)
+    command = [sys.executable, "-m", "pytest", *flags, folder]
     environment = {"PYTHONPATH": str(ROOT), "POWERTOOLS_SERVICE_NAME": "tests"}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
 
@@ -69,6 +70,12 @@ def test_to_standard_error(capsys):
         assert line.format(folder=tmp_path) in done.stdout
     for value in (EMAIL, CUSTOMER, CARD_NUMBER, PHONE):
         assert value not in done.stdout.replace(" ", "")
+
+
+def test_what_leaked_in_one_of_several_processes_fails_the_whole_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "def test_logged():\n    logger.info('paid by %s', EMAIL)\n", "-n", "2")
+    assert done.returncode == 1
+    assert f"email: {tmp_path}/test_one.py:7, in test_one.py::test_logged" in done.stdout
 
 
 def test_a_run_in_which_nothing_leaked_passes(tmp_path: Path) -> None:

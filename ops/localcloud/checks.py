@@ -13,11 +13,11 @@ __all__ = ["check_locally"]
 
 # Paths are checked before it is known where the job will be staged.
 _ANYWHERE = Path()
+# Each is a process of this machine.
+_MOST_INSTANCES = 8
 # AWS would take these; a program on this machine has no counterpart, so a job that asks is refused.
 _NOT_LOCAL = {
     "AlgorithmSpecification.AlgorithmName": "built-in and marketplace algorithms",
-    "CheckpointConfig": "checkpoints",
-    "EnableManagedSpotTraining": "spot instances",
     "ModelPackageConfig": "model packages",
     "ResourceConfig.InstanceGroups": "several instance groups",
     "RetryStrategy": "retries of a job",
@@ -53,8 +53,14 @@ def _check_training(request: Mapping[str, Any]) -> None:
             )
     if "TrainingImage" not in request["AlgorithmSpecification"]:
         raise ServiceError("ValidationException", "AlgorithmSpecification needs a TrainingImage")
-    if request["ResourceConfig"].get("InstanceCount", 1) != 1:
-        raise ServiceError("ValidationException", "The local SageMaker runs one instance: set InstanceCount to 1")
+    if request["ResourceConfig"].get("InstanceCount", 1) > _MOST_INSTANCES:
+        raise ServiceError(
+            "ValidationException", f"The local SageMaker has no more than {_MOST_INSTANCES} instances for a job"
+        )
+    _check_spot(request)
+    if "CheckpointConfig" in request:
+        split_uri(request["CheckpointConfig"]["S3Uri"])
+        local_path(_ANYWHERE, request["CheckpointConfig"].get("LocalPath", "/opt/ml/checkpoints"))
     for definition in request["AlgorithmSpecification"].get("MetricDefinitions", []):
         try:
             re.compile(definition["Regex"])
@@ -71,6 +77,22 @@ def _check_training(request: Mapping[str, Any]) -> None:
         mode = channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"])
         if mode != "File":
             raise ServiceError("ValidationException", f"The local SageMaker has no input mode {mode}: use File")
+
+
+def _check_spot(request: Mapping[str, Any]) -> None:
+    limits = request["StoppingCondition"]
+    if request.get("EnableManagedSpotTraining"):
+        if limits.get("MaxWaitTimeInSeconds", 0) < limits.get("MaxRuntimeInSeconds", 86400):
+            raise ServiceError(
+                "ValidationException",
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+                "MaxRuntimeInSeconds",
+            )
+    elif "MaxWaitTimeInSeconds" in limits:
+        raise ServiceError(
+            "ValidationException",
+            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true",
+        )
 
 
 def _check_processing(request: Mapping[str, Any]) -> None:

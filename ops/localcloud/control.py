@@ -19,9 +19,9 @@ import msgspec
 import psutil
 
 from ops.localcloud.errors import LocalCloudError
-from ops.localcloud.settings import ACCOUNT, DEFAULT_PORT, HOST, REGION, environment
+from ops.localcloud.settings import ACCOUNT, DEFAULT_PORT, HOST, INTERRUPT_TAG, REGION, environment
 
-__all__ = ["Status", "down", "environment", "session", "state_directory", "status", "up"]
+__all__ = ["Status", "down", "environment", "interrupt", "session", "state_directory", "status", "up"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
@@ -180,6 +180,7 @@ def up(
     if fresh:
         for name in ("ministack", "s3", "sagemaker"):
             shutil.rmtree(state / name, ignore_errors=True)
+        (state / "model-registry.json").unlink(missing_ok=True)
     state.mkdir(parents=True, exist_ok=True)
     _log_path(port).parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "ops.localcloud.server"]
@@ -288,3 +289,16 @@ def session(port: int = DEFAULT_PORT, *, region: str = REGION) -> boto3.Session:
         region_name=region,
         botocore_session=_LocalCore(found["AWS_ENDPOINT_URL"]),
     )
+
+
+def interrupt(port: int, training_job: str) -> None:
+    """Take the spot instances of a running training job away; it goes on from its checkpoint.
+
+    Raises
+    ------
+    botocore.exceptions.ClientError
+        The job is unknown, does not run on spot instances, or is not training just now.
+    """
+    sagemaker = session(port).client("sagemaker")
+    arn = sagemaker.describe_training_job(TrainingJobName=training_job)["TrainingJobArn"]
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": INTERRUPT_TAG, "Value": "now"}])

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from ops.localcloud.errors import ServiceError
+
 __all__ = ["FINAL", "Job", "JobStatus", "Kind"]
 
 Kind = Literal["Training", "Processing"]
@@ -28,6 +30,8 @@ _SECONDARY_MESSAGES = {
     "Downloading": "Downloading input data",
     "Training": "Training image is running",
     "Uploading": "Uploading generated training model",
+    "Interrupted": "Spot instances were taken away: the job goes on from its checkpoint",
+    "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds",
     "Stopping": "Stopping the training job",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job exceeded MaxRuntimeInSeconds",
@@ -44,8 +48,8 @@ class Job:
     ----------
     created
         Seconds since the epoch, like every time here.
-    stop_requested
-        Set by Stop; the runner ends the process when it sees it.
+    stop_requested, interrupt_requested
+        Set by Stop, and by taking spot instances away; the runner ends the processes when it sees it.
     """
 
     kind: Kind
@@ -64,6 +68,7 @@ class Job:
     exit_message: str = ""
     model_uri: str = ""
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    interrupt_requested: threading.Event = field(default_factory=threading.Event)
     stop_requested: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -76,6 +81,16 @@ class Job:
     def max_runtime(self) -> float:
         """Seconds the program may run; a day unless the request says otherwise, as on AWS."""
         return float(self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400))
+
+    @property
+    def max_wait(self) -> float:
+        """Seconds from its creation in which a job on spot instances must be over."""
+        return float(self.request.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds", float("inf")))
+
+    @property
+    def instances(self) -> int:
+        """Hosts the program runs on; a processing job has one here, however many it asks for."""
+        return int(self.request.get("ResourceConfig", {}).get("InstanceCount", 1))
 
     def move(self, secondary: str, message: str = "") -> None:
         """Enter a secondary status and note when."""
@@ -96,7 +111,7 @@ class Job:
     def begin(self) -> None:
         """Note that the program runs from now on."""
         with self._lock:
-            self.started = self.clock()
+            self.started = self.started or self.clock()
             self.move("Training")
 
     def ask_to_stop(self) -> None:
@@ -107,6 +122,15 @@ class Job:
             self.status = JobStatus.STOPPING
             self.move("Stopping")
         self.stop_requested.set()
+
+    def interrupt(self) -> None:
+        """Take the spot instances of a running program away; refused for a job that has none."""
+        with self._lock:
+            if not self.request.get("EnableManagedSpotTraining"):
+                raise ServiceError("ValidationException", f"{self.name} does not run on spot instances")
+            if self.status is not JobStatus.IN_PROGRESS or self.secondary != "Training":
+                raise ServiceError("ValidationException", f"{self.name} is not training but in {self.secondary}")
+        self.interrupt_requested.set()
 
     def finish(self, status: JobStatus, *, secondary: str = "", reason: str = "") -> None:
         """End the job, once."""

@@ -5,31 +5,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-__all__ = ["Ending", "run"]
+__all__ = ["run"]
 
 # SageMaker sends SIGTERM and gives the container this long before SIGKILL.
 _GRACE_SECONDS = 120.0
 _POLL_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a program ended.
-
-    Attributes
-    ----------
-    exit_code
-        The exit code; negative for a signal.
-    cause
-        ``exit`` (by itself), ``stopped`` (asked to) or ``max_runtime`` (took too long).
-    """
-
-    exit_code: int
-    cause: Literal["exit", "stopped", "max_runtime"]
 
 
 def run(
@@ -37,21 +19,18 @@ def run(
     *,
     cwd: Path,
     environment: Mapping[str, str],
-    max_runtime: float,
     stop: threading.Event,
     kill: threading.Event,
     on_line: Callable[[str], None],
     clock: Callable[[], float],
     grace: float = _GRACE_SECONDS,
-) -> Ending:
-    """Run `command` to its end.
+) -> int:
+    """Run `command` to its end; return its exit code, negative for a signal.
 
     Parameters
     ----------
     cwd, environment
         Working folder and the whole environment; nothing is inherited.
-    max_runtime
-        Seconds after which the program is asked to end.
     stop, kill
         Set to ask the program to end, or to end it without grace.
     on_line
@@ -75,20 +54,16 @@ def run(
     )
     reader = threading.Thread(target=_read, args=(process, on_line), daemon=True)
     reader.start()
-    began = clock()
-    cause: Literal["exit", "stopped", "max_runtime"] = "exit"
     asked_at: float | None = None
     try:
         while process.poll() is None:
             now = clock()
             if kill.is_set():
-                cause = "stopped"
                 _signal(process, signal.SIGKILL)
             elif asked_at is not None:
                 if now - asked_at > grace:
                     _signal(process, signal.SIGKILL)
-            elif stop.is_set() or now - began > max_runtime:
-                cause = "stopped" if stop.is_set() else "max_runtime"
+            elif stop.is_set():
                 asked_at = now
                 _signal(process, signal.SIGTERM)
             kill.wait(_POLL_SECONDS)
@@ -97,7 +72,7 @@ def run(
         _signal(process, signal.SIGKILL)
         process.wait()
     reader.join(timeout=5)
-    return Ending(process.returncode, cause)
+    return process.returncode
 
 
 def _read(process: "subprocess.Popen[str]", on_line: Callable[[str], None]) -> None:

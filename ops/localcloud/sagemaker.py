@@ -1,16 +1,20 @@
-"""A SageMaker control plane for training and processing jobs, spoken in the API's own protocol."""
+"""A SageMaker control plane for jobs and the model registry, spoken in the API's own protocol."""
 
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from ops.localcloud.checks import check_locally
 from ops.localcloud.errors import ServiceError
 from ops.localcloud.images import Images
 from ops.localcloud.jobs import FINAL, Job, JobStatus, Kind
+from ops.localcloud.paging import page
+from ops.localcloud.registry import ModelRegistry, Publish
+from ops.localcloud.settings import INTERRUPT_TAG
 from ops.localcloud.validation import operation_names, project, validate
 from ops.localcloud.worker import Worker, command_of
 
@@ -24,7 +28,7 @@ _KINDS: tuple[Kind, ...] = ("Training", "Processing")
 
 
 class SageMaker:
-    """Training and processing jobs of one server.
+    """Training and processing jobs and the model registry of one server.
 
     Parameters
     ----------
@@ -36,6 +40,10 @@ class SageMaker:
         Part of every ARN.
     parallel
         Jobs that run at once; the others wait in status ``Starting``.
+    publish
+        Puts the events of the service on the default bus.
+    registry_file
+        Keeps the model registry from one start to the next; None keeps it in memory.
     clock
         Seconds since the epoch.
     """
@@ -48,17 +56,21 @@ class SageMaker:
         account: str,
         region: str,
         parallel: int,
+        publish: Publish,
+        registry_file: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._worker, self._images, self._clock = worker, images, clock
         self._arn = f"arn:aws:sagemaker:{region}:{account}"
         self._jobs: dict[tuple[Kind, str], Job] = {}
         self._tags: dict[str, dict[str, str]] = {}
+        self.registry = ModelRegistry(self._arn, clock=clock, publish=publish, path=registry_file)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="sagemaker-job")
         self._operations: dict[str, Operation] = {
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
+            **self.registry.operations(),
         }
         for kind in _KINDS:
             self._operations |= self._job_operations(kind)
@@ -103,7 +115,11 @@ class SageMaker:
                 )
             raise ServiceError("UnknownOperationException", f"SageMaker has no operation '{operation}'", 404)
         validate(operation, request)
-        return project(operation, handler(request))
+        tags = request.get("Tags", [])
+        answer = handler(request)
+        if operation == "CreateModelPackageGroup":
+            self._tags[answer["ModelPackageGroupArn"]] = {tag["Key"]: tag["Value"] for tag in tags}
+        return project(operation, answer)
 
     def close(self) -> None:
         """End every program and wait until it is gone."""
@@ -172,21 +188,19 @@ class SageMaker:
         }.get(request.get("SortBy", "CreationTime"), lambda job: job.created)
         # AWS's default is by creation time, ascending for training and processing jobs alike.
         jobs.sort(key=key, reverse=request.get("SortOrder", "Ascending") == "Descending")
-        start = int(request.get("NextToken", "0"))
-        stop = start + request.get("MaxResults", 100)
-        answer: dict[str, Any] = {f"{kind}JobSummaries": [_summary(job) for job in jobs[start:stop]]}
-        if stop < len(jobs):
-            answer["NextToken"] = str(stop)
-        return answer
+        part, token = page(jobs, request)
+        return {f"{kind}JobSummaries": [_summary(job) for job in part], **token}
 
     # -- tags -------------------------------------------------------------------------------------
 
     def _tags_of(self, arn: str) -> dict[str, str]:
-        if arn not in self._tags:
+        if arn not in self._tags and not self.registry.knows(arn):
             raise ServiceError("ValidationException", "Requested resource not found.")
-        return self._tags[arn]
+        return self._tags.setdefault(arn, {})
 
     def _add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        if any(tag["Key"] == INTERRUPT_TAG for tag in request["Tags"]):
+            self.job("Training", request["ResourceArn"].rpartition("/")[2]).interrupt()
         with self._lock:
             tags = self._tags_of(request["ResourceArn"])
             tags |= {tag["Key"]: tag["Value"] for tag in request["Tags"]}

@@ -62,7 +62,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _make_sagemaker(options: argparse.Namespace) -> Any:
+def _make_sagemaker(options: argparse.Namespace, publish: Any) -> Any:
     """Our SageMaker; imported late because it needs botocore's models, which take a while."""
     from ops.localcloud.control import session
     from ops.localcloud.images import default_images, read_images
@@ -87,7 +87,13 @@ def _make_sagemaker(options: argparse.Namespace) -> Any:
         grace=options.stop_grace,
     )
     return SageMaker(
-        worker, images, account=options.account, region=options.region, parallel=options.parallel_jobs
+        worker,
+        images,
+        account=options.account,
+        region=options.region,
+        parallel=options.parallel_jobs,
+        publish=publish,
+        registry_file=options.state / "model-registry.json" if options.persist else None,
     )
 
 
@@ -125,19 +131,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Only now: the emulator reads its settings when it is imported.
-    from ops.localcloud import ministack_seam as seam
+    from ops.localcloud import seam
 
     try:
         seam.check()
     except LocalCloudError as error:
         print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201 - the log of this process
         return 2
-    sagemaker = _make_sagemaker(options)
-    seam.install_sagemaker(sagemaker)
-    seam.install_streams()
-    seam.install_authorizer_flush()
-    seam.quicken_workers()
-    buffers = seam.install_delivery(time.monotonic)
+    sagemaker = _make_sagemaker(options, seam.publish_event)
+    buffers = seam.install(sagemaker, time.monotonic)
     buffers.start()
     try:
         asyncio.run(_serve(seam.asgi_application(), options.port, options.log_level))

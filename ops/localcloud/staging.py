@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = [
+    "fetch_objects",
+    "list_objects",
     "local_path",
     "pack_model",
     "read_reason",
+    "split_uri",
     "stage_processing",
     "stage_training",
     "upload_directory",
@@ -59,60 +62,74 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True))
 
 
-def _resources(instance_type: str, count: int) -> dict[str, Any]:
-    """What a program is told of its machines: here there is one, however many were asked for."""
-    hosts = ["algo-1"]
+def _resources(instance_type: str, count: int, hosts: Sequence[str], position: int = 0) -> dict[str, Any]:
+    """What the program on one host is told of its machines; a processing job has one, whatever it asked for."""
     return {
-        "current_host": hosts[0],
+        "current_host": hosts[position],
         "current_instance_type": instance_type,
         "current_group_name": "homogeneousCluster",
-        "hosts": hosts,
+        "hosts": list(hosts),
         "instance_groups": [
-            {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": hosts}
+            {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": list(hosts)}
         ],
         "network_interface_name": "lo",
         "requested_instance_count": count,
     }
 
 
-def download_prefix(s3: "S3Client", uri: str, target: Path, *, compression: str, what: str) -> int:
-    """Copy every object whose key begins with the prefix of `uri` below `target`; return their number.
+def list_objects(s3: "S3Client", uri: str) -> list[str]:
+    """Keys of the objects whose key begins with the prefix of `uri`, in order, without markers of folders."""
+    bucket, prefix = split_uri(uri)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+    return [key for key in keys if not key.endswith("/")]
 
-    Keys keep what follows the last "/" of the prefix, as on SageMaker: the prefix ``data/2026`` brings
-    ``data/2026-01.csv`` as ``2026-01.csv``.
+
+def fetch_objects(
+    s3: "S3Client", uri: str, keys: Sequence[str], target: Path, *, compression: str = "None"
+) -> None:
+    """Copy the objects `keys`, which lie under `uri`, below `target`, each by the rest of its key."""
+    bucket, prefix = split_uri(uri)
+    base = prefix.rpartition("/")[0] + "/" if "/" in prefix else ""
+    for key in keys:
+        relative = key.removeprefix(prefix).lstrip("/") if key != prefix else key.removeprefix(base)
+        _fetch(s3, bucket, key, target / relative, compression)
+
+
+def download_prefix(
+    s3: "S3Client", uri: str, target: Path, *, compression: str, what: str, shard: tuple[int, int] = (0, 1)
+) -> None:
+    """Copy every object whose key begins with the prefix of `uri` below `target`.
+
+    Parameters
+    ----------
+    shard
+        Position of the host and number of hosts that share the objects, round robin by key.
 
     Raises
     ------
     JobFailedError
         Nothing lies under the prefix, or the bucket cannot be read.
     """
-    bucket, prefix = split_uri(uri)
-    base = prefix if prefix.endswith("/") else prefix.rpartition("/")[0] + "/"
-    base = base.lstrip("/")
+    _, prefix = split_uri(uri)
     target.mkdir(parents=True, exist_ok=True)
-    count = 0
     try:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for item in page.get("Contents", []):
-                key = item["Key"]
-                if _is_neighbour(key, prefix):
-                    raise JobFailedError(
-                        f"ClientError: {what}: the prefix {uri} also matches its neighbour '{key}', "
-                        "which SageMaker would bring along; end the prefix with '/'"
-                    )
-                if key.endswith("/"):  # the console's marker of an empty folder
-                    continue
-                relative = key.removeprefix(prefix).lstrip("/") if key != prefix else key.removeprefix(base)
-                _fetch(s3, bucket, key, target / relative, compression)
-                count += 1
+        keys = list_objects(s3, uri)
+        for key in keys:
+            if _is_neighbour(key, prefix):
+                raise JobFailedError(
+                    f"ClientError: {what}: the prefix {uri} also matches its neighbour '{key}', "
+                    "which SageMaker would bring along; end the prefix with '/'"
+                )
+        position, hosts = shard
+        fetch_objects(s3, uri, keys[position::hosts], target, compression=compression)
     except (s3.exceptions.NoSuchBucket, s3.exceptions.ClientError) as error:
         raise JobFailedError(f"ClientError: Data download failed for {what}: {uri}: {error}") from error
-    if count == 0:
+    if not keys:
         raise JobFailedError(
             f'ClientError: No S3 objects found under S3 URL "{uri}" given in input data source ({what}). '
             "Please ensure that the bucket exists in the selected region and that objects exist under that prefix."
         )
-    return count
 
 
 def _is_neighbour(key: str, prefix: str) -> bool:
@@ -132,8 +149,14 @@ def _fetch(s3: "S3Client", bucket: str, key: str, target: Path, compression: str
     packed.unlink()
 
 
-def stage_training(s3: "S3Client", request: Mapping[str, Any], root: Path) -> None:
-    """Write the ``/opt/ml`` of a training job: channels and the files of input/config."""
+def stage_training(
+    s3: "S3Client",
+    request: Mapping[str, Any],
+    root: Path,
+    hosts: Sequence[str] = ("algo-1",),
+    position: int = 0,
+) -> None:
+    """Write the ``/opt/ml`` of a training job for one of its hosts: channels and the files of input/config."""
     config = root / "input" / "config"
     for folder in ("input/data", "model", "output/data"):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -141,16 +164,18 @@ def stage_training(s3: "S3Client", request: Mapping[str, Any], root: Path) -> No
     for channel in request.get("InputDataConfig", []):
         name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
         compression = channel.get("CompressionType", "None")
+        distribution = source.get("S3DataDistributionType", "FullyReplicated")
         download_prefix(
             s3,
             source["S3Uri"],
             root / "input" / "data" / name,
             compression=compression,
             what=f"channel {name}",
+            shard=(position, len(hosts)) if distribution == "ShardedByS3Key" else (0, 1),
         )
         channels[name] = {
             "TrainingInputMode": "File",
-            "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+            "S3DistributionType": distribution,
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
         if "ContentType" in channel:
@@ -160,7 +185,7 @@ def stage_training(s3: "S3Client", request: Mapping[str, Any], root: Path) -> No
     _write_json(config / "inputdataconfig.json", channels)
     _write_json(
         config / "resourceconfig.json",
-        _resources(resources["InstanceType"], resources.get("InstanceCount", 1)),
+        _resources(resources["InstanceType"], resources.get("InstanceCount", 1), hosts, position),
     )
     _write_json(
         config / "trainingjobconfig.json", {k: v for k, v in request.items() if k not in {"Tags", "Environment"}}
@@ -184,7 +209,8 @@ def stage_processing(s3: "S3Client", request: Mapping[str, Any], root: Path) -> 
     cluster = request["ProcessingResources"]["ClusterConfig"]
     _write_json(root / "config" / "processingjobconfig.json", {k: v for k, v in request.items() if k != "Tags"})
     _write_json(
-        root / "config" / "resourceconfig.json", _resources(cluster["InstanceType"], cluster["InstanceCount"])
+        root / "config" / "resourceconfig.json",
+        _resources(cluster["InstanceType"], cluster["InstanceCount"], ["algo-1"]),
     )
 
 

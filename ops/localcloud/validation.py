@@ -5,7 +5,10 @@ length, a pattern or an enumeration, so those are checked here too: what passes 
 """
 
 import functools
+import itertools
 import re
+import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,8 +37,11 @@ _JAVA_CLASSES = {
     r"\p{Alnum}": "A-Za-z0-9",
     r"\p{L}": r"\w",
     r"\p{N}": r"\d",
-    r"\p{Z}": r"\s",
+    r"\p{Z}": r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
 }
+# These are too many to write down: marks, symbols and punctuation.
+_JAVA_CATEGORIES = ("M", "S", "P")
+_REPEATED_END = re.compile(r"\$\{\d+,\d+\}")
 # Written with surrogate pairs, which Python cannot express; it only bars characters outside Unicode's planes.
 _UNCHECKED_PATTERNS = frozenset({"AthenaCatalog"})
 
@@ -55,10 +61,23 @@ def _operation(name: str) -> OperationModel:
 
 
 @functools.cache
+def _category(letter: str) -> str:
+    """Ranges of a character class that hold the characters of a Unicode category."""
+    members = [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code))[0] == letter]
+    # Neighbours share the difference to their position.
+    runs = [list(run) for _, run in itertools.groupby(enumerate(members), lambda item: item[1] - item[0])]
+    return "".join(f"\\U{run[0][1]:08x}-\\U{run[-1][1]:08x}" for run in runs)
+
+
+@functools.cache
 def _pattern(java: str) -> re.Pattern[str]:
     for java_class, python_class in _JAVA_CLASSES.items():
         java = java.replace(java_class, python_class)
-    return re.compile(java)
+    for letter in _JAVA_CATEGORIES:
+        if f"\\p{{{letter}}}" in java:
+            java = java.replace(f"\\p{{{letter}}}", _category(letter))
+    # One pattern repeats its own end, which Java takes and Python does not; it changes nothing.
+    return re.compile(_REPEATED_END.sub("$", java))
 
 
 def _wire_name(name: str) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.localcloud import process, staging
+from ops.localcloud import staging
+from ops.localcloud.checkpoints import Checkpoints
 from ops.localcloud.errors import JobFailedError, ServiceError
+from ops.localcloud.hosts import Ending, Host, Orders, host_names, run_hosts
 from ops.localcloud.images import Image, Images
 from ops.localcloud.joblogs import JobLog, LogService, Metrics
 from ops.localcloud.jobs import Job, JobStatus
@@ -26,7 +28,8 @@ class Worker:
     Attributes
     ----------
     folder
-        Each job works in ``<folder>/<job name>``: ``ml`` stands for /opt/ml, ``log.txt`` keeps its lines.
+        Each job works in ``<folder>/<job name>``: ``ml`` stands for /opt/ml, ``log.txt`` keeps its
+        lines; further hosts have ``ml-2``, ``log-2.txt`` and so on.
     environment
         What every program gets: PATH, credentials and endpoint of the local cloud.
     clients
@@ -55,79 +58,129 @@ class Worker:
             self._run(job, work)
         except JobFailedError as error:
             job.finish(JobStatus.FAILED, reason=str(error))
+        except ServiceError as error:
+            job.finish(JobStatus.FAILED, reason=f"ClientError: {error.message}")
         except Exception as error:
             job.finish(JobStatus.FAILED, reason=f"InternalServerError: {type(error).__name__}: {error}")
         if job.status is JobStatus.COMPLETED:
-            shutil.rmtree(work / "ml", ignore_errors=True)
+            for root in self._roots(job, work):
+                shutil.rmtree(root, ignore_errors=True)
+
+    def _roots(self, job: Job, work: Path) -> list[Path]:
+        return [work / ("ml" if number == 1 else f"ml-{number}") for number in range(1, job.instances + 1)]
 
     def _run(self, job: Job, work: Path) -> None:
-        if job.stop_requested.is_set() or self.kill.is_set():
-            job.finish(JobStatus.STOPPED)
-            return
-        root = work / "ml"
-        for name in ("ml", "tmp"):
-            (work / name).mkdir(parents=True, exist_ok=True)
+        roots = self._roots(job, work)
         s3, logs = self.clients()
-        image, command = command_of(job, self.images)
+        checkpoints = Checkpoints(s3, job.request, roots)
+        left = job.max_runtime
+        while True:
+            if job.stop_requested.is_set() or self.kill.is_set():
+                job.finish(JobStatus.STOPPED)
+                return
+            self._stage(job, s3, roots)
+            checkpoints.restore()
+            began = self.monotonic()
+            ending = self._train(job, work, roots, logs, checkpoints, left)
+            left -= self.monotonic() - began
+            if ending.cause != "interrupted":
+                break
+            # Another instance: nothing of the one before is left but the checkpoint.
+            job.move("Interrupted")
+            job.interrupt_requested.clear()
+            for root in roots:
+                shutil.rmtree(root, ignore_errors=True)
+            job.move("Starting")
+        self._conclude(job, roots, ending, s3)
+
+    def _stage(self, job: Job, s3: "S3Client", roots: Sequence[Path]) -> None:
         job.move("Downloading")
-        try:
-            stage = staging.stage_training if job.kind == "Training" else staging.stage_processing
-            stage(s3, job.request, root)
-        except ServiceError as error:
-            raise JobFailedError(f"ClientError: {error.message}") from error
+        names = host_names(len(roots))
+        for position, root in enumerate(roots):
+            root.mkdir(parents=True, exist_ok=True)
+            if job.kind == "Training":
+                staging.stage_training(s3, job.request, root, names, position)
+            else:
+                staging.stage_processing(s3, job.request, root)
+
+    def _train(
+        self,
+        job: Job,
+        work: Path,
+        roots: Sequence[Path],
+        logs: LogService,
+        checkpoints: Checkpoints,
+        seconds: float,
+    ) -> Ending:
+        image, command = command_of(job, self.images)
         metrics = Metrics(job.request.get("AlgorithmSpecification", {}).get("MetricDefinitions", []))
-        log = JobLog(
-            logs,
-            group=f"/aws/sagemaker/{job.kind}Jobs",
-            stream=f"{job.name}/algo-1-{int(self.clock())}",
-            path=work / "log.txt",
-            clock=self.clock,
+        logs_of = [
+            JobLog(
+                logs,
+                group=f"/aws/sagemaker/{job.kind}Jobs",
+                stream=f"{job.name}/algo-{number}-{int(self.clock())}",
+                path=work / ("log.txt" if number == 1 else f"log-{number}.txt"),
+                clock=self.clock,
+            )
+            for number in range(1, len(roots) + 1)
+        ]
+
+        def reader(log: JobLog) -> Callable[[str], None]:
+            def on_line(line: str) -> None:
+                metrics.read(line, self.clock())
+                log.write(line)
+
+            return on_line
+
+        hosts = [
+            Host(name=name, root=root, environment=self._environment(job, image, work, root), on_line=reader(log))
+            for name, root, log in zip(host_names(len(roots)), roots, logs_of, strict=True)
+        ]
+        orders = Orders(
+            stop=job.stop_requested,
+            interrupt=job.interrupt_requested,
+            kill=self.kill,
+            max_runtime=seconds,
+            max_wait=job.max_wait - (self.clock() - job.created),
+            grace=self.grace,
         )
-
-        def on_line(line: str) -> None:
-            metrics.read(line, self.clock())
-            log.write(line)
-
         job.begin()
         try:
-            ending = process.run(
-                command,
-                cwd=root,
-                environment=self._environment(job, image, work),
-                max_runtime=job.max_runtime,
-                stop=job.stop_requested,
-                kill=self.kill,
-                on_line=on_line,
-                clock=self.monotonic,
-                grace=self.grace,
-            )
+            ending = run_hosts(command, hosts, orders, clock=self.monotonic, meanwhile=checkpoints.save)
+            checkpoints.save()
         except OSError as error:
             raise JobFailedError(f"ClientError: cannot start {command[0]}: {error}") from error
         finally:
-            log.close()
+            for log in logs_of:
+                log.close()
         job.metrics = metrics.final()
-        self._conclude(job, root, ending, s3)
+        return ending
 
-    def _environment(self, job: Job, image: Image, work: Path) -> dict[str, str]:
+    def _environment(self, job: Job, image: Image, work: Path, root: Path) -> dict[str, str]:
+        temporary = work / root.name.replace("ml", "tmp")
+        temporary.mkdir(exist_ok=True)
         return {
             **self.environment,
             "PYTHONPATH": ":".join(image.python_path),
             "PYTHONUNBUFFERED": "1",
             "HOME": str(work),
-            "TMPDIR": str(work / "tmp"),
-            "ML_ROOT": str(work / "ml"),
+            "TMPDIR": str(temporary),
+            "ML_ROOT": str(root),
             f"{job.kind.upper()}_JOB_NAME": job.name,
             f"{job.kind.upper()}_JOB_ARN": job.arn,
             **job.request.get("Environment", {}),
         }
 
-    def _conclude(self, job: Job, root: Path, ending: process.Ending, s3: "S3Client") -> None:
+    def _conclude(self, job: Job, roots: Sequence[Path], ending: Ending, s3: "S3Client") -> None:
+        # The first host speaks for all; only a failure is told by the host that failed.
+        root = roots[0]
         job.exit_message = staging.read_reason(root / "output" / "message")
-        failed = ending.cause == "exit" and ending.exit_code != 0
         if self.kill.is_set():
             job.finish(JobStatus.STOPPED, reason="The local cloud was shut down.")
-        elif failed:
-            job.finish(JobStatus.FAILED, reason=_reason(root, ending.exit_code))
+        elif ending.exit_code != 0:
+            reason = _reason(roots[ending.host], ending.exit_code)
+            several = f" (host {host_names(len(roots))[ending.host]})" if len(roots) > 1 else ""
+            job.finish(JobStatus.FAILED, reason=reason + several)
         elif job.kind == "Training":
             # A stopped training job keeps the model it had saved, as on AWS.
             job.move("Uploading")
@@ -138,7 +191,7 @@ class Worker:
                 staging.upload_outputs(s3, job.request, root)
             self._finish(job, ending)
 
-    def _finish(self, job: Job, ending: process.Ending) -> None:
+    def _finish(self, job: Job, ending: Ending) -> None:
         match ending.cause:
             case "exit":
                 job.finish(JobStatus.COMPLETED)
@@ -147,6 +200,11 @@ class Worker:
             case "max_runtime":
                 limit = f"the job ran longer than MaxRuntimeInSeconds ({job.max_runtime:.0f})"
                 job.finish(JobStatus.STOPPED, secondary="MaxRuntimeExceeded", reason=limit)
+            case "max_wait":
+                limit = f"the job was not over within MaxWaitTimeInSeconds ({job.max_wait:.0f})"
+                job.finish(JobStatus.STOPPED, secondary="MaxWaitTimeExceeded", reason=limit)
+            case "interrupted":
+                raise AssertionError("an interrupted job goes on")
 
 
 def _reason(root: Path, exit_code: int) -> str:

@@ -32,6 +32,8 @@ def train() -> int:
     if mode == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(300)
+    if mode in {"hosts", "one-host-fails", "rounds"}:
+        return {"hosts": hosts, "one-host-fails": one_host_fails, "rounds": rounds}[mode](config)
     channel = ROOT / "input" / "data" / "dataset"
     files = sorted(str(path.relative_to(channel)) for path in channel.rglob("*") if path.is_file())
     seen = {
@@ -42,6 +44,39 @@ def train() -> int:
     }
     (ROOT / "model" / "seen.json").write_text(json.dumps(seen))
     sys.stdout.write("round 1 auc=0.5\nround 2 auc=0.875\n")
+    return 0
+
+
+def hosts(config: Path) -> int:
+    """Every host leaves in its checkpoints what it was given."""
+    told = json.loads((config / "resourceconfig.json").read_text())
+    files = sorted(path.name for path in (ROOT / "input" / "data" / "dataset").rglob("*.csv"))
+    place = ROOT / "checkpoints" / f"{told['current_host']}.json"
+    place.write_text(json.dumps(told | {"files": files}))
+    (ROOT / "model" / "host").write_text(told["current_host"])
+    return 0
+
+
+def one_host_fails(config: Path) -> int:
+    if json.loads((config / "resourceconfig.json").read_text())["current_host"] != "127.0.0.2":
+        time.sleep(300)
+    (ROOT / "output" / "failure").write_text("out of memory")
+    return 9
+
+
+def rounds(config: Path) -> int:
+    """Count to a number, with a checkpoint after each round, going on where the last one was left."""
+    given = json.loads((config / "hyperparameters.json").read_text())
+    checkpoint = ROOT / "checkpoints" / "round"
+    first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    for done in range(first + 1, int(given["rounds"]) + 1):
+        time.sleep(0.1)
+        fresh = checkpoint.with_suffix(".new")
+        fresh.write_text(str(done))
+        fresh.replace(checkpoint)
+        if done == int(given.get("fails_at", -1)):
+            return 1
+    (ROOT / "model" / "began").write_text(str(first))
     return 0
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ops.localcloud import ministack_seam as seam
+from ops.localcloud import seam
 from ops.localcloud.errors import SeamError
+from ops.localcloud.seam import emulator, gateway
 
 PACKAGE = Path(seam.__file__).parent
 
@@ -18,7 +19,7 @@ def test_installed_emulator_fits() -> None:
 
 
 def test_pin_and_requirement_agree() -> None:
-    requirement = (PACKAGE.parents[1] / "requirements" / "development.in").read_text()
+    requirement = (PACKAGE.parents[2] / "requirements" / "development.in").read_text()
     assert f"ministack=={seam.MINISTACK}\n" in requirement
 
 
@@ -28,7 +29,7 @@ def test_other_version_is_refused() -> None:
 
 
 def test_registry_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seam.app, "SERVICE_HANDLERS", [])
+    monkeypatch.setattr(emulator.app, "SERVICE_HANDLERS", [])
     with pytest.raises(SeamError, match=r"SERVICE_HANDLERS is no longer a dictionary"):
         seam.check()
 
@@ -37,29 +38,36 @@ def test_function_with_other_parameters_is_refused(monkeypatch: pytest.MonkeyPat
     def changed(state: Any) -> Any:
         return state
 
-    monkeypatch.setattr(seam.stepfunctions, "_execute_task", changed)
+    monkeypatch.setattr(emulator.stepfunctions, "_execute_task", changed)
     with pytest.raises(SeamError, match=r"_execute_task has the parameters \('state',\)"):
         seam.check()
 
 
 def test_function_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(seam.firehose, "_put_record")
+    monkeypatch.delattr(emulator.firehose, "_put_record")
     with pytest.raises(SeamError, match="_put_record"):
         seam.check()
 
 
-def test_every_private_function_used_is_checked() -> None:
-    source = (PACKAGE / "ministack_seam.py").read_text()
-    modules = "apigateway_v1|app|dynamodb|eventbridge|firehose|lambda_svc|stepfunctions|router"
-    called = set(re.findall(rf"\b(?:{modules})\.(_\w+)\(", source))
-    checked = {name for _, name, _ in seam._FUNCTIONS} | {"_DeliveryError"}
-    assert called <= checked
+@pytest.mark.parametrize("module", seam._MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_every_private_function_used_is_checked(module: Any) -> None:
+    source = Path(module.__file__).read_text()
+    modules = "apigateway_v1|app|dynamodb|eventbridge|firehose|lambda_svc|provisioners|stepfunctions|router"
+    used = set(re.findall(rf"\b(?:{modules})\.(_\w+)\(", source))
+    used |= set(re.findall(rf"^ +(?:{modules})\.(_\w+) = ", source, re.MULTILINE))
+    checked = {name for _, name, _ in module.FUNCTIONS} | {"_DeliveryError"}
+    assert used <= checked
+
+
+def test_every_module_of_the_seam_is_checked() -> None:
+    names = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "emulator"}
+    assert {module.__name__.rpartition(".")[2] for module in seam._MODULES} == names
 
 
 def test_no_other_module_touches_the_emulator() -> None:
     imports = re.compile(r"^\s*(?:from|import)\s+ministack|import_module\(.ministack", re.MULTILINE)
-    touching = {path.name for path in PACKAGE.glob("*.py") if imports.search(path.read_text())}
-    assert touching == {"ministack_seam.py"}
+    touching = {path.name for path in PACKAGE.parent.rglob("*.py") if imports.search(path.read_text())}
+    assert touching == {"emulator.py"}
 
 
 def test_answers_of_a_stages_authorizers_are_dropped_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,12 +82,12 @@ def test_answers_of_a_stages_authorizers_are_dropped_and_no_others(monkeypatch: 
         return ("account", "region", api, "authorizer", stage, ("Bearer x",))
 
     answers = {kept("a", "live"): 1, kept("a", "next"): 2, kept("b", "live"): 3}
-    monkeypatch.setattr(seam.apigateway_v1, "_authorizer_cache", answers)
-    monkeypatch.setattr(seam.apigateway_v1, "handle_request", handle_request)
-    seam.install_authorizer_flush()
+    monkeypatch.setattr(emulator.apigateway_v1, "_authorizer_cache", answers)
+    monkeypatch.setattr(emulator.apigateway_v1, "handle_request", handle_request)
+    gateway.install_authorizer_flush()
 
     def call(method: str, path: str) -> int:
-        answer = asyncio.run(seam.apigateway_v1.handle_request(method, path, {}, b"", {}))
+        answer = asyncio.run(emulator.apigateway_v1.handle_request(method, path, {}, b"", {}))
         return int(answer[0])
 
     assert call("DELETE", "/restapis/a/stages/live/cache/authorizers") == 202

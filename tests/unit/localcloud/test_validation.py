@@ -82,3 +82,16 @@ def test_projection_keeps_what_the_answer_may_hold() -> None:
         "FailureReason": None,
     }
     assert project("DescribeTrainingJob", values) == {"TrainingJobName": "name", "TrainingJobArn": "arn"}
+
+
+@pytest.mark.parametrize(
+    ("description", "good"),
+    [("better by 3 % (p < .05) – “checked”, naïve e\u0301", True), ("two\nlines", False), ("a\x00b", False)],
+)
+def test_patterns_by_unicode_category(description: str, good: bool) -> None:
+    request = {"ModelPackageGroupName": "fraud", "ModelPackageDescription": description}
+    if good:
+        validate("CreateModelPackage", request)
+    else:
+        with pytest.raises(ServiceError, match="regular expression"):
+            validate("CreateModelPackage", request)

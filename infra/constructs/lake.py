@@ -68,6 +68,8 @@ DECISION_COLUMNS: Mapping[str, str] = MappingProxyType(
         "previous_tokens": "map<string,string>",
         "correlation_id": "string",
         "recorded_at": "bigint",
+        "would_be": "string",
+        "propensity": "double",
     }
 )
 """Column name to Hive type: a decided transaction, as the event `transaction.decided` carries it."""
@@ -79,6 +81,8 @@ LABEL_COLUMNS: Mapping[str, str] = MappingProxyType(
         "is_fraud": "boolean",
         "known_at": "bigint",
         "recorded_at": "bigint",
+        "source": "string",
+        "confidence": "double",
     }
 )
 """Column name to Hive type: what became known, as the event `label.recorded` carries it."""

@@ -3,9 +3,12 @@
 from functools import partial
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
-from infra.constructs import CodeLayers, Function
+from infra.constructs import CodeLayers, Function, WorkQueue
 from infra.constructs.api import MerchantApi
 from infra.constructs.bundles import allow_bundles
 from infra.constructs.queries import allow_queries
@@ -31,11 +34,13 @@ SETTINGS_CALLS = (
 )
 """What manage_settings serves."""
 
+_REPORT_TIMEOUT = cdk.Duration.seconds(10)
+
 
 class ScoringStack(PaywardenStack):
-    """Attributes: the functions by their names, api, and reports.
+    """Attributes: the functions by their names, api, and reported_labels.
 
-    The reports are `record_outcome` and `record_label`.
+    The last is the queue of what other systems report over the bus.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
@@ -64,6 +69,8 @@ class ScoringStack(PaywardenStack):
         self.record_label = self._recorder(
             environment, "record_label", description="Paywarden: what became known of a transaction"
         )
+        self.record_label.allow("dynamodb:Query", on=[data.decisions.table_arn])
+        self.reported_labels = self._reported_labels()
         merchants = MerchantApi(
             self,
             "merchants",
@@ -83,7 +90,11 @@ class ScoringStack(PaywardenStack):
         )
         self.api = merchants.api
         self.outputs(
-            ApiUrl=self.api.url, ApiId=self.api.rest_api_id, ApiStage=self.api.deployment_stage.stage_name
+            ApiUrl=self.api.url,
+            ApiId=self.api.rest_api_id,
+            ApiStage=self.api.deployment_stage.stage_name,
+            LabelQueueUrl=self.reported_labels.queue.queue_url,
+            LabelDeadLetterQueueUrl=self.reported_labels.dead_letters.queue_url,
         )
         for name, plan in merchants.usage_plans.items():
             self.outputs(**{f"UsagePlan{name.capitalize()}": plan.usage_plan_id})
@@ -203,7 +214,7 @@ class ScoringStack(PaywardenStack):
         function = self._function(
             verb_noun=verb_noun,
             description=description,
-            timeout=cdk.Duration.seconds(10),
+            timeout=_REPORT_TIMEOUT,
             memory=512,
             variables={
                 "DECISIONS_TABLE": self._data.decisions.table_name,
@@ -212,6 +223,51 @@ class ScoringStack(PaywardenStack):
         )
         function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=[self._data.decisions.table_arn])
         return function
+
+    def _reported_labels(self) -> WorkQueue:
+        """From the bus, on which other systems report labels, to the function that merchants' calls reach too."""
+        work = WorkQueue(
+            self,
+            "reported-labels",
+            alarm_topic=self._data.alarm_topic,
+            holds="labels reported over the bus",
+            consumer_timeout=_REPORT_TIMEOUT,
+            attempts=5,
+            oldest=cdk.Duration.minutes(5),
+        )
+        rule = events.Rule(
+            self,
+            "to-labels",
+            event_bus=self._data.bus,
+            description="Paywarden: labels that other systems report",
+            event_pattern=events.EventPattern(detail_type=["label.reported"]),
+        )
+        rule.add_target(
+            targets.SqsQueue(
+                work.queue,
+                # What cannot be delivered lies where lies what cannot be used.
+                dead_letter_queue=work.dead_letters,
+                retry_attempts=10,
+                max_event_age=cdk.Duration.hours(6),
+            )
+        )
+        self.record_label.allow(
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            on=[work.queue.queue_arn],
+        )
+        self.record_label.function.add_event_source(
+            sources.SqsEventSource(
+                work.queue,
+                batch_size=10,
+                report_batch_item_failures=True,
+                # A file of labels that somebody plays onto the bus takes no copies from merchants' calls.
+                max_concurrency=5,
+            )
+        )
+        return work
 
     def _allow_serving_document(self, function: Function) -> None:
         function.allow(

@@ -4,6 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,8 +15,9 @@ from fraud.features import FeatureSet
 from runtime.api import transaction_in_path
 from runtime.booster import BoosterError
 from runtime.bundles import BundleStore, ServedModel
+from runtime.contract.answers import LabelRecorded
 from runtime.http import Problem, Request
-from runtime.stores.decisions import DECISION, DecisionStore
+from runtime.stores.decisions import DECISION, LABEL, DecisionStore, Record
 
 __all__ = ["Explainer", "read"]
 
@@ -28,7 +30,7 @@ class _Told(msgspec.Struct, frozen=True):
 
     decision: msgspec.Raw
     reasons: list[msgspec.Raw] | tuple[GivenReason, ...] | None
-    labels: list[msgspec.Raw]
+    labels: list[LabelRecorded]
     outcomes: list[msgspec.Raw]
 
 
@@ -99,13 +101,22 @@ def read(request: Request, *, ledger: DecisionStore, explainer: Explainer) -> st
         detail = "No decision was made under this id. Ask for a transaction that was sent before."
         raise Problem(404, "unknown-transaction", "Unknown transaction", detail, "transaction_id")
     told, row = lines[DECISION].answer, lines[DECISION].row
-
-    def reported(kind: str) -> list[msgspec.Raw]:
-        return [msgspec.Raw(line.answer.encode()) for name, line in lines.items() if name.startswith(f"{kind}#")]
-
     reasons = _reasons(msgspec.json.decode(told, type=_Answered), row, explainer)
-    answer = _Told(msgspec.Raw(told.encode()), reasons, reported("label"), reported("outcome"))
+    outcomes = [msgspec.Raw(line.answer.encode()) for kind, line in lines.items() if kind.startswith("outcome#")]
+    answer = _Told(msgspec.Raw(told.encode()), reasons, _labels(lines), outcomes)
     return msgspec.json.encode(answer).decode()
+
+
+def _labels(lines: Mapping[str, Record]) -> list[LabelRecorded]:
+    """What became known, in that order; of one moment, fraud comes last, since it wins."""
+    told = [
+        msgspec.json.decode(line.answer, type=LabelRecorded)
+        for kind, line in lines.items()
+        if kind.startswith(LABEL)
+    ]
+    return sorted(
+        told, key=lambda each: (datetime.fromisoformat(each.known_at), each.label != "confirmed_genuine")
+    )
 
 
 def _reasons(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fraud.events import Event, EventError, check
+from fraud.events import Event, EventError, Label, check
 from fraud.features import FeatureSet, Key
 from fraud.state import State
 from runtime.stores.batches import ThrottledError
@@ -35,8 +35,14 @@ class Delivery:
 
     @property
     def digest(self) -> str:
-        """Of the event itself: the same id with another digest is another event under a used name."""
-        return hashlib.sha256(msgspec.json.encode(self.event, order="deterministic")).hexdigest()[:32]
+        """Of what is counted: the same id with another digest is another event under a used name.
+
+        Of a label that is its transaction and its verdict. Who said it, when and how surely may differ between the
+        reports of one verdict, of which the first is folded.
+        """
+        event = self.event
+        told = (event.transaction, event.is_fraud) if isinstance(event, Label) else event
+        return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:32]
 
 
 @dataclass(slots=True)

@@ -41,6 +41,8 @@ _LABEL: Mapping[str, Any] = {
     "transaction_id": "order-2101",
     "label": "chargeback",
     "known_at": "2026-12-19T08:00:00+00:00",
+    "source": "issuer",
+    "confidence": 1.0,
 }
 _OUTCOME: Mapping[str, Any] = {
     "transaction_id": "order-2101",
@@ -62,6 +64,7 @@ _POLICY: Mapping[str, Any] = {
     "unscored_limit": 5000,
     "most_declined": 0.02,
     "most_reviewed": None,
+    "pass_through": None,
 }
 _VERSIONS: Mapping[str, Any] = {"versions": [{"version": 3, **_CHANGED}], "before": None}
 _LIST: Mapping[str, Any] = {
@@ -136,7 +139,7 @@ EXAMPLES: Mapping[str, Example] = {
         path={"transaction_id": "order-2101"}, body={"outcome": "authorised"}, answer=_OUTCOME
     ),
     "record_label": Example(
-        body={"transaction_id": "order-2101", "label": "chargeback"},
+        body={"transaction_id": "order-2101", "label": "chargeback", "source": "issuer"},
         answer=_LABEL,
     ),
     "health": Example(

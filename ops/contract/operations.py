@@ -117,13 +117,14 @@ OPERATIONS = (
         method="POST",
         path="/v1/labels",
         summary="Report what became known of a payment",
-        text="Reports a chargeback, a confirmed fraud or a confirmed genuine payment. Features and training use "
-        "it.\n\nA payment is labelled fraud once and genuine once: a second report of the same verdict gets the "
-        "first one's answer and changes nothing.",
+        text="Reports a chargeback, a confirmed fraud or a confirmed genuine payment, who said so and how sure "
+        "they are. Features and training use it.\n\nA label is corrected by a later one: the last that became "
+        "known holds, and those before it are kept. A report that says nothing new (the verdict that holds, from "
+        "a source that has said so and was as sure) gets the first one's answer and changes nothing.",
         request=requests.LabelRequest,
         answer=answers.LabelRecorded,
         status=202,
-        refuses=("replay-refused", "unknown-transaction", "unavailable"),
+        refuses=("replay-refused", "unknown-transaction", "too-many-labels", "unavailable"),
     ),
     Operation(
         id="read_rules",

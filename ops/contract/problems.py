@@ -128,6 +128,13 @@ PROBLEMS = (
         "The header `Allow` names the ones that it takes.",
     ),
     Kind(
+        "too-many-labels",
+        409,
+        "Too many labels",
+        "The verdict on the payment changed as often as it may.",
+        "Find out why it keeps changing: no payment turns from fraud to genuine and back dozens of times.",
+    ),
+    Kind(
         "id-reused",
         409,
         "Id used before",

@@ -13,6 +13,7 @@ TABLES = {
     "decisions": ("id", "kind"),
     "merchants": ("key_id",),
     "settings": ("id", "part"),
+    "releases": ("id", "part"),
 }
 
 

@@ -30,7 +30,7 @@ def test_an_equal_record_is_told_too(ledger: DecisionStore) -> None:
 
 
 def test_labels_and_outcomes_stand_beside_their_decision(ledger: DecisionStore) -> None:
-    kinds = (DECISION, "label#fraud", "label#genuine", "outcome#authorised", "outcome#refunded")
+    kinds = (DECISION, "label#0001", "label#0002", "label#fraud", "outcome#authorised", "outcome#refunded")
     lines = [replace(RECORD, kind=kind, answer=kind) for kind in kinds]
     assert [ledger.put(line) for line in lines] == [None] * len(lines)
     assert [ledger.get("shop/t1", kind) for kind in kinds] == lines

@@ -23,5 +23,5 @@ def test_other_transactions_and_other_kinds_are_other_records(ledger: DecisionSt
     second = Record("shop/t2", DECISION, "b", "{}", "{}")
     assert ledger.put(first) is None
     assert ledger.put(second) is None
-    assert ledger.get("shop/t1", "label#fraud") is None
+    assert ledger.get("shop/t1", "label#0001") is None
     assert ledger.get("shop/t2", DECISION) == second

@@ -37,7 +37,7 @@ LABELS = [
     Label(transaction=paid, kind=kind, known_at=PAID + 86_400_000)
     for paid, kind in zip(PAYMENTS, get_args(LabelKind), strict=False)
 ]
-HIVE = {"string": pa.string(), "bigint": pa.int64(), "boolean": pa.bool_()}
+HIVE = {"string": pa.string(), "bigint": pa.int64(), "boolean": pa.bool_(), "double": pa.float64()}
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,12 @@ FUNCTIONS = (
         "relay_decisions",
         "update_features",
         "plan_training",
+        "read_verdict",
         "register_model",
-        "promote_model",
+        "release_model",
+        "watch_release",
+        "request_approval",
+        "settle_approval",
     ),
 )
 
@@ -89,6 +93,40 @@ def test_every_rule_keeps_what_it_cannot_deliver(platform: Callable[[str], Any])
         ("transaction.decided",),
         ("transaction.decided", "label.recorded", "outcome.recorded"),
     ]
+
+
+def test_labels_of_the_bus_are_tried_five_times_and_kept_where_somebody_is_told(
+    platform: Callable[[str], Any],
+) -> None:
+    prod = platform("prod")
+    ((name, work),) = [
+        (key, each["Properties"])
+        for key, each in prod.resources("scoring", "AWS::SQS::Queue").items()
+        if "RedrivePolicy" in each["Properties"]
+    ]
+    assert work["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert work["VisibilityTimeout"] >= 6 * prod.function("record_label")["Timeout"]
+    letters = work["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    (rule,) = [each["Properties"] for each in prod.resources("scoring", "AWS::Events::Rule").values()]
+    assert rule["EventPattern"] == {"detail-type": ["label.reported"]}
+    (target,) = rule["Targets"]
+    assert target["Arn"]["Fn::GetAtt"][0] == name
+    assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] == letters
+    (mapping,) = [
+        each["Properties"] for each in prod.resources("scoring", "AWS::Lambda::EventSourceMapping").values()
+    ]
+    assert mapping["EventSourceArn"]["Fn::GetAtt"][0] == name
+    assert mapping["FunctionName"]["Ref"].startswith("recordlabel")
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    watched = {
+        (each["Properties"]["MetricName"], each["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0])
+        for each in prod.resources("scoring", "AWS::CloudWatch::Alarm").values()
+        if each["Properties"]["Namespace"] == "AWS/SQS"
+    }
+    assert watched == {
+        ("ApproximateNumberOfMessagesVisible", letters),
+        ("ApproximateAgeOfOldestMessage", name),
+    }
 
 
 def test_the_lake_gets_the_event_detail_as_parquet(platform: Callable[[str], Any]) -> None:

@@ -17,6 +17,9 @@ DECISIONS = pa.schema(
         *_ROWS,
         ("decision", pa.string()),
         ("score", pa.float64()),
+        ("model_version", pa.string()),
+        ("shadow", pa.map_(pa.string(), pa.float64())),
+        ("recorded_at", pa.int64()),
         ("lists", pa.list_(pa.string())),
         ("features", pa.map_(pa.string(), pa.float64())),
     ]

@@ -208,6 +208,7 @@ def test_until_a_merchant_has_a_policy_the_platforms_counts(desk: Desk) -> None:
         "unscored_limit": 5_000,
         "most_declined": None,
         "most_reviewed": None,
+        "pass_through": None,
     }
 
 

@@ -1,12 +1,14 @@
-"""The plan of a training run: names that SageMaker takes, and inputs that exist."""
+"""The plan of a training run: names that SageMaker takes, inputs that exist, and what the run holds to."""
 
 import re
 from types import ModuleType
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 
+from fraud.release import ReleasePolicy, RunPolicy
 from fraud.serving import Serving
 from runtime import clients
 from tests.unit.lambdas.support import POLICY, REGION, AppConfigData, Context
@@ -33,15 +35,18 @@ def plan(
     champion: str = "",
     sources: tuple[str, ...] = ("history",),
     size: int = 1,
+    own: RunPolicy | None = None,
 ) -> dict[str, Any]:
-    planned: dict[str, Any] = function.plan(
+    """The state that follows from a plan."""
+    part = function.Part(objects=1, bytes=size, fingerprint="f")
+    planned = function.plan(
         {"run_id": run_id, "started_at": STARTED, "input": given},
         champion=champion,
-        sizes={name: size if name in sources else None for name in function.SOURCES},
-        lake="lake",
-        models="models",
+        snapshots={name: part if name in sources else None for name in function.SOURCES},
+        own=own or RunPolicy(),
     )
-    return planned
+    state: dict[str, Any] = function.state_of(planned, lake="lake", models="models")
+    return state
 
 
 def arguments(as_of: int, *, engine: str = "vectorised", vectors: str = "as_served") -> list[str]:
@@ -51,6 +56,7 @@ def arguments(as_of: int, *, engine: str = "vectorised", vectors: str = "as_serv
 def inputs(planned: list[dict[str, Any]]) -> dict[str, str]:
     for one in planned:
         assert one["S3Input"]["LocalPath"] == f"/opt/ml/processing/input/{one['InputName']}"
+        assert one["S3Input"]["S3DataType"] == "S3Prefix"
     return {one["InputName"]: one["S3Input"]["S3Uri"] for one in planned}
 
 
@@ -71,9 +77,10 @@ def inputs(planned: list[dict[str, Any]]) -> dict[str, str]:
 def test_every_name_of_a_run_is_one_that_sagemaker_takes(function: ModuleType, name: str) -> None:
     planned = plan(function, run_id=name)
     assert len(planned["run_id"]) <= 40
-    for job in (planned["run_id"], *planned["jobs"].values()):
-        assert JOB_NAME.fullmatch(job), job
-        assert len(job) <= 63
+    # Named after the run, the longest step, and more re-drives than anyone has patience for.
+    job = f"{planned['run_id']}-evaluate-r999"
+    assert JOB_NAME.fullmatch(job), job
+    assert len(job) <= 63
     assert plan(function, run_id=name) == planned
 
 
@@ -87,7 +94,7 @@ def test_a_name_that_fits_is_kept_and_others_stay_apart(function: ModuleType) ->
 def test_a_run_knows_the_world_as_of_its_start(function: ModuleType) -> None:
     planned = plan(function)
     assert planned["as_of"] == str(STARTED_MS)
-    assert planned["dataset_arguments"] == arguments(STARTED_MS)
+    assert planned["dataset"]["arguments"] == arguments(STARTED_MS)
 
 
 def test_options_are_passed_to_the_dataset_step(function: ModuleType) -> None:
@@ -99,11 +106,11 @@ def test_options_are_passed_to_the_dataset_step(function: ModuleType) -> None:
         "evaluation_share": 0.25,
     }
     options = ["--maturity", "3d", "--validation-share", "0.1", "--evaluation-share", "0.25"]
-    assert plan(function, given=given)["dataset_arguments"] == [*arguments(1_700_000_000_000), *options]
+    assert plan(function, given=given)["dataset"]["arguments"] == [*arguments(1_700_000_000_000), *options]
 
 
 def test_vectors_are_those_served_unless_told_otherwise(function: ModuleType) -> None:
-    chosen = plan(function, given={"vectors": "as_corrected"})["dataset_arguments"]
+    chosen = plan(function, given={"vectors": "as_corrected"})["dataset"]["arguments"]
     assert chosen == arguments(STARTED_MS, vectors="as_corrected")
 
 
@@ -119,8 +126,8 @@ def test_vectors_are_those_served_unless_told_otherwise(function: ModuleType) ->
 def test_spark_takes_what_is_past_one_machine(function: ModuleType, engine: str, size: int, chosen: str) -> None:
     planned = plan(function, given={"engine": engine}, size=size)
     assert planned["engine"] == chosen
-    assert planned["dataset_arguments"] == arguments(STARTED_MS, engine=chosen)
-    assert (planned["dataset_machines"]["count"] > 1) == (chosen == "spark")
+    assert planned["dataset"]["arguments"] == arguments(STARTED_MS, engine=chosen)
+    assert (planned["dataset"]["machines"]["count"] > 1) == (chosen == "spark")
 
 
 def test_the_size_is_that_of_all_parts(function: ModuleType) -> None:
@@ -129,11 +136,11 @@ def test_the_size_is_that_of_all_parts(function: ModuleType) -> None:
 
 
 def test_one_machine_has_no_network_and_several_speak_among_themselves(function: ModuleType) -> None:
-    assert plan(function)["dataset_machines"] == {
+    assert plan(function)["dataset"]["machines"] == {
         **{"count": 1, "type": "ml.m5.xlarge", "volume_gb": 30},
         **{"isolated": True, "encrypted": False},
     }
-    assert plan(function, given={"engine": "spark"})["dataset_machines"] == {
+    assert plan(function, given={"engine": "spark"})["dataset"]["machines"] == {
         **{"count": 2, "type": "ml.m5.4xlarge", "volume_gb": 200},
         **{"isolated": False, "encrypted": True},
     }
@@ -141,7 +148,7 @@ def test_one_machine_has_no_network_and_several_speak_among_themselves(function:
 
 def test_machines_grow_with_the_lake_up_to_a_bound(function: ModuleType) -> None:
     sizes = [10**9, 2_500_000_000, 5 * 10**9, 10**12]
-    assert [plan(function, size=size)["dataset_machines"]["count"] for size in sizes] == [2, 3, 5, 8]
+    assert [plan(function, size=size)["dataset"]["machines"]["count"] for size in sizes] == [2, 3, 5, 8]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +163,11 @@ def test_machines_grow_with_the_lake_up_to_a_bound(function: ModuleType) -> None
         ({"evaluation_share": 0}, "evaluation_share"),
         ({"engine": "pandas"}, "engine"),
         ({"vectors": "as_wished"}, "vectors"),
+        ({"instances": 0}, "instances"),
+        ({"instances": 17}, "instances"),
+        ({"instance_type": "m5.large"}, "instance_type"),
+        ({"spot": "yes"}, "spot"),
+        ({"parameters": {"max_depth": None}}, "parameters"),
     ],
 )
 def test_an_unknown_or_impossible_option_is_refused_by_name(
@@ -163,9 +175,33 @@ def test_an_unknown_or_impossible_option_is_refused_by_name(
 ) -> None:
     with pytest.raises(ValueError, match=named) as refused:
         plan(function, given=given)
-    assert "it may hold as_of, reason, maturity, validation_share, evaluation_share, engine, vectors" in str(
-        refused.value
+    assert (
+        "it may hold as_of, reason, maturity, validation_share, evaluation_share, engine, vectors, policy"
+        in str(refused.value)
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"parameters": {"depth": 3}}, "'depth' is unknown"),
+        ({"parameters": {"max_depth": 99}}, "'max_depth' is 99; it must be between 1 and 16"),
+        ({"parameters": {"max_depth": "deep"}}, "'max_depth' is 'deep'; it must be a whole number"),
+        ({"parameters": {"run_id": "x"}}, "parameters.run_id: the run itself says it"),
+        ({"policy": {"gates": {}}}, "policy: .*gates"),
+        ({"policy": {"gate": {"minimum_confidence": 2}}}, r"policy: .*`\$.gate.minimum_confidence`"),
+        ({"policy": {"release": {"shadow_hours": 0}}}, "policy.release.shadow_hours"),
+        (
+            {"policy": {"release": {"poll_seconds": 1}}},
+            "policy.release.poll_seconds: .* every 139 s or less often",
+        ),
+    ],
+)
+def test_what_no_step_could_use_is_refused_before_any_machine_starts(
+    function: ModuleType, given: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        plan(function, given=given)
 
 
 @pytest.mark.parametrize("sources", [(), ("labels",), ("labels", "outcomes")])
@@ -176,13 +212,18 @@ def test_a_lake_without_transactions_is_told_with_a_remedy(function: ModuleType,
 
 def test_places_are_where_the_workflow_looks(function: ModuleType) -> None:
     planned = plan(function, champion="run-0", sources=("history", "labels"))
-    assert planned["jobs"] == {"dataset": "run-1-dataset", "train": "run-1-train", "evaluate": "run-1-evaluate"}
-    assert inputs(planned["dataset_inputs"]) == {"history": "s3://lake/history/", "labels": "s3://lake/labels/"}
-    artifact = "s3://models/runs/run-1/model/run-1-train/output/model.tar.gz"
-    assert planned["artifact_uri"] == artifact
-    assert inputs(planned["evaluation_inputs"]) == {
-        "dataset": "s3://models/runs/run-1/dataset/",
-        "model": artifact,
+    assert inputs(planned["dataset"]["inputs"]) == {
+        "plan": "s3://models/runs/run-1/plan/",
+        "history": "s3://lake/history/",
+        "labels": "s3://lake/labels/",
+        "champion": "s3://models/bundles/run-0/",
+    }
+    assert planned["places"] == {
+        **{
+            name: f"s3://models/runs/run-1/{name}/"
+            for name in ("plan", "parameters", "dataset", "checkpoints", "evaluation", "comparison")
+        },
+        "model": "s3://models/runs/run-1/model",
         "champion": "s3://models/bundles/run-0/",
     }
 
@@ -190,37 +231,126 @@ def test_places_are_where_the_workflow_looks(function: ModuleType) -> None:
 def test_without_a_champion_there_is_nothing_to_compare_with(function: ModuleType) -> None:
     planned = plan(function)
     assert planned["champion"] == ""
-    assert "champion" not in inputs(planned["evaluation_inputs"])
+    assert "champion" not in planned["places"]
+    assert "champion" not in inputs(planned["dataset"]["inputs"])
+    assert planned["phases"] == dict.fromkeys(("tuning", "champion", "shadow", "canary", "probation"), False)
+    assert planned["compared"] == ""
 
 
-def test_the_function_plans_with_what_the_lake_holds(function: ModuleType) -> None:
+def test_the_phases_are_those_of_the_policy(function: ModuleType) -> None:
+    everything = plan(function, champion="run-0", given={"policy": {"tuning": {"trials": 3}}})
+    assert everything["phases"] == dict.fromkeys(("tuning", "champion", "shadow", "canary", "probation"), True)
+    assert everything["compared"] == "s3://models/runs/run-1/comparison/"
+    assert everything["approval_seconds"] == 72 * 3_600
+    own = RunPolicy(release=ReleasePolicy(approval="person"))
+    changed = {"policy": {"release": {"canary_share": 0, "approval_hours": 0.0001}}}
+    less = plan(function, champion="run-0", given=changed, own=own)
+    assert less["phases"] == {
+        **{"tuning": False, "champion": True, "shadow": True},
+        **{"canary": False, "probation": True},
+    }
+    assert less["release"]["approval"] == "person"
+    assert less["approval_seconds"] == 1
+
+
+def test_machines_of_the_training_are_those_asked_for(function: ModuleType) -> None:
+    assert plan(function)["training"] == {
+        **{"count": 1, "type": "ml.m5.xlarge", "volume_gb": 30, "spot": False},
+        **{"stopping": {"MaxRuntimeInSeconds": 14_400}, "shared": "FullyReplicated", "encrypted": False},
+    }
+    several = plan(function, given={"instances": 4, "instance_type": "ml.c5.2xlarge", "spot": True})["training"]
+    assert several == {
+        **{"count": 4, "type": "ml.c5.2xlarge", "volume_gb": 30, "spot": True},
+        "stopping": {"MaxRuntimeInSeconds": 14_400, "MaxWaitTimeInSeconds": 28_800},
+        **{"shared": "ShardedByS3Key", "encrypted": True},
+    }
+
+
+@pytest.fixture
+def lake(function: ModuleType) -> Any:
+    del function  # it makes the account
     client = boto3.client("s3")
-    client.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION})
-    event = {"run_id": "run-1", "started_at": STARTED, "input": {}}
+    for bucket in ("lake", "models"):
+        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return client
+
+
+EVENT = {"run_id": "run-1", "started_at": STARTED, "input": {"parameters": {"max_depth": 4}}}
+
+
+def stored(client: Any, key: str) -> Any:
+    return msgspec.json.decode(client.get_object(Bucket="models", Key=f"runs/run-1/{key}")["Body"].read())
+
+
+def test_the_function_plans_with_what_the_lake_holds(function: ModuleType, lake: Any) -> None:
     with pytest.raises(ValueError, match="no transactions"):
-        function.handler(event, Context())
-    client.put_object(Bucket="lake", Key="decisions/2026/part-0.parquet", Body=b"x")
-    client.put_object(Bucket="lake", Key="labels-of-another-kind/part-0.parquet", Body=b"x")
-    client.put_object(Bucket="lake", Key="outcomes/day=2026-01-01/part-0.parquet", Body=b"x")
-    planned = function.handler(event, Context())
-    assert inputs(planned["dataset_inputs"]) == {
+        function.handler(EVENT, Context())
+    lake.put_object(Bucket="lake", Key="decisions/2026/part-0.parquet", Body=b"x")
+    lake.put_object(Bucket="lake", Key="labels-of-another-kind/part-0.parquet", Body=b"x")
+    lake.put_object(Bucket="lake", Key="outcomes/day=2026-01-01/part-0.parquet", Body=b"x")
+    planned = function.handler(EVENT, Context())
+    assert inputs(planned["dataset"]["inputs"]) == {
+        "plan": "s3://models/runs/run-1/plan/",
         "decisions": "s3://lake/decisions/",
         "outcomes": "s3://lake/outcomes/",
+        "champion": "s3://models/bundles/run-0/",
     }
     assert planned["champion"] == "run-0"
     assert planned["engine"] == "vectorised"
 
 
-def test_the_function_adds_up_what_lies_under_a_prefix(
-    function: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION})
-    for name in ("history/a.parquet", "history/b.parquet", "decisions/c.parquet"):
-        client.put_object(Bucket="lake", Key=name, Body=b"12345")
-    event = {"run_id": "run-1", "started_at": STARTED, "input": {}}
-    chosen = []
-    for bound in (14, 15):
-        monkeypatch.setattr(function, "SPARK_FROM_BYTES", bound)
-        chosen.append(function.handler(event, Context())["engine"])
-    assert chosen == ["spark", "vectorised"]
+def test_the_plan_is_kept_for_every_step_to_read(function: ModuleType, lake: Any) -> None:
+    lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"12345")
+    lake.put_object(Bucket="lake", Key="history/b.parquet", Body=b"123")
+    function.handler(EVENT, Context())
+    assert stored(lake, "parameters/given.json") == {"max_depth": 4}
+    kept = stored(lake, "plan/plan.json")
+    history = kept["snapshot"].pop("history")
+    assert (history["objects"], history["bytes"]) == (2, 8)
+    assert re.fullmatch(r"[0-9a-f]{64}", history["fingerprint"])
+    assert kept["snapshot"] == {}
+    assert (kept["run_id"], kept["as_of"], kept["champion"]) == ("run-1", STARTED_MS, "run-0")
+    assert kept["policy"] == msgspec.to_builtins(RunPolicy())
+
+
+def test_a_plan_made_again_is_the_first_one_although_the_lake_has_grown(function: ModuleType, lake: Any) -> None:
+    lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
+    first = function.handler(EVENT, Context())
+    kept = stored(lake, "plan/plan.json")
+    lake.put_object(Bucket="lake", Key="labels/a.parquet", Body=b"1")
+    function.appconfigdata.deploy(Serving(policy=POLICY, champion="run-9"))
+    assert function.handler(EVENT, Context()) == first
+    assert stored(lake, "plan/plan.json") == kept
+
+
+@pytest.mark.parametrize("change", [{"started_at": "2026-01-01T10:00:01Z"}, {"input": {"reason": "again"}}])
+def test_another_plan_for_the_same_run_is_refused(function: ModuleType, lake: Any, change: dict[str, Any]) -> None:
+    lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
+    function.handler(EVENT, Context())
+    before = stored(lake, "parameters/given.json")
+    with pytest.raises(ValueError, match=r"run-1 was planned at .* start an execution with another name"):
+        function.handler(EVENT | change, Context())
+    assert stored(lake, "parameters/given.json") == before
+
+
+def test_a_fingerprint_tells_another_lake_of_the_same_size(function: ModuleType, lake: Any) -> None:
+    snapshots = []
+    for body in (b"1", b"2", b"1"):
+        lake.put_object(Bucket="lake", Key="history/a.parquet", Body=body)
+        snapshots.append(function.snapshot(lake, "lake", "history"))
+    assert snapshots[0] == snapshots[2] != snapshots[1]
+
+
+def test_a_comparison_has_what_became_known_meanwhile(function: ModuleType, lake: Any) -> None:
+    lake.put_object(Bucket="lake", Key="decisions/a.parquet", Body=b"1")
+    event = {
+        **{"run_id": "run-1", "challenger": "run-1", "champion": "run-0"},
+        **{"since": 1_767_000_000_000, "now": STARTED},
+    }
+    words = ["compare", "--challenger", "run-1", "--champion", "run-0"]
+    for known in ((), ("labels",)):
+        for source in known:
+            lake.put_object(Bucket="lake", Key=f"{source}/a.parquet", Body=b"1")
+        planned = function.handler(event, Context())
+        assert planned["arguments"] == [*words, "--since", "1767000000000", "--as-of", str(STARTED_MS)]
+        assert set(inputs(planned["inputs"])) == {"plan", "decisions", *known}

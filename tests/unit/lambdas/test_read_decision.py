@@ -118,11 +118,19 @@ def test_what_no_model_scored_has_no_reasons_of_a_model(function: ModuleType) ->
     assert bundles.read == []
 
 
-def test_labels_and_outcomes_stand_under_names_of_their_own(function: ModuleType) -> None:
+def test_labels_come_in_order_and_outcomes_stand_under_names_of_their_own(function: ModuleType) -> None:
     store = ledger(REASON)
     lines = {
+        "label#0001": {
+            "transaction_id": "order-1001", "label": "chargeback", "known_at": "2026-02-03T00:00:00+00:00",
+            "source": "issuer", "confidence": 0.5,
+        },
+        "label#0002": {
+            "transaction_id": "order-1001", "label": "confirmed_genuine", "known_at": "2026-02-02T00:00:01+00:00",
+            "source": "analyst", "confidence": 1.0,
+        },
         "label#fraud": {
-            "transaction_id": "order-1001", "label": "chargeback", "known_at": "2026-02-01T00:00:00+00:00",
+            "transaction_id": "order-1001", "label": "chargeback", "known_at": "2026-02-02T00:00:00+00:00",
         },
         "outcome#authorised": {
             "transaction_id": "order-1001", "outcome": "authorised", "received_at": "2026-01-01T10:00:01+00:00"
@@ -134,7 +142,9 @@ def test_labels_and_outcomes_stand_under_names_of_their_own(function: ModuleType
     for kind, answer in lines.items():
         store.put(Record(PAYMENT.event_id, kind, "0" * 64, json.dumps(answer), "{}"))
     told = json.loads(read(function, store, Bundles()))
-    assert told["labels"] == [lines["label#fraud"]]
+    # As they became known; a line from before labels had a source is the merchant's own.
+    of_old = lines["label#fraud"] | {"source": "merchant", "confidence": 1.0}
+    assert told["labels"] == [of_old, lines["label#0002"], lines["label#0001"]]
     assert told["outcomes"] == [lines["outcome#authorised"], lines["outcome#refunded"]]
     assert msgspec.convert(told, StoredDecision).labels[0].label == "chargeback"
 

@@ -10,7 +10,7 @@ import pytest
 from fraud.decision import event_of
 from fraud.events import Label
 from runtime.http import Problem, Request
-from runtime.stores.decisions import DECISION, MemoryDecisionStore
+from runtime.stores.decisions import MemoryDecisionStore
 from tests.unit.lambdas.reported import PAID, PAYMENT, decided
 from tests.unit.lambdas.support import Context, lambda_event
 
@@ -56,8 +56,10 @@ def test_the_row_is_read_back_as_the_label(function: ModuleType, ledger: MemoryD
         "transaction_id": "order-1001",
         "label": "chargeback",
         "known_at": "2026-01-01T10:00:05+00:00",
+        "source": "merchant",
+        "confidence": 1.0,
     }
-    kept = ledger.get("acme/order-1001", "label#fraud")
+    kept = ledger.get("acme/order-1001", "label#0001")
     assert kept is not None
     row = json.loads(kept.row)
     assert event_of(row) == Label(transaction=PAYMENT, kind="chargeback", known_at=PAID + 5_000)
@@ -68,7 +70,7 @@ def test_a_label_becomes_known_when_it_is_received_unless_it_says_otherwise(
     function: ModuleType, ledger: MemoryDecisionStore
 ) -> None:
     record(function, ledger, body())
-    kept = ledger.get("acme/order-1001", "label#fraud")
+    kept = ledger.get("acme/order-1001", "label#0001")
     assert kept is not None
     assert json.loads(kept.row)["known_at"] == NOW
 
@@ -90,7 +92,7 @@ def test_a_label_may_be_as_old_as_its_payment_and_as_new_as_clocks_differ(
     function: ModuleType, ledger: MemoryDecisionStore, known_at: int
 ) -> None:
     record(function, ledger, body("confirmed_genuine", known_at))
-    kept = ledger.get("acme/order-1001", "label#genuine")
+    kept = ledger.get("acme/order-1001", "label#0001")
     assert kept is not None
     assert json.loads(kept.row)["known_at"] == known_at
 
@@ -106,30 +108,32 @@ def test_a_label_from_before_its_payment_or_from_the_future_is_refused(
     assert (refused.status, refused.body["field"]) == (400, "known_at")
 
 
-def test_the_same_verdict_again_is_answered_as_the_first_time(
+@pytest.mark.parametrize("field", ["label", "source"])
+@pytest.mark.parametrize("word", ["fraud", "", "CHARGEBACK"])
+def test_an_unknown_word_is_refused_by_its_field(
+    function: ModuleType, ledger: MemoryDecisionStore, field: str, word: str
+) -> None:
+    refused = refusal(function, ledger, json.dumps({**json.loads(body()), field: word}).encode())
+    assert (refused.status, refused.body["field"]) == (400, field)
+
+
+@pytest.mark.parametrize("confidence", [-0.01, 1.01, "high"])
+def test_a_confidence_is_a_share(
+    function: ModuleType, ledger: MemoryDecisionStore, confidence: float | str
+) -> None:
+    refused = refusal(function, ledger, json.dumps({**json.loads(body()), "confidence": confidence}).encode())
+    assert (refused.status, refused.body["field"]) == (400, "confidence")
+
+
+def test_a_label_that_comes_at_once_is_known_no_earlier_than_its_payment(
     function: ModuleType, ledger: MemoryDecisionStore
 ) -> None:
-    first = record(function, ledger, body("chargeback", PAID + 1))
-    assert record(function, ledger, body("chargeback", PAID + 1)) == first
-    # A second source of the same verdict is no second fraud.
-    assert record(function, ledger, body("confirmed_fraud", PAID + 2)) == first
-    assert [kind for _, kind in ledger.records] == [DECISION, "label#fraud"]
-
-
-def test_a_later_verdict_of_the_other_kind_stands_beside_the_first(
-    function: ModuleType, ledger: MemoryDecisionStore
-) -> None:
-    record(function, ledger, body("confirmed_fraud"))
-    record(function, ledger, body("confirmed_genuine"))
-    assert {kind for _, kind in ledger.records} == {DECISION, "label#fraud", "label#genuine"}
-
-
-@pytest.mark.parametrize("label", ["fraud", "", "CHARGEBACK"])
-def test_an_unknown_label_is_refused_by_name(
-    function: ModuleType, ledger: MemoryDecisionStore, label: str
-) -> None:
-    refused = refusal(function, ledger, body(label))
-    assert (refused.status, refused.body["field"]) == (400, "label")
+    request = Request(merchant_id="acme", request_id="r", body=body(), headers={}, path={})
+    told = function.record(request, store=ledger, received_at=PAID - AHEAD, recorded_at=PAID)
+    assert json.loads(told)["known_at"] == "2026-01-01T10:00:00+00:00"
+    with pytest.raises(Problem) as refused:
+        function.record(request, store=decided(), received_at=PAID - AHEAD - 1, recorded_at=PAID)
+    assert refused.value.body["field"] == "known_at"
 
 
 def test_the_function_answers_202_and_then_the_same_again(

@@ -137,15 +137,32 @@ def test_another_payload_under_a_used_id_fails_its_own_message_only(apart: bool)
     assert packed(store, [first, second]) == reference([first, second])
 
 
-def test_two_sources_that_report_the_same_fraud_count_once_and_the_second_is_refused() -> None:
+def test_a_verdict_that_changes_and_changes_back_is_folded_once_as_fraud_and_once_as_genuine() -> None:
     made = payment("t1")
     labels = [
-        Label(transaction=made, kind=kind, known_at=START + DAY) for kind in ("chargeback", "confirmed_fraud")
+        Label(transaction=made, kind="confirmed_fraud", known_at=START + DAY, source="alert", confidence=0.4),
+        Label(transaction=made, kind="confirmed_genuine", known_at=START + 2 * DAY, source="analyst"),
+        Label(transaction=made, kind="chargeback", known_at=START + 3 * DAY, source="issuer"),
+        Label(transaction=made, kind="confirmed_genuine", known_at=START + 4 * DAY),
     ]
+    for apart in (False, True):
+        store = MemoryFeatureStore()
+        sent = list(deliver(labels))
+        reports = [updater(store).apply(batch) for batch in ([[each] for each in sent] if apart else [sent])]
+        assert (sum(each.applied for each in reports), sum(each.duplicate for each in reports)) == (2, 2)
+        assert not [name for each in reports for name in each.failed]
+        assert packed(store, labels) == reference(labels[:2])
+
+
+def test_a_label_of_another_payment_under_a_used_id_is_refused() -> None:
+    made = payment("t1")
+    first, second = (
+        Label(transaction=each, kind="chargeback", known_at=START + DAY) for each in (made, changed(made))
+    )
     store = MemoryFeatureStore()
-    report = updater(store).apply(list(deliver(labels)))
-    assert (report.applied, report.mismatched) == (1, 1)
-    assert packed(store, labels) == reference(labels[:1])
+    report = updater(store).apply(list(deliver([first, second])))
+    assert (report.applied, report.mismatched, report.failed) == (1, 1, ["message-1"])
+    assert packed(store, [first]) == reference([first])
 
 
 class Contended(MemoryFeatureStore):

@@ -127,6 +127,8 @@ def decision_row(
     shadow: Mapping[str, float] | None = None,
     previous_tokens: Mapping[str, str] | None = None,
     correlation_id: str = "",
+    would_be: str = "",
+    propensity: float | None = None,
 ) -> dict[str, Any]:
     """The flat row of a decision: the event on the bus and the line in the lake.
 
@@ -140,7 +142,13 @@ def decision_row(
         Calibrated scores of models that looked at the same vector and did not decide, by version.
     previous_tokens : mapping of str to str, optional
         While the token key is changed: what these fields' tokens were under the key before.
+    would_be : str
+        What the policy would have done with a payment that it let through at random; empty for all others.
+    propensity : float, optional
+        As `fraud.judgement.Judgement` has it; where nothing was drawn, 0 for a decline and 1 for all else.
     """
+    if propensity is None:
+        propensity = 0.0 if decision.decision == "decline" else 1.0
     return {
         "event_id": transaction.event_id,
         **msgspec.to_builtins(transaction),
@@ -161,11 +169,13 @@ def decision_row(
         "previous_tokens": dict(previous_tokens or {}),
         "correlation_id": correlation_id,
         "recorded_at": recorded_at,
+        "would_be": would_be,
+        "propensity": propensity,
     }
 
 
 def label_row(label: Label, recorded_at: int) -> dict[str, Any]:
-    """The flat row of a label: its transaction, what became known, and when."""
+    """The flat row of a label: its transaction, what became known, when, from whom, and how surely."""
     return {
         "event_id": label.event_id,
         **msgspec.to_builtins(label.transaction),
@@ -173,6 +183,8 @@ def label_row(label: Label, recorded_at: int) -> dict[str, Any]:
         "is_fraud": label.is_fraud,
         "known_at": label.known_at,
         "recorded_at": recorded_at,
+        "source": label.source,
+        "confidence": label.confidence,
     }
 
 
@@ -198,6 +210,8 @@ def event_of(row: Mapping[str, Any]) -> Event:
     transaction = msgspec.convert(row, Transaction)
     if "label" in row:
         told = {"transaction": transaction, "kind": row["label"], "known_at": row.get("known_at")}
+        # Rows from before labels had a source have neither of these.
+        told |= {name: row[name] for name in ("source", "confidence") if row.get(name) is not None}
         return msgspec.convert(told, Label)
     if "outcome" in row:
         told = {"transaction": transaction, "kind": row["outcome"], "event_time": row.get("outcome_time")}

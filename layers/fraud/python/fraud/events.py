@@ -1,18 +1,21 @@
 """The events that features are folded from: transactions, and what later became known of them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from fraud.currency import CURRENCIES
 
 __all__ = [
     "LATEST_TIME",
     "MOST_AMOUNT",
+    "Confidence",
     "Event",
     "EventError",
     "Label",
     "LabelKind",
+    "LabelSource",
     "Outcome",
     "OutcomeKind",
     "Transaction",
@@ -20,6 +23,10 @@ __all__ = [
 ]
 
 LabelKind = Literal["chargeback", "confirmed_fraud", "confirmed_genuine"]
+LabelSource = Literal["merchant", "issuer", "acquirer", "analyst", "cardholder", "alert"]
+type Confidence = Annotated[
+    float, Meta(ge=0, le=1, description="How sure the source is: 1 is certain, which is the default.")
+]
 OutcomeKind = Literal["authorised", "declined", "captured", "refunded", "reviewed"]
 
 MOST_AMOUNT = 10**14
@@ -102,11 +109,23 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 
     A transaction is fraud or genuine once, whatever the number of sources that say so: a chargeback
     after a confirmed fraud carries the same `event_id`, so that it is counted once.
+
+    Attributes
+    ----------
+    known_at : int
+        Milliseconds since the epoch, UTC.
+    source : str
+        Who said so: the merchant itself, the card's issuer, the acquirer, an analyst who reviewed it, the
+        cardholder, or an alert of some system.
+    confidence : float
+        How sure the source is, from 0 to 1.
     """
 
     transaction: Transaction
     kind: LabelKind
     known_at: int
+    source: LabelSource = "merchant"
+    confidence: float = 1.0
 
     @property
     def is_fraud(self) -> bool:
@@ -153,3 +172,5 @@ def check(event: Event) -> None:
             raise EventError(f"{name} is not between 1970 and 2100; write milliseconds since 1970-01-01 UTC")
         if time < transaction.event_time:
             raise EventError(f"{name} is before its transaction; check its unit and time zone")
+    if isinstance(event, Label) and not 0 <= event.confidence <= 1:
+        raise EventError("confidence is not between 0 and 1; write a share, such as 0.8 for 80 %")

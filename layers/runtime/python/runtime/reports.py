@@ -14,7 +14,7 @@ from runtime.http import Answer, Problem, Request
 from runtime.stores.decisions import DECISION, DecisionStore, Record
 from runtime.telemetry import MetricUnit, logger, metrics
 
-__all__ = ["Recorder", "decided", "keep", "recorded", "written"]
+__all__ = ["Recorder", "decided", "keep", "line", "recorded", "transaction_of", "written"]
 
 
 class Recorder(Protocol):
@@ -51,11 +51,21 @@ def decided(store: DecisionStore, merchant_id: str, transaction_id: str) -> Tran
     Problem
         404, if this merchant never sent it.
     """
-    found = store.get(f"{merchant_id}/{transaction_id}", DECISION)
-    if found is None:
+    return transaction_of(store.get(f"{merchant_id}/{transaction_id}", DECISION))
+
+
+def transaction_of(decision: Record | None) -> Transaction:
+    """The transaction of a decision's line, its identifiers as tokens.
+
+    Raises
+    ------
+    Problem
+        404, if there is no such line.
+    """
+    if decision is None:
         detail = "No decision was made under this id. Report on a transaction that was sent before."
         raise Problem(404, "unknown-transaction", "Unknown transaction", detail, "transaction_id")
-    return event_of(msgspec.json.decode(found.row)).transaction
+    return event_of(msgspec.json.decode(decision.row)).transaction
 
 
 def keep(
@@ -69,23 +79,33 @@ def keep(
 ) -> str:
     """Write a line of the ledger, unless there is one of its kind; return the answer of the one that is there.
 
+    The parameters are those of `line`.
+    """
+    record = line(transaction, kind=kind, request=request, told=told, row=row)
+    return (store.put(record) or record).answer
+
+
+def line(
+    transaction: Transaction, *, kind: str, request: Request, told: msgspec.Struct, row: Mapping[str, Any]
+) -> Record:
+    """A line of the ledger.
+
     Parameters
     ----------
     kind : str
-        Of the line, such as ``label#fraud``.
+        Of the line, such as ``outcome#declined``.
     told : Struct
         The answer.
     row : mapping
         The event for the bus.
     """
-    record = Record(
+    return Record(
         event_id=transaction.event_id,
         kind=kind,
         digest=body_digest(request.body),
         answer=msgspec.json.encode(told).decode(),
         row=msgspec.json.encode(row).decode(),
     )
-    return (store.put(record) or record).answer
 
 
 def written(moment: int) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from fraud.decision import Decision, GivenReason
-from fraud.events import LabelKind, OutcomeKind
+from fraud.events import Confidence, LabelKind, LabelSource, OutcomeKind
 from runtime.http import Problem
 
 __all__ = [
@@ -65,6 +65,8 @@ class LabelRecorded(_Answer, frozen=True):
     transaction_id: str
     label: LabelKind
     known_at: Annotated[str, Meta(description="RFC 3339.")]
+    source: Annotated[LabelSource, Meta(description="Who said so.")] = "merchant"
+    confidence: Confidence = 1.0
 
 
 class StoredDecision(_Answer, frozen=True):
@@ -78,7 +80,10 @@ class StoredDecision(_Answer, frozen=True):
             "not kept any more."
         ),
     ]
-    labels: list[LabelRecorded]
+    labels: Annotated[
+        list[LabelRecorded],
+        Meta(description="Every change of verdict, in the order in which it became known: the last one holds."),
+    ]
     outcomes: list[OutcomeRecorded]
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from fraud.currency import CURRENCIES
-from fraud.events import LabelKind, OutcomeKind, Transaction
+from fraud.events import Confidence, LabelKind, LabelSource, OutcomeKind, Transaction
 
 __all__ = ["BatchRequest", "DecisionRequest", "Id", "LabelRequest", "OutcomeRequest", "PathId"]
 
@@ -201,6 +201,10 @@ class LabelRequest(_Model, frozen=True):
         ]
         | None
     ) = None
+    source: Annotated[
+        LabelSource, Meta(description="Who said so: you, unless you tell; `analyst` is who reviewed it by hand.")
+    ] = "merchant"
+    confidence: Confidence = 1.0
 
 
 class OutcomeRequest(_Model, frozen=True):

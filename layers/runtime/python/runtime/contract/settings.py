@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from fraud.features import FeatureSet
 from fraud.lists import ListDefinition
+from fraud.passing import PassThrough
 from fraud.policy import Costs, Policy, Share, Thresholds
 from fraud.rules import Rule, RuleError, Rules, StoredRule
 from fraud.rules.check import check_rules
@@ -28,6 +29,16 @@ class PolicyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 5_000
     most_declined: Annotated[Share, Meta(description="The largest share of payments to decline.")] | None = None
     most_reviewed: Annotated[Share, Meta(description="The largest share of payments to review.")] | None = None
+    pass_through: (
+        Annotated[
+            PassThrough,
+            Meta(
+                description="Let a few of the payments that your policy declines through at random, to learn from "
+                "them; off by default. You bear what they cost."
+            ),
+        ]
+        | None
+    ) = None
 
     def __post_init__(self) -> None:
         self.policy("")

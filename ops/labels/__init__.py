@@ -1,0 +1,1 @@
+"""Labels, as operators bring and judge them."""

@@ -29,6 +29,13 @@ _COSTS: dict[str, object] = {
     **dict.fromkeys(("loss_share", "margin_share", "challenge_stops", "challenge_loses"), _PROBABILITY),
     **dict.fromkeys(("review_finds", "review_turns_away"), _PROBABILITY),
 }
+_PASS_THROUGH: dict[str, object] = {
+    "share": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 0.2},
+    "most_amount": {"type": "integer", "minimum": 1},
+    "most_a_day": {"type": "integer", "minimum": 1},
+    "most_money_a_day": {"type": ["integer", "null"], "minimum": 1},
+    "salt": {"type": "string", "maxLength": 64},
+}
 # The draft that AppConfig knows. What it cannot say, such as that thresholds ascend, the reader checks; a document
 # that the reader refuses does not serve.
 SCHEMA: dict[str, object] = {
@@ -52,6 +59,12 @@ SCHEMA: dict[str, object] = {
                 "unscored_limit": {"type": "integer", "minimum": 0},
                 "most_declined": _PERHAPS_PROBABILITY,
                 "most_reviewed": _PERHAPS_PROBABILITY,
+                "pass_through": {
+                    "type": ["object", "null"],
+                    "required": ["share", "most_amount"],
+                    "properties": _PASS_THROUGH,
+                    "additionalProperties": False,
+                },
             },
             "additionalProperties": False,
         },

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from fraud.lists import ListAction, ListDefinition, ListField
+from fraud.passing import PassThrough
 from fraud.policy import Costs, Thresholds
 from fraud.rules import Rule
 from fraud.rules.documents import Mode
@@ -158,6 +159,7 @@ class PolicyAnswer(_Document, frozen=True):
     unscored_limit: int
     most_declined: float | None
     most_reviewed: float | None
+    pass_through: PassThrough | None
 
 
 class ListSummary(_Answer, frozen=True):

@@ -73,6 +73,7 @@ class PolicyCalls:
             unscored_limit=policy.unscored_limit,
             most_declined=policy.most_declined,
             most_reviewed=policy.most_reviewed,
+            pass_through=policy.pass_through,
         )
         return shown(told, told.version)
 

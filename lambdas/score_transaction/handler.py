@@ -156,6 +156,8 @@ def _told(outcome: Outcome) -> str:
         metrics.add_metric(outcome.action.capitalize(), MetricUnit.Count, 1)
     metrics.add_metric("Degraded", MetricUnit.Count, int(outcome.degraded))
     metrics.add_metric("Repeated", MetricUnit.Count, int(outcome.repeated))
+    if outcome.passed:
+        metrics.add_metric("PassedThrough", MetricUnit.Count, 1)
     if outcome.failed_rules:
         metrics.add_metric("RuleFailed", MetricUnit.Count, outcome.failed_rules)
     logger.info("decided", extra={"action": outcome.action, "repeated": outcome.repeated})

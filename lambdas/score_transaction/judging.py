@@ -9,7 +9,7 @@ from fraud.events import Transaction
 from fraud.features import FeatureSet
 from fraud.features.definitions import RowFeature
 from fraud.judgement import Judgement, judge, known_values
-from fraud.policy import Action, Allowance, Policy
+from fraud.policy import Allowance, Policy
 from runtime.booster import BoosterError
 from runtime.bundles import Live, ServedModel
 
@@ -47,11 +47,10 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision, the ids of the rules that could not be evaluated, and the policy's action if it was asked."""
+    """A decision, and what it follows from."""
 
     decision: Decision
-    failed: tuple[str, ...]
-    by_policy: Action | None
+    judgement: Judgement
 
 
 def row_level(features: FeatureSet, vector: tuple[float, ...]) -> tuple[float, ...]:
@@ -133,7 +132,7 @@ def decision_on(
         degraded=given.score is None,
         evaluated_at=transaction.event_time,
     )
-    return Judged(decision, judgement.failed, judgement.by_policy)
+    return Judged(decision, judgement)
 
 
 def _reasons(

@@ -72,6 +72,8 @@ class Outcome:
         Empty when repeated.
     failed_rules : int
         How many rules could not be evaluated.
+    passed : bool
+        Whether it would have been declined and was let through; for our own counting, and never answered.
     """
 
     answer: str
@@ -79,6 +81,7 @@ class Outcome:
     degraded: bool = False
     action: str = ""
     failed_rules: int = 0
+    passed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +250,7 @@ class Scorer:
             allowance=allowance,
             listed=listed,
         )
-        decision = judged.decision
+        decision, judgement = judged.decision, judged.judgement
         row = decision_row(
             transaction,
             decision,
@@ -259,6 +262,8 @@ class Scorer:
             shadow=score.shadow,
             previous_tokens=changed(transaction, request.before) if request.before else None,
             correlation_id=asking.correlation_id,
+            would_be=judgement.would_be,
+            propensity=judgement.propensity,
         )
         record = Record(
             event_id=transaction.event_id,
@@ -272,11 +277,12 @@ class Scorer:
             repeated=False,
             degraded=decision.degraded,
             action=decision.decision,
-            failed_rules=len(judged.failed),
+            failed_rules=len(judgement.failed),
+            passed=bool(judgement.would_be),
         )
         give_back = None
-        if allowance is not None and judged.by_policy is not None:
-            give_back = partial(allowance.give_back, judged.by_policy)
+        if allowance is not None and judgement.by_policy is not None:
+            give_back = partial(allowance.give_back, judgement.by_policy, judgement.draw)
         return Made(record, outcome, give_back)
 
     def keep(self, made: Made, give_up_at: float = math.inf) -> Outcome:

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from fraud.backtest import Past, backtest
+from fraud.backtest import Draft, Past, backtest
 from fraud.features import STANDARD
 from fraud.policy import Policy
 from fraud.rules import Rules
@@ -23,7 +24,7 @@ from runtime.contract.settings import PolicyRequest
 from runtime.http import Problem
 from runtime.stores.settings import DynamoSettingsStore
 
-__all__ = ["BacktestError", "read_document", "try_draft"]
+__all__ = ["BacktestError", "last_of", "read_document", "show_past", "try_draft"]
 
 LONGEST = 1_800.0
 """Seconds: Athena itself gives a query up after half an hour."""
@@ -87,7 +88,6 @@ def try_draft(
         replays=deployment.environment.replay_time,
     )
     _check(window)
-    lake = Athena(deployment.client("athena"), deployment["AthenaWorkgroup"], deployment["GlueDatabase"])
     store = DynamoSettingsStore(deployment.client("dynamodb"), deployment["SettingsTable"])
 
     def platform() -> Policy:
@@ -98,18 +98,9 @@ def try_draft(
     except Problem as problem:
         where = str(problem.body.get("field", "")).removeprefix("rules.")
         raise BacktestError(f"{where}: {problem.body['detail']}") from None
-    limit = time.monotonic() + LONGEST
-    try:
-        progress("counting", 0, 0)
-        found = int(next(lake.rows(count_of(window), until=limit))[0] or 0)
-        if not found:
-            raise BacktestError(_nothing(window, next(lake.rows(span_of(merchant_id), until=limit))))
-        progress("querying", 0, found)
-        past = PastDecisions(window, draft, STANDARD.names)
-        decisions = past.read(lake.rows(past.sql(), until=limit))
-        report = backtest(_counted(decisions, found, progress), draft)
-    except (QueryError, TooSlowError) as error:
-        raise BacktestError(f"the lake cannot be read: {error}; try a shorter time") from error
+    found, report = show_past(
+        deployment, window, draft, lambda past: backtest(past, draft), progress, remedy="use --since and --until"
+    )
     return BacktestAnswer(
         since=written(window.since),
         until=written(window.until),
@@ -117,6 +108,72 @@ def try_draft(
         share=report.decisions / found,
         report=report,
     )
+
+
+def last_of(deployment: Deployment, merchant_id: str) -> int | None:
+    """The time of a merchant's last decision in the lake, in ms since the epoch; None if there is none.
+
+    Raises
+    ------
+    BacktestError
+        If the lake cannot be read.
+    """
+    with _reading():
+        _, last = next(_lake(deployment).rows(span_of(merchant_id), until=time.monotonic() + LONGEST))
+    return None if last is None else int(last)
+
+
+def show_past[T](
+    deployment: Deployment,
+    window: Window,
+    draft: Draft,
+    ask: Callable[[Iterator[Past]], T],
+    progress: Progress,
+    *,
+    remedy: str,
+) -> tuple[int, T]:
+    """Show past decisions, in the order of their events, to somebody who tells something of them.
+
+    Parameters
+    ----------
+    draft : Draft
+        Says what has to be read of each.
+    remedy : str
+        What to do if the merchant's decisions lie in another time.
+
+    Returns
+    -------
+    int, T
+        How many there are, and what is told of them.
+
+    Raises
+    ------
+    BacktestError
+        If there are none, or the lake cannot be read.
+    """
+    lake, limit = _lake(deployment), time.monotonic() + LONGEST
+    with _reading():
+        progress("counting", 0, 0)
+        found = int(next(lake.rows(count_of(window), until=limit))[0] or 0)
+        if not found:
+            span = next(lake.rows(span_of(window.merchant_id), until=limit))
+            raise BacktestError(_nothing(window, span, remedy))
+        progress("querying", 0, found)
+        past = PastDecisions(window, draft, STANDARD.names)
+        decisions = past.read(lake.rows(past.sql(), until=limit))
+        return found, ask(_counted(decisions, found, progress))
+
+
+def _lake(deployment: Deployment) -> Athena:
+    return Athena(deployment.client("athena"), deployment["AthenaWorkgroup"], deployment["GlueDatabase"])
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (QueryError, TooSlowError) as error:
+        raise BacktestError(f"the lake cannot be read: {error}; try a shorter time") from error
 
 
 def _check(window: Window) -> None:
@@ -130,7 +187,7 @@ def _check(window: Window) -> None:
         raise BacktestError("--since is not before --until; name a time that has passed and its end")
 
 
-def _nothing(window: Window, span: list[str | None]) -> str:
+def _nothing(window: Window, span: list[str | None], remedy: str) -> str:
     first, last = span
     if first is None or last is None:
         whose = f"the lake has no decision of merchant {window.merchant_id}"
@@ -138,7 +195,7 @@ def _nothing(window: Window, span: list[str | None]) -> str:
     days = " and ".join(
         f"{datetime.fromtimestamp(int(each) / 1_000, UTC):%Y-%m-%d %H:%M}" for each in (first, last)
     )
-    return f"no decision lies in this time; the merchant's lie between {days} (UTC): use --since and --until"
+    return f"no decision lies in this time; the merchant's lie between {days} (UTC): {remedy}"
 
 
 def _counted(decisions: Iterable[Past], found: int, progress: Progress) -> Iterator[Past]:

@@ -16,6 +16,7 @@ from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.settings.desk import Desk, RefusedError, refusing
 from ops.settings.imports import import_entries
+from ops.settings.passing import pass_through
 from ops.terminal import Env, Port, console, progress_bars
 from runtime.api import parse
 from runtime.contract.settings import PolicyRequest, checked
@@ -25,6 +26,7 @@ __all__ = ["lists_app", "policy_app", "rules_app"]
 rules_app = typer.Typer(no_args_is_help=True, help="A merchant's rules.")
 lists_app = typer.Typer(no_args_is_help=True, help="A merchant's lists, and the values on them.")
 policy_app = typer.Typer(no_args_is_help=True, help="A merchant's policy.")
+policy_app.command("pass-through")(pass_through)
 
 Merchant = Annotated[str, typer.Option("--merchant", "-m", help="The merchant's id.")]
 By = Annotated[str, typer.Option("--by", help="Your name, which the change is recorded under.")]

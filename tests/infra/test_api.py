@@ -10,6 +10,7 @@ import pytest
 
 from fraud.decision import label_row, outcome_row
 from fraud.events import Label, Outcome, Transaction
+from fraud.passing import MOST_SHARE, PassThrough
 from fraud.policy import Costs, Policy, Thresholds
 from fraud.serving import Canary, Serving
 from infra.constructs.lake import DECISION_COLUMNS, LABEL_COLUMNS, OUTCOME_COLUMNS
@@ -179,9 +180,22 @@ def test_the_schema_knows_every_field_of_the_document_and_no_other() -> None:
     assert set(policy["properties"]["thresholds"]["properties"]) == names(Thresholds)
     assert set(policy["properties"]["costs"]["properties"]) == names(Costs)
     assert set(schema["properties"]["canary"]["properties"]) == names(Canary)
-    inner = (policy["properties"]["thresholds"], policy["properties"]["costs"], schema["properties"]["canary"])
+    passing = policy["properties"]["pass_through"]
+    assert set(passing["properties"]) == names(PassThrough)
+    inner = (
+        passing,
+        policy["properties"]["thresholds"],
+        policy["properties"]["costs"],
+        schema["properties"]["canary"],
+    )
     for each in (schema, policy, *inner):
         assert each["additionalProperties"] is False
+
+
+def test_the_schema_lets_as_much_through_as_serving_takes() -> None:
+    schema: Any = SCHEMA
+    share = schema["properties"]["policy"]["properties"]["pass_through"]["properties"]["share"]
+    assert share["maximum"] == MOST_SHARE
 
 
 def test_the_document_is_validated_deployed_at_once_and_rolled_back_without_waiting(

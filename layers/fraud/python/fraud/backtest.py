@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 
 from fraud.events import Transaction
 from fraud.figures import ActionFigures, Change, CurrencyFigures, Report, RuleFigures, Total, wilson
-from fraud.judgement import judge, known_values
+from fraud.judgement import Judgement, judge, known_values
 from fraud.lists import ListDefinition
-from fraud.policy import Action, Policy
+from fraud.policy import Action, Allowance, Policy
 from fraud.rules import Rulebook
 
 __all__ = ["MOST_EXAMPLES", "Backtest", "Draft", "Past", "backtest"]
@@ -63,6 +63,26 @@ class Draft:
     rules: tuple[str, ...] = ()
     lists: tuple[ListDefinition, ...] = ()
 
+    def judged(self, past: Past, allowance: Allowance | None) -> Judgement:
+        """What the draft would have done with one past decision."""
+        return judge(
+            past.transaction,
+            known_values(
+                past.transaction,
+                tuple(past.features),
+                tuple(past.features.values()),
+                score=past.score,
+                lists=past.lists,
+                degraded=past.score is None,
+            ),
+            score=past.score,
+            policy=self.policy,
+            rulebook=self.rulebook,
+            lists=self.lists,
+            listed=past.lists,
+            allowance=allowance,
+        )
+
 
 def backtest(decisions: Iterable[Past], draft: Draft) -> Report:
     """Ask a draft about past decisions, each given once.
@@ -93,24 +113,8 @@ class Backtest:
 
     def add(self, past: Past) -> None:
         """Ask the draft about one more decision."""
-        draft, transaction = self._draft, past.transaction
-        judgement = judge(
-            transaction,
-            known_values(
-                transaction,
-                tuple(past.features),
-                tuple(past.features.values()),
-                score=past.score,
-                lists=past.lists,
-                degraded=past.score is None,
-            ),
-            score=past.score,
-            policy=draft.policy,
-            rulebook=draft.rulebook,
-            lists=draft.lists,
-            listed=past.lists,
-            allowance=self._allowance,
-        )
+        transaction = past.transaction
+        judgement = self._draft.judged(past, self._allowance)
         verdict: _Verdict = "unknown" if past.is_fraud is None else "frauds" if past.is_fraud else "genuine"
         changed = judgement.action != past.decision
         self._counts.update(

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from fraud.events import Transaction
+from fraud.passing import Draw, PassingBudget, PassThrough
 
 __all__ = ["Action", "Allowance", "Costs", "Policy", "Share", "Thresholds"]
 
@@ -123,7 +124,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Allowance:
-    """How many payments a policy may still decline and have reviewed: a token bucket for each.
+    """What a policy's bounds still leave: of declines and reviews a token bucket for each, and of passing through.
 
     It starts with one token. Every payment that the policy decides adds the share as a part of a token; a bounded
     action takes a whole one. So of any n payments since the start at most 1 + share n are declined, and what was
@@ -134,6 +135,8 @@ class Allowance:
     ----------
     most_declined, most_reviewed : float or None
         Shares in [0, 1]; None for no bound.
+    passing : PassThrough, optional
+        Which declines are let through; they count as declines here.
     """
 
     MOST_SAVED = 100
@@ -142,10 +145,13 @@ class Allowance:
     # Whole numbers, so that a million additions of a share do not drift. The share is rounded down.
     _TOKEN = 1_000_000
 
-    def __init__(self, *, most_declined: float | None, most_reviewed: float | None) -> None:
+    def __init__(
+        self, *, most_declined: float | None, most_reviewed: float | None, passing: PassThrough | None = None
+    ) -> None:
         bounds: dict[Action, float | None] = {"decline": most_declined, "review": most_reviewed}
         self._shares = {action: int(share * self._TOKEN) for action, share in bounds.items() if share is not None}
         self._tokens = dict.fromkeys(self._shares, self._TOKEN)
+        self.passing = PassingBudget(passing) if passing is not None else None
 
     def first(self, ranking: tuple[Action, ...]) -> Action:
         """Of the actions for one payment, in the order of preference, the first that is within its bound."""
@@ -159,15 +165,18 @@ class Allowance:
                 return action
         return "approve"
 
-    def give_back(self, action: Action) -> None:
-        """Undo `first` for a payment that was decided before, or whose decision was not kept: it counts once.
+    def give_back(self, action: Action, draw: Draw | None = None) -> None:
+        """Undo `first`, and the draw if there was one, for a payment that was decided before or was not kept.
 
+        So that it counts once.
         Never leaves more than there was before.
         """
         for bounded, share in self._shares.items():
             self._tokens[bounded] -= share
         if action in self._tokens:
             self._tokens[action] += self._TOKEN
+        if self.passing is not None and draw is not None:
+            self.passing.give_back(draw)
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,6 +191,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         The largest shares of payments that the policy declines and has reviewed, as one process counts them; see
         `Allowance`. An action past its bound becomes the next one: the next milder of thresholds, the next
         cheapest of costs. Lists and rules are not bounded.
+    pass_through : PassThrough or None
+        Which of the policy's declines are let through at random, to learn from them; None for none.
     """
 
     version: str
@@ -190,16 +201,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unscored_limit: Annotated[int, Meta(ge=0)] = 5_000
     most_declined: Share | None = None
     most_reviewed: Share | None = None
+    pass_through: PassThrough | None = None
 
     def __post_init__(self) -> None:
         if (self.thresholds is None) == (self.costs is None):
             raise ValueError("policy: give either thresholds or costs")
 
     def allowance(self) -> Allowance | None:
-        """A fresh count of what may be declined and reviewed; None if nothing is bounded."""
-        if self.most_declined is None and self.most_reviewed is None:
+        """A fresh count of what may be declined, reviewed and let through; None if nothing is bounded or drawn."""
+        if self.most_declined is None and self.most_reviewed is None and self.pass_through is None:
             return None
-        return Allowance(most_declined=self.most_declined, most_reviewed=self.most_reviewed)
+        return Allowance(
+            most_declined=self.most_declined, most_reviewed=self.most_reviewed, passing=self.pass_through
+        )
 
     def ranking(self, transaction: Transaction, score: float | None) -> tuple[Action, ...]:
         """The actions for a transaction, the preferred one first."""

@@ -85,5 +85,7 @@ def score(
         highlight=False,
         markup=False,
     )
-    if chosen is not None and (chosen.most_declined is not None or chosen.most_reviewed is not None):
-        console.print("The policy's bounds are left aside: they count payments as they come.")
+    if chosen is not None and chosen.allowance() is not None:
+        console.print(
+            "The policy's bounds and what it lets through are left aside: they count payments as they come."
+        )

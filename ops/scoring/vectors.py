@@ -37,8 +37,8 @@ class Scoring:
     Parameters
     ----------
     policy : Policy or None
-        What decides; None to score only. Its bounds on declines and reviews are left aside: they belong to
-        payments that arrive one after the other.
+        What decides; None to score only. Its bounds on declines and reviews, and what it lets through, are left
+        aside: they belong to payments that arrive one after the other.
     reasons : bool
         Whether to tell the reasons of what is not approved, or of every row where nothing decides.
 

@@ -16,6 +16,7 @@ from ops.localcloud.settings import DEFAULT_PORT
 from runtime.keys import KeyHash
 from runtime.stores.features import DynamoFeatureStore
 from runtime.stores.merchants import DynamoMerchantStore
+from runtime.stores.releases import DynamoReleaseStore
 from runtime.stores.settings import DynamoSettingsStore
 
 __all__ = ["Deployment", "DeploymentError", "connect"]
@@ -74,6 +75,10 @@ class Deployment:
     def settings(self) -> DynamoSettingsStore:
         """What merchants set: rules, lists and policies."""
         return DynamoSettingsStore(self.client("dynamodb"), self["SettingsTable"])
+
+    def releases(self) -> DynamoReleaseStore:
+        """What became of models, and what served when."""
+        return DynamoReleaseStore(self.client("dynamodb"), self["ReleasesTable"])
 
     def key_hash(self) -> KeyHash:
         """The hash under which this deployment keeps merchants' keys."""

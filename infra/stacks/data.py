@@ -17,9 +17,9 @@ __all__ = ["DataStack"]
 
 
 class DataStack(PaywardenStack):
-    """Attributes: features, decisions, merchants, settings, lake, models, bus, secrets, serving, alarm_topic.
+    """Attributes: features, decisions, merchants, settings, releases, lake, models, bus, secrets, serving.
 
-    The secrets are `token_secret` and `key_secret`.
+    And alarm_topic. The secrets are `token_secret` and `key_secret`.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
@@ -36,6 +36,8 @@ class DataStack(PaywardenStack):
         )
         self.merchants = self._table("merchants", partition_key="key_id")
         self.settings = self._table("settings", partition_key="id", sort_key="part", ttl="expires_at")
+        # No time to live: what served when is asked for as long as a decision can be disputed.
+        self.releases = self._table("releases", partition_key="id", sort_key="part")
         self.lake = Lake(self, "lake", environment=environment)
         self.models = private_bucket(self, "models", environment=environment)
         self.bus = events.EventBus(
@@ -115,6 +117,7 @@ class DataStack(PaywardenStack):
             DecisionsTable=self.decisions.table_name,
             MerchantsTable=self.merchants.table_name,
             SettingsTable=self.settings.table_name,
+            ReleasesTable=self.releases.table_name,
             EventBus=self.bus.event_bus_name,
             TokenSecret=self.token_secret.secret_arn,
             KeySecret=self.key_secret.secret_arn,

@@ -5,6 +5,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.constructs import Function, notify
+from infra.constructs.release_alarms import ReleaseAlarms
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
 from infra.stacks.data import DataStack
@@ -90,6 +91,14 @@ class MonitoringStack(PaywardenStack):
             periods=5,
             breaching=2,
             description="Merchants' keys cannot be checked. See docs/runbooks.",
+        )
+        ReleaseAlarms(
+            self,
+            "release",
+            environment=environment,
+            errors=scoring.api.metric_server_error(period=_MINUTE, statistic=cloudwatch.Stats.SUM),
+            latency=scoring.score_transaction.function.metric_duration(period=_MINUTE, statistic="p99"),
+            topic=data.alarm_topic,
         )
         self.dashboard = self._dashboard(environment)
         if environment.capabilities.composite_alarms:

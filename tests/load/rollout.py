@@ -44,19 +44,24 @@ def register(deployment: Deployment, version: str) -> None:
     """Make the bundle of a version out of a training run's artifact and evaluation."""
     manifest, model = bundle(version)
     manifest = msgspec.structs.replace(manifest, calibration=VERSIONS[version])
-    verdict = {"promote": True, "reason": "load test"}
+    verdict = {"passed": True, "reason": "load test"}
     evaluation = {"run_id": version, "verdict": verdict, "candidate": {}, "champion": None}
     prefix = f"s3://{deployment['ModelsBucket']}/load/{version}/"
     put(deployment, f"load/{version}/model.tar.gz", _artifact(manifest, model))
     put(deployment, f"load/{version}/evaluation.json", msgspec.json.encode(evaluation))
     event = {"run_id": version, "artifact_uri": f"{prefix}model.tar.gz", "evaluation_uri": prefix}
-    assert invoke(deployment, "register_model", event)["version"] == version
+    answer = invoke(deployment, "register_model", event)
+    assert answer["version"] == version
+    deployment.client("sagemaker").update_model_package(
+        ModelPackageArn=answer["package"], ModelApprovalStatus="Approved", ApprovalDescription="load test"
+    )
 
 
 def promote(deployment: Deployment, version: str) -> None:
-    """Make a registered version the champion."""
-    registration = {"version": version, "reason": "load test"}
-    assert invoke(deployment, "promote_model", {"registration": registration})["deployment"] is not None
+    """Make a registered and approved version the champion."""
+    policy = {"probation_minutes": 0}
+    event = {"action": "promote", "version": version, "policy": policy, "reason": "load test"}
+    assert invoke(deployment, "release_model", event)["changed"]
 
 
 def corrupt(deployment: Deployment, version: str) -> None:

@@ -4,16 +4,14 @@ import gc
 import io
 from typing import Any
 
-import boto3
 import msgspec
 import pytest
-from botocore.stub import ANY, Stubber
 
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime import booster as boosters
 from runtime.booster import Booster, BoosterError
-from runtime.configuration import Profile, Refresher, ServingReader, publish
+from runtime.configuration import Profile, Refresher, ServingReader
 
 PROFILE = Profile("app1234", "env1234", "pro1234")
 DOCUMENT = Serving(
@@ -68,40 +66,6 @@ def test_a_document_that_was_cut_off_is_not_lost(cuts: int) -> None:
             reader.poll()
     assert reader.poll() == DOCUMENT
     assert reader.poll() is None
-
-
-def test_publishing_writes_a_version_and_deploys_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    client = boto3.client("appconfig", region_name="eu-west-1")
-    reason = "better on every measure; " * 60
-    with Stubber(client) as stub:
-        stub.add_response(
-            "create_hosted_configuration_version",
-            {"VersionNumber": 7},
-            {
-                "ApplicationId": "app1234",
-                "ConfigurationProfileId": "pro1234",
-                "Content": msgspec.json.encode(DOCUMENT),
-                "ContentType": "application/json",
-                "Description": ANY,
-            },
-        )
-        stub.add_response(
-            "start_deployment",
-            {"DeploymentNumber": 3},
-            {
-                "ApplicationId": "app1234",
-                "EnvironmentId": "env1234",
-                "ConfigurationProfileId": "pro1234",
-                "ConfigurationVersion": "7",
-                "DeploymentStrategyId": "strategy",
-                # AWS takes no more than this.
-                "Description": reason[:1_024],
-            },
-        )
-        assert publish(client, PROFILE, "strategy", DOCUMENT, reason=reason) == 7
-        stub.assert_no_pending_responses()
 
 
 def test_a_task_runs_again_once_it_is_due_and_not_before() -> None:

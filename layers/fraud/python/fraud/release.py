@@ -38,14 +38,31 @@ class DataPolicy(_Policy, frozen=True, kw_only=True):
         Population stability index, against the champion's training data, from which a feature counts as drifted.
     maximum_drifted : float
         Share of the features that may have.
+    maximum_rate_factor : float
+        The fraud rate may be so many times what it was in that training data, or the other way round.
     maximum_single_auc : float
         A single feature that tells fraud better than this is taken for the label in disguise.
+    minimum_confidence : float
+        A label of less is no verdict: a payment with none above is left out.
+    maturity_days : float
+        Age from which a payment without a label counts as genuine, in the dataset and in the comparison in shadow.
+    minimum_known_share : float
+        Of the frauds, so large a share must be known at that age, as measured; 0 warns and stops nothing.
     """
 
     minimum_frauds: Annotated[int, Meta(ge=1)] = 10
     drifted_from: Positive = 0.25
     maximum_drifted: Share = 0.5
+    maximum_rate_factor: Annotated[float, Meta(ge=1)] = 5.0
     maximum_single_auc: Annotated[float, Meta(ge=0.5, le=1)] = 0.995
+    minimum_confidence: Share = 0.5
+    maturity_days: Annotated[float, Meta(ge=0, le=3_650)] = 3.0
+    minimum_known_share: Share = 0.0
+
+    @property
+    def maturity(self) -> int:
+        """`maturity_days` in milliseconds."""
+        return round(self.maturity_days * 86_400_000)
 
 
 class TuningPolicy(_Policy, frozen=True, kw_only=True):
@@ -74,8 +91,12 @@ class GatePolicy(_Policy, frozen=True, kw_only=True):
         Without a champion: average precision over the rate of fraud, which is what guessing reaches.
     maximum_calibration_error : float
         Thresholds are on probabilities, so a better ranking with wrong probabilities is not better.
+    maximum_calibration_factor : float
+        The frauds that the scores promise may be so many times those that there were, or the other way round. Where
+        fraud is rare, every absolute error is small and this is the bound that binds.
     maximum_slice_loss : float
-        Average precision that a candidate may be below the champion's by in any slice.
+        Average precision that a candidate may be below the champion's by in any slice whose 95 % interval of the
+        difference shows a loss; where it does not, the loss may be luck.
     minimum_slice_frauds : int
         Slices with fewer frauds are shown and not judged.
     maximum_mismatch : float
@@ -93,6 +114,7 @@ class GatePolicy(_Policy, frozen=True, kw_only=True):
     minimum_confidence: Share = 0.8
     minimum_lift: Positive = 3.0
     maximum_calibration_error: Share = 0.05
+    maximum_calibration_factor: Annotated[float, Meta(ge=1)] = 3.0
     maximum_slice_loss: Share = 0.1
     minimum_slice_frauds: Annotated[int, Meta(ge=1)] = 30
     maximum_mismatch: Share = 0.01
@@ -111,11 +133,21 @@ class ReleasePolicy(_Policy, frozen=True, kw_only=True):
         for no shadow and no comparison.
     minimum_shadow_gain : float
         Average precision over the champion's on matured labels of decisions that both scored, where there are
-        `minimum_shadow_frauds` of them; with fewer, only what follows is asked.
+        `minimum_shadow_frauds` of them; with fewer, see `unlabelled`.
+    minimum_shadow_saving : float
+        Minor units that the payment policy saves per 1,000 of these payments by its scores above what it saves by
+        the champion's; a little below 0, since two models that are as good differ by luck.
+    minimum_shadow_confidence : float
+        Share of bootstrap resamples by card in which either bound is kept.
+    unlabelled : str
+        With fewer such frauds than that: ``person``, somebody has to approve whatever `approval` says; ``pass``,
+        the bounds that need no labels are enough; ``stop``.
     maximum_approval_change : float
         The share of payments approved may move by so much (absolute), in shadow and while a canary serves.
     maximum_score_change : float
         The mean score may move by so much (absolute) against the champion's.
+    maximum_score_factor : float
+        It may be so many times the champion's, or the other way round, in the comparison in shadow.
     approval : str
         ``bounds``: what kept to the bounds goes on without a person; ``person``: somebody has to approve.
     approval_hours : float
@@ -131,9 +163,13 @@ class ReleasePolicy(_Policy, frozen=True, kw_only=True):
     shadow_decisions: Count = 10_000
     shadow_hours: Annotated[float, Meta(ge=0, le=24 * 28)] = 72.0
     minimum_shadow_gain: float = 0.0
+    minimum_shadow_saving: float = -100.0
+    minimum_shadow_confidence: Share = 0.5
     minimum_shadow_frauds: Annotated[int, Meta(ge=1)] = 30
+    unlabelled: Literal["person", "pass", "stop"] = "person"
     maximum_approval_change: Share = 0.05
     maximum_score_change: Share = 0.05
+    maximum_score_factor: Annotated[float, Meta(ge=1)] = 2.0
     approval: Literal["bounds", "person"] = "bounds"
     approval_hours: Annotated[float, Meta(gt=0, le=24 * 28)] = 72.0
     canary_share: Share = 0.05

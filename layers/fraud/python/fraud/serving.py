@@ -63,11 +63,58 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The versions that only ever score in shadow: the document can serve without them."""
         return tuple(dict.fromkeys(version for version in self.challengers if version not in self.deciding))
 
-    def promoting(self, version: str) -> "Serving":
-        """The document in which a version is the champion, and no longer a candidate to become it."""
+    def shadowing_with(self, version: str) -> "Serving":
+        """The document in which a version scores in shadow; unchanged where it decides already."""
+        if version in (*self.deciding, *self.challengers):
+            return self
+        return msgspec.structs.replace(self, challengers=(*self.challengers, version))
+
+    def canarying(self, version: str, share: float) -> "Serving":
+        """The document in which a version decides on a share; unchanged where it is the champion."""
+        if version == self.champion:
+            return self
+        return msgspec.structs.replace(
+            self, challengers=self._others(version), canary=Canary(version=version, share=share)
+        )
+
+    def promoting(self, version: str, *, keeps_former: bool = False) -> "Serving":
+        """The document in which a version is the champion, and no longer a candidate to become it.
+
+        Parameters
+        ----------
+        keeps_former : bool
+            Whether the champion until now goes on in shadow, so that the two can be compared, and changed back.
+        """
+        if version == self.champion:
+            return self
         canary = self.canary if self.canary is not None and self.canary.version != version else None
-        challengers = tuple(each for each in self.challengers if each != version)
+        challengers = self._others(version)
+        if keeps_former and self.champion is not None and self.champion not in challengers:
+            challengers = (*challengers, self.champion)
         return msgspec.structs.replace(self, champion=version, challengers=challengers, canary=canary)
+
+    def confirming(self, former: str) -> "Serving":
+        """The document without the shadow that the champion before was kept in."""
+        return msgspec.structs.replace(self, challengers=self._others(former))
+
+    def withdrawing(self, version: str, former: str | None) -> "Serving":
+        """The document in which a version is nothing any more.
+
+        Parameters
+        ----------
+        former : str or None
+            Who is champion instead, if it was the champion; None for no model.
+        """
+        canary = self.canary if self.canary is not None and self.canary.version != version else None
+        left = msgspec.structs.replace(self, challengers=self._others(version), canary=canary)
+        if self.champion != version:
+            return left
+        if former is None:
+            return msgspec.structs.replace(left, champion=None)
+        return left.promoting(former)
+
+    def _others(self, version: str) -> tuple[str, ...]:
+        return tuple(each for each in self.challengers if each != version)
 
     def routed(self, event_id: str) -> str | None:
         """The version that decides on a payment; None if no model does."""

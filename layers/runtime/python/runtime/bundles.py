@@ -129,26 +129,63 @@ class BundleStore:
             )
         return ServedModel(manifest, booster)
 
-    def add(self, manifest: Manifest, model: bytes) -> None:
-        """Write a bundle; writing the same one again changes nothing.
+    def check(self, version: str) -> Manifest:
+        """Compare every file of a bundle with its manifest; return that.
 
         Raises
         ------
         CorruptBundleError
-            If the model is not whole or not the manifest's, or another bundle has this version already.
+            If there is none, or a file is missing or has another digest.
         """
-        verify(manifest, MODEL, model)
+        manifest = self.manifest(version)
+        for name in manifest.files:
+            verify(manifest, name, self._get(version, name))
+        return manifest
+
+    def versions(self) -> list[str]:
+        """All versions that there are, in alphabetical order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix="bundles/", Delimiter="/"
+        )
+        prefixes = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        return [prefix.removeprefix("bundles/").rstrip("/") for prefix in prefixes]
+
+    def add(self, manifest: Manifest, model: bytes, others: Mapping[str, bytes] | None = None) -> None:
+        """Write a bundle; writing the same one again changes nothing.
+
+        Parameters
+        ----------
+        others : mapping of str to bytes, optional
+            Further files that the manifest lists, by name, such as the profile of the data.
+
+        Raises
+        ------
+        CorruptBundleError
+            If a file is not the manifest's or one is missing, the model is not whole, or another bundle has this
+            version already.
+        """
+        files = {**(others or {}), MODEL: model}
+        missing = sorted(manifest.files.keys() - files.keys())
+        if missing:
+            raise CorruptBundleError(
+                f"bundle {manifest.version}: {', '.join(missing)} of its manifest is not there"
+            )
+        for name, content in files.items():
+            verify(manifest, name, content)
         if not is_whole(model):
             raise CorruptBundleError(
                 f"bundle {manifest.version}: {MODEL} is not a whole UBJSON document; train again"
             )
         # The manifest comes last: a bundle without one is not there, so a crash leaves nothing half done.
-        self._put_once(manifest.version, MODEL, model)
+        for name, content in files.items():
+            self._put_once(manifest.version, name, content)
         self._put_once(manifest.version, MANIFEST, msgspec.json.encode(manifest, order="deterministic"))
 
     def _key(self, version: str, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", version):
             raise CorruptBundleError(f"{version!r} is no bundle version")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise CorruptBundleError(f"bundle {version}: {name!r} is no name of a file")
         return f"bundles/{version}/{name}"
 
     def _get(self, version: str, name: str) -> bytes:

@@ -13,14 +13,34 @@ if TYPE_CHECKING:
     from mypy_boto3_appconfig import AppConfigClient
     from mypy_boto3_appconfigdata import AppConfigDataClient
     from mypy_boto3_athena import AthenaClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
-__all__ = ["appconfig", "appconfigdata", "athena", "disconnect", "dynamodb", "events", "s3", "secretsmanager"]
+__all__ = [
+    "appconfig",
+    "appconfigdata",
+    "athena",
+    "cloudwatch",
+    "disconnect",
+    "dynamodb",
+    "events",
+    "s3",
+    "sagemaker",
+    "secretsmanager",
+    "sns",
+    "stepfunctions",
+]
 
-_SERVICES = ("appconfig", "appconfigdata", "athena", "dynamodb", "events", "s3", "secretsmanager")
+_SERVICES = (
+    *("appconfig", "appconfigdata", "athena", "cloudwatch", "dynamodb", "events"),
+    *("s3", "sagemaker", "secretsmanager", "sns", "stepfunctions"),
+)
 
 
 class _Files(JSONFileLoader):
@@ -128,4 +148,24 @@ def secretsmanager() -> "SecretsManagerClient":
 
 def athena() -> "AthenaClient":
     client: AthenaClient = _client("athena", _PATIENT)
+    return client
+
+
+def cloudwatch() -> "CloudWatchClient":
+    client: CloudWatchClient = _client("cloudwatch", _PATIENT)
+    return client
+
+
+def sagemaker() -> "SageMakerClient":
+    client: SageMakerClient = _client("sagemaker", _PATIENT)
+    return client
+
+
+def sns() -> "SNSClient":
+    client: SNSClient = _client("sns", _PATIENT)
+    return client
+
+
+def stepfunctions() -> "SFNClient":
+    client: SFNClient = _client("stepfunctions", _PATIENT)
     return client

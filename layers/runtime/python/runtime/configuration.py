@@ -10,10 +10,9 @@ import msgspec
 from fraud.serving import Serving
 
 if TYPE_CHECKING:
-    from mypy_boto3_appconfig import AppConfigClient
     from mypy_boto3_appconfigdata import AppConfigDataClient
 
-__all__ = ["ConfigurationError", "Profile", "Refresher", "ServingReader", "current", "publish"]
+__all__ = ["ConfigurationError", "Profile", "Refresher", "ServingReader", "current"]
 
 
 class ConfigurationError(RuntimeError):
@@ -102,26 +101,6 @@ class Refresher:
         self.started(now)
         self._running = threading.Thread(target=self._task, name="refresh", daemon=True)
         self._running.start()
-
-
-def publish(client: "AppConfigClient", profile: Profile, strategy: str, document: Serving, *, reason: str) -> int:
-    """Make a document the one that serves; return its AppConfig version."""
-    version = client.create_hosted_configuration_version(
-        ApplicationId=profile.appconfig_application,
-        ConfigurationProfileId=profile.appconfig_profile,
-        Content=msgspec.json.encode(document),
-        ContentType="application/json",
-        Description=reason[:1024],
-    )["VersionNumber"]
-    client.start_deployment(
-        ApplicationId=profile.appconfig_application,
-        EnvironmentId=profile.appconfig_environment,
-        ConfigurationProfileId=profile.appconfig_profile,
-        ConfigurationVersion=str(version),
-        DeploymentStrategyId=strategy,
-        Description=reason[:1024],
-    )
-    return version
 
 
 def current(client: "AppConfigDataClient", profile: Profile) -> Serving:

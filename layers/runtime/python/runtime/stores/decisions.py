@@ -9,9 +9,12 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-__all__ = ["DecisionStore", "DynamoDecisionStore", "MemoryDecisionStore", "Record"]
+__all__ = ["DECISION", "LABEL", "DecisionStore", "DynamoDecisionStore", "MemoryDecisionStore", "Record"]
 
 DECISION = "decision"
+
+LABEL = "label#"
+"""How the kinds of labels begin. Their numbers follow, or what they said in lines from before there were any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Record:
     event_id : str
         ``merchant/transaction``.
     kind : str
-        ``decision``, ``label#fraud``, ``label#genuine`` or ``outcome#<kind>``.
+        ``decision``, ``label#<number>`` (before: ``label#fraud``, ``label#genuine``) or ``outcome#<kind>``.
     digest : str
         Of the request's body: the same id with another digest is another request.
     answer : str
@@ -84,7 +87,7 @@ class DynamoDecisionStore:
         return _record(answer["Item"]) if "Item" in answer else None
 
     def all(self, event_id: str) -> list[Record]:
-        # One page: there are at most eight, of a few kilobytes each.
+        # One page: there are at most 60, of a few kilobytes each; `record_label` bounds the labels.
         answer = self._client.query(
             TableName=self._table,
             KeyConditionExpression="id = :id",

@@ -1,1 +1,0 @@
-"""Makes a model the champion."""

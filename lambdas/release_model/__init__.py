@@ -1,0 +1,1 @@
+"""Lets a model in, step by step, and takes it out."""

@@ -1,0 +1,1 @@
+"""Asks for the approval of a model."""

@@ -1,0 +1,1 @@
+"""Tells an execution what was said of its model."""

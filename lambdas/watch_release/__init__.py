@@ -1,0 +1,1 @@
+"""Looks at how the release of a model goes."""

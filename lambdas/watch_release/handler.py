@@ -1,0 +1,82 @@
+"""A look at a release: go on waiting, it went well, or back."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from runtime import clients
+from runtime.athena import Athena
+from runtime.settings import load
+from runtime.stores.releases import DynamoReleaseStore
+from runtime.telemetry import MetricUnit, logger, metrics
+
+from .counting import Counts, Stage, counts_of, sql
+from .judging import Look, judge
+
+_PATIENCE = 45.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    athena_workgroup: str
+    glue_database: str
+    releases_table: str
+    rollback_alarms: str
+
+    @property
+    def alarms(self) -> list[str]:
+        return [name for name in self.rollback_alarms.split(",") if name]
+
+
+settings = load(Settings)
+lake = Athena(clients.athena(), settings.athena_workgroup, settings.glue_database)
+alarms = clients.cloudwatch()
+releases = DynamoReleaseStore(clients.dynamodb(), settings.releases_table)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer with the verdict, its sentence, and how many decisions there were."""
+    del context
+    stage = msgspec.convert(event, Stage)
+    metrics.add_metric("ReleaseLooks", MetricUnit.Count, 1)
+    counts = count(stage)
+    verdict = judge(
+        Look(stage=stage, now=time.time_ns() // 1_000_000, counts=counts, alarms=alarming(), role=holds(stage))
+    )
+    for name, change in (("ReleaseApprovalChange", counts.approval), ("ReleaseScoreChange", counts.score)):
+        if change is not None:
+            # What could be chance is told as nothing, so that an alarm stands on what is not.
+            metrics.add_metric(name, MetricUnit.NoUnit, abs(change.value) if change.certain else 0.0)
+    answer = {"verdict": verdict.verdict, "reason": verdict.reason, "decisions": counts.decisions}
+    logger.info("looked", extra={"stage": stage.stage, "version": stage.version, **answer})
+    return answer
+
+
+def count(stage: Stage) -> Counts:
+    """What the lake has of the stage so far."""
+    return counts_of(stage, lake.rows(sql(stage), until=lake.clock() + _PATIENCE))
+
+
+def alarming() -> list[str]:
+    """The alarms that went off, of those that send a model back.
+
+    Raises
+    ------
+    LookupError
+        If one is not there: nobody would be warned.
+    """
+    found = alarms.describe_alarms(AlarmNames=settings.alarms, AlarmTypes=["MetricAlarm"])["MetricAlarms"]
+    missing = sorted(set(settings.alarms) - {each["AlarmName"] for each in found})
+    if missing:
+        raise LookupError(f"there is no alarm {', '.join(missing)}; deploy the monitoring stack")
+    return sorted(each["AlarmName"] for each in found if each["StateValue"] == "ALARM")
+
+
+def holds(stage: Stage) -> bool:
+    """Whether the model still is what this stage made it: a person may have taken it out."""
+    last = releases.last_served()
+    return last is not None and stage.role_in(last.document)

@@ -1,0 +1,204 @@
+"""Changing the serving document: nothing serves unrecorded, and two who change it at once lose nothing.
+
+The history in the table of releases says what is to serve. A change is made to its last document, is added to it
+under the next number, which only one of two writers gets, and is deployed after that. Each writer ends by
+deploying the history's last document, whoever wrote it, so that a writer who was cut off or overtaken leaves
+nothing behind. What was deployed past the history, by hand, is found by its AppConfig version and taken into it
+first.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from fraud.serving import Serving
+from runtime.configuration import ConfigurationError, Profile
+from runtime.stores.releases import ReleaseStore, Served
+from runtime.stores.transactions import ConflictError
+
+if TYPE_CHECKING:
+    from mypy_boto3_appconfig import AppConfigClient
+
+__all__ = ["BusyError", "Published", "Publisher"]
+
+_ATTEMPTS = 6
+_PAUSE = 2.0
+_LONGEST = 1_024
+_COUNTS = ("VALIDATING", "BAKING", "DEPLOYING", "COMPLETE")
+
+
+class BusyError(RuntimeError):
+    """Others change what serves, or deploy it, all the time; try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What serves after a change.
+
+    Attributes
+    ----------
+    served : Served
+        The history's last document.
+    changed : bool
+        Whether this change made it; if not, it said so before.
+    """
+
+    served: Served
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Changes what serves.
+
+    Parameters
+    ----------
+    strategy : str
+        The id of the AppConfig strategy that changes are deployed with.
+    clock : callable
+        Wall-clock milliseconds.
+    pause : callable
+        Waits for so many seconds.
+    """
+
+    client: "AppConfigClient"
+    profile: Profile
+    strategy: str
+    releases: ReleaseStore
+    clock: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
+    pause: Callable[[float], None] = field(default=time.sleep)
+
+    def current(self) -> Served:
+        """The document that is to serve, after everything that was done by hand.
+
+        Raises
+        ------
+        ConfigurationError
+            If nothing is deployed, or it cannot be read.
+        BusyError
+            If others changed it all the time.
+        """
+        for _ in range(_ATTEMPTS):
+            last, deployed = self.releases.last_served(), self._deployed()
+            if last is not None and (last.configuration not in deployed or deployed[0] == last.configuration):
+                return last  # It serves, or it is about to.
+            if not deployed:
+                raise ConfigurationError(
+                    "nothing is deployed under the serving profile; deploy the data stack first"
+                )
+            found = Served(
+                number=1 if last is None else last.number + 1,
+                document=self._document(deployed[0]),
+                at=0 if last is None else self.clock(),
+                by="unknown",
+                reason="what served when this history began" if last is None else "deployed by hand",
+                configuration=deployed[0],
+            )
+            try:
+                self.releases.serves(found)
+            except ConflictError:
+                continue
+            return found
+        raise BusyError("the serving document: others change it all the time; try again")
+
+    def change(self, change: Callable[[Serving], Serving], *, by: str, reason: str, run: str = "") -> Published:
+        """Make a change of what serves, whatever that is by now; a change that changes nothing is not recorded.
+
+        Parameters
+        ----------
+        change : callable
+            From a document to the next; called again for each document that others were quicker to publish.
+        by, reason, run : str
+            See `runtime.stores.releases.Served`.
+
+        Raises
+        ------
+        ConfigurationError
+            If nothing is deployed, or it cannot be read; nothing was changed.
+        BusyError
+            If others were quicker all the time, or deploy something.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self.current()
+            document = change(before.document)
+            if document == before.document:
+                self._deploy(before)
+                return Published(before, changed=False)
+            after = Served(
+                number=before.number + 1,
+                document=document,
+                at=self.clock(),
+                by=by,
+                reason=reason,
+                configuration=self._keep(document, reason),
+                run=run,
+            )
+            try:
+                self.releases.serves(after)
+            except ConflictError:
+                continue
+            self._deploy(after)
+            return Published(after, changed=True)
+        raise BusyError("the serving document: others change it all the time; try again")
+
+    def _deploy(self, served: Served) -> None:
+        """Deploy a document, and after it every one that was added to the history meanwhile."""
+        for _ in range(_ATTEMPTS):
+            if self._deployed()[:1] != [served.configuration] and not self._started(served):
+                self.pause(_PAUSE)
+                continue
+            last = self.releases.last_served()
+            if last is None or last.number <= served.number:
+                return
+            served = last
+        raise BusyError("AppConfig deploys something else all the time; try again, and the change is completed")
+
+    def _started(self, served: Served) -> bool:
+        try:
+            self.client.start_deployment(
+                ApplicationId=self.profile.appconfig_application,
+                EnvironmentId=self.profile.appconfig_environment,
+                ConfigurationProfileId=self.profile.appconfig_profile,
+                ConfigurationVersion=served.configuration,
+                DeploymentStrategyId=self.strategy,
+                Description=served.reason[:_LONGEST],
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConflictException":
+                raise
+            return False  # AppConfig deploys one document at a time.
+        return True
+
+    def _keep(self, document: Serving, reason: str) -> str:
+        version = self.client.create_hosted_configuration_version(
+            ApplicationId=self.profile.appconfig_application,
+            ConfigurationProfileId=self.profile.appconfig_profile,
+            Content=msgspec.json.encode(document),
+            ContentType="application/json",
+            Description=reason[:_LONGEST],
+        )["VersionNumber"]
+        return str(version)
+
+    def _deployed(self) -> list[str]:
+        """The versions that were deployed, and not taken back, the last one first."""
+        pages = self.client.get_paginator("list_deployments").paginate(
+            ApplicationId=self.profile.appconfig_application, EnvironmentId=self.profile.appconfig_environment
+        )
+        found = [each for page in pages for each in page["Items"] if each["State"] in _COUNTS]
+        found.sort(key=lambda each: each["DeploymentNumber"], reverse=True)
+        return [each["ConfigurationVersion"] for each in found]
+
+    def _document(self, version: str) -> Serving:
+        content = self.client.get_hosted_configuration_version(
+            ApplicationId=self.profile.appconfig_application,
+            ConfigurationProfileId=self.profile.appconfig_profile,
+            VersionNumber=int(version),
+        )["Content"].read()
+        try:
+            return msgspec.json.decode(content, type=Serving)
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(f"serving document: {error}") from error

@@ -1,0 +1,252 @@
+"""Models are let in when they were approved, and taken out as if they had never been."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraud.bundle import CorruptBundleError, Manifest
+from fraud.policy import Policy, Thresholds
+from fraud.serving import Serving
+from runtime.publishing import Publisher
+from runtime.releasing import NotReleasedError, Releaser
+from runtime.stores.releases import Event, Lineage, MemoryReleaseStore
+from tests.unit.runtime.appconfig import PROFILE, AppConfig
+
+POLICY = Policy(version="p1", thresholds=Thresholds(challenge=0.2, review=0.5, decline=0.8))
+TOLD = {"by": "retrain:run", "reason": "because"}
+
+
+class Bundles:
+    """Bundles that are whole, but for those that are broken."""
+
+    def __init__(self) -> None:
+        self.broken: set[str] = set()
+
+    def check(self, version: str) -> Manifest | None:
+        if version in self.broken:
+            raise CorruptBundleError(f"bundle {version}: model.ubj is damaged")
+        return None
+
+
+class World:
+    """A deployment with registered models, of which some are approved."""
+
+    def __init__(self, *approved: str, champion: str | None = "run-0") -> None:
+        self.client = AppConfig(Serving(policy=POLICY, champion=champion))
+        self.releases = MemoryReleaseStore()
+        self.bundles = Bundles()
+        self.time = 0
+        self.approved = set(approved)
+        given: Any = self.client
+        bundles: Any = self.bundles
+        publisher = Publisher(given, PROFILE, "str1234", self.releases, self._clock, lambda _: None)
+        self.releaser = Releaser(publisher, self.releases, bundles, lambda each: each.version in self.approved)
+
+    def _clock(self) -> int:
+        self.time += 1
+        return self.time
+
+    def register(self, *versions: str, what: Any = "registered") -> None:
+        for version in versions:
+            self.releases.register(
+                Lineage(
+                    version=version,
+                    created_at=0,
+                    dataset="d",
+                    code_version="c",
+                    parameters={},
+                    metrics={},
+                    package=f"arn:{version}",
+                    artifact="",
+                    evaluation="",
+                    events=(Event(what=what, at=0, by="retrain:run", reason="too weak"),),
+                )
+            )
+
+    @property
+    def serving(self) -> Serving:
+        return self.client.serving
+
+    def state(self, version: str) -> str:
+        lineage = self.releases.lineage(version)
+        return "" if lineage is None else lineage.state
+
+
+@pytest.fixture
+def world() -> World:
+    made = World("run-1", "run-2")
+    made.register("run-1", "run-2", "run-3")
+    return made
+
+
+def test_a_model_goes_all_the_way(world: World) -> None:
+    releaser = world.releaser
+    releaser.shadow("run-1", **TOLD)
+    assert world.serving.challengers == ("run-1",)
+    releaser.canary("run-1", 0.05, **TOLD)
+    assert world.serving.canary is not None
+    assert world.serving.challengers == ()
+    releaser.promote("run-1", keeps_former=True, **TOLD)
+    assert (world.serving.champion, world.serving.canary, world.serving.challengers) == ("run-1", None, ("run-0",))
+    releaser.confirm("run-1", **TOLD)
+    assert world.serving == Serving(policy=POLICY, champion="run-1")
+    lineage = world.releases.lineage("run-1")
+    assert lineage is not None
+    assert [each.what for each in lineage.events] == ["registered", "shadow", "canary", "champion", "confirmed"]
+    assert [each.at for each in lineage.events] == sorted(each.at for each in lineage.events)
+
+
+def test_each_step_is_taken_once_however_often_it_is_asked(world: World) -> None:
+    steps = (
+        lambda: world.releaser.shadow("run-1", **TOLD),
+        lambda: world.releaser.canary("run-1", 0.05, **TOLD),
+        lambda: world.releaser.promote("run-1", keeps_former=True, **TOLD),
+        lambda: world.releaser.confirm("run-1", **TOLD),
+        lambda: world.releaser.withdraw("run-1", **TOLD),
+    )
+    for step in steps:
+        step()
+        before = (world.client.deployed, world.releases.lineage("run-1"), world.serving)
+        again = step()
+        assert again is None or not again.changed
+        assert (world.client.deployed, world.releases.lineage("run-1"), world.serving) == before
+
+
+@pytest.mark.parametrize("step", ["canary", "promote"])
+def test_who_is_not_approved_decides_on_nothing(world: World, step: str) -> None:
+    calls = {
+        "canary": lambda: world.releaser.canary("run-3", 0.05, **TOLD),
+        "promote": lambda: world.releaser.promote("run-3", keeps_former=False, **TOLD),
+    }
+    with pytest.raises(NotReleasedError, match="paywarden models approve run-3"):
+        calls[step]()
+    assert world.serving.champion == "run-0"
+
+
+def test_who_was_rejected_or_never_registered_does_not_even_score(world: World) -> None:
+    world.register("run-5", what="rejected")
+    for version, why in (("run-5", "too weak"), ("run-9", "never registered")):
+        with pytest.raises(NotReleasedError, match=why):
+            world.releaser.shadow(version, **TOLD)
+    assert len(world.client.deployments) == 1
+
+
+def test_a_bundle_that_is_not_whole_is_never_named(world: World) -> None:
+    world.bundles.broken = {"run-1"}
+    with pytest.raises(CorruptBundleError):
+        world.releaser.promote("run-1", keeps_former=False, **TOLD)
+    assert (world.serving.champion, world.state("run-1")) == ("run-0", "registered")
+
+
+def test_a_champion_that_is_withdrawn_gives_way_to_the_one_before(world: World) -> None:
+    world.releaser.promote("run-1", keeps_former=False, **TOLD)
+    world.releaser.promote("run-2", keeps_former=True, **TOLD)
+    world.releaser.withdraw("run-2", **TOLD)
+    assert world.serving == Serving(policy=POLICY, champion="run-1")
+    assert (world.state("run-1"), world.state("run-2")) == ("champion", "withdrawn")
+
+
+def test_nobody_goes_back_to_a_model_that_was_withdrawn_itself(world: World) -> None:
+    world.releaser.promote("run-1", keeps_former=False, **TOLD)
+    world.releaser.promote("run-2", keeps_former=False, **TOLD)
+    world.releaser.withdraw("run-1", **TOLD)  # late, when it no longer served
+    assert world.serving.champion == "run-2"
+    world.releaser.withdraw("run-2", **TOLD)
+    assert world.serving.champion == "run-0"
+
+
+def test_a_damaged_bundle_is_passed_over_and_if_all_are_nothing_changes(world: World) -> None:
+    world.releaser.promote("run-1", keeps_former=False, **TOLD)
+    world.releaser.promote("run-2", keeps_former=False, **TOLD)
+    world.bundles.broken = {"run-1", "run-0"}
+    with pytest.raises(CorruptBundleError, match="run-1"):
+        world.releaser.withdraw("run-2", **TOLD)
+    assert world.serving.champion == "run-2"
+    world.bundles.broken = {"run-1"}
+    world.releaser.withdraw("run-2", **TOLD)
+    assert world.serving.champion == "run-0"
+
+
+def test_a_run_that_released_nothing_has_nothing_to_withdraw(world: World) -> None:
+    assert world.releaser.withdraw("run-3", **TOLD) is None
+    assert world.releaser.withdraw("unknown", **TOLD) is None
+    assert (len(world.client.deployments), world.state("run-3")) == (1, "registered")
+
+
+def test_the_first_model_gives_way_to_none() -> None:
+    world = World("run-1", champion=None)
+    world.register("run-1")
+    world.releaser.promote("run-1", keeps_former=True, **TOLD)
+    world.releaser.withdraw("run-1", **TOLD)
+    assert world.serving == Serving(policy=POLICY)
+
+
+def test_an_operator_goes_back_to_whatever_served_or_is_approved(world: World) -> None:
+    world.releaser.promote("run-1", keeps_former=False, **TOLD)
+    world.releaser.canary("run-2", 0.5, **TOLD)
+    world.releaser.restore("run-0", **TOLD)
+    assert world.serving == Serving(policy=POLICY, champion="run-0")
+    assert world.state("run-1") == "withdrawn"
+    with pytest.raises(NotReleasedError):
+        world.releaser.restore("run-3", **TOLD)
+    world.releaser.restore("run-2", **TOLD)
+    assert world.serving.champion == "run-2"
+
+
+STEPS = ("shadow", "canary", "promote", "confirm", "withdraw", "restore")
+
+
+@settings(max_examples=150)
+@given(
+    st.sets(st.sampled_from(["run-1", "run-2", "run-3"])),
+    st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(["run-1", "run-2", "run-3"])), max_size=12),
+    st.sampled_from([None, "run-0"]),
+)
+def test_who_decides_was_approved_and_who_is_withdrawn_is_gone(
+    approved: set[str], steps: list[tuple[str, str]], first: str | None
+) -> None:
+    world = World(*approved, champion=first)
+    world.register("run-1", "run-2", "run-3")
+    releaser = world.releaser
+    for step, version in steps:
+        calls = {
+            "shadow": lambda version=version: releaser.shadow(version, **TOLD),
+            "canary": lambda version=version: releaser.canary(version, 0.1, **TOLD),
+            "promote": lambda version=version: releaser.promote(version, keeps_former=True, **TOLD),
+            "confirm": lambda version=version: releaser.confirm(version, **TOLD),
+            "withdraw": lambda version=version: releaser.withdraw(version, **TOLD),
+            "restore": lambda version=version: releaser.restore(version, **TOLD),
+        }
+        try:
+            calls[step]()
+        except NotReleasedError:
+            assert step in ("canary", "promote", "restore")
+            assert version not in approved
+        serving = world.serving
+        assert set(serving.deciding) <= {*approved, first}
+        assert (serving.champion is None) <= (first is None)
+        assert serving.champion not in serving.challengers
+        assert len(set(serving.challengers)) == len(serving.challengers)
+        if step == "withdraw":
+            assert version not in (*serving.deciding, *serving.challengers)
+        last = world.releases.last_served()
+        # Nothing was changed yet where there is no history.
+        assert len(world.client.deployments) == 1 if last is None else last.document == serving
+
+
+@given(st.booleans(), st.sampled_from(["shadow", "canary", "promote"]), st.sampled_from([None, "run-0"]))
+def test_withdrawing_undoes_a_release(other: bool, step: str, first: str | None) -> None:
+    world = World("run-1", champion=first)
+    world.register("run-1", "run-7")
+    if other:
+        world.releaser.shadow("run-7", **TOLD)
+    before = world.serving
+    world.releaser.shadow("run-1", **TOLD)
+    if step != "shadow":
+        world.releaser.canary("run-1", 0.2, **TOLD)
+    if step == "promote":
+        world.releaser.promote("run-1", keeps_former=True, **TOLD)
+    world.releaser.withdraw("run-1", **TOLD)
+    assert world.serving == before

@@ -5,8 +5,11 @@ This module imports nothing of the CDK, so that the operators' command can read 
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from fraud.release import ReleasePolicy, RunPolicy
+from fraud.runs import PolicyError, policy_of
 
 __all__ = [
     "DEV",
@@ -120,6 +123,8 @@ class Environment:
         How long Firehose gathers rows before it writes a Parquet file.
     training_image : str
         The image's name where `capabilities.container_images` is absent.
+    run_policy : RunPolicy
+        What a training run holds to, unless its input says otherwise.
     """
 
     name: str
@@ -144,7 +149,21 @@ class Environment:
     backtest_throttle: Throttle = Throttle(rate=1, burst=5)
     lake_buffer_seconds: int = 300
     training_image: str = "paywarden-training:local"
+    run_policy: RunPolicy = field(default_factory=RunPolicy)
     capabilities: Capabilities = Capabilities()
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that no run could hold to.
+
+        Raises
+        ------
+        ValueError
+            Naming the environment and the field.
+        """
+        try:
+            policy_of(self.run_policy)
+        except PolicyError as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
     @property
     def prefix(self) -> str:
@@ -168,6 +187,18 @@ DEV = Environment(
     lake_buffer_seconds=5,
     backtest_concurrency=None,
     backtest_throttle=Throttle(rate=200, burst=400),
+    # Straight through, since nobody pays here: what passes the gate serves.
+    run_policy=RunPolicy(
+        release=ReleasePolicy(
+            shadow_decisions=0,
+            shadow_hours=0,
+            canary_share=0,
+            canary_minutes=0,
+            probation_minutes=0,
+            approval="bounds",
+            poll_seconds=5,
+        )
+    ),
 )
 
 # The local cloud is dev on another target: its capabilities, and the processor it runs on.
@@ -196,6 +227,8 @@ PROD = Environment(
         Plan(name="high", throttle=Throttle(rate=2_000, burst=4_000), monthly_quota=1_000_000_000),
     ),
     updater_concurrency=100,
+    # A model that decides on people's money is let in by a person.
+    run_policy=RunPolicy(release=ReleasePolicy(approval="person")),
 )
 
 ENVIRONMENTS: Mapping[str, Environment] = {each.name: each for each in (LOCAL, DEV, STAGING, PROD)}

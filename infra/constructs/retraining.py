@@ -1,12 +1,15 @@
-"""The state machine `retrain`, with a role that may do just that."""
+"""The state machine `retrain`, with a role that may do just that, and what happens when it fails."""
 
 import json
 from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -14,18 +17,25 @@ from constructs import Construct
 from infra.constructs.function import Function, log_retention, notify, removal_policy
 from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
-from infra.workflows import retrain
+from infra.workflows import FUNCTIONS, retrain
 
 __all__ = ["Retraining"]
 
-# plan_training names every job after its run and its phase; the role knows no other jobs.
-_JOBS = {"processing-job": ("dataset", "evaluate"), "training-job": ("train",)}
+# Every job is named after its run, its step and the re-drive; the role knows no other jobs.
+_JOBS = {"processing-job": ("dataset", "tune", "evaluate", "compare"), "training-job": ("train",)}
 
 _RULE_PREFIX = "StepFunctionsGetEventsForSageMaker"
+_ENDED_BADLY = ["FAILED", "TIMED_OUT", "ABORTED"]
 
 
 class Retraining(Construct):
-    """Attributes: state_machine, failed."""
+    """Attributes: state_machine, failed.
+
+    Parameters
+    ----------
+    functions : mapping of str to Function
+        At least those that the machine calls.
+    """
 
     def __init__(
         self,
@@ -37,39 +47,26 @@ class Retraining(Construct):
         job_role: iam.IRole,
         training_image: str,
         alarm_topic: sns.ITopic,
+        models: s3.IBucket,
     ) -> None:
         super().__init__(scope, id_)
-        arns = {name: each.function.function_arn for name, each in functions.items()}
-        statements = (
-            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(arns.values())),
-            iam.PolicyStatement(actions=["sns:Publish"], resources=[alarm_topic.topic_arn]),
-            *self._jobs(),
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[job_role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
-            # Delivering logs and traces are actions on no resource of ours: AWS offers none to name.
-            iam.PolicyStatement(
-                actions=[
-                    "logs:CreateLogDelivery",
-                    "logs:DeleteLogDelivery",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeResourcePolicies",
-                    "logs:GetLogDelivery",
-                    "logs:ListLogDeliveries",
-                    "logs:PutResourcePolicy",
-                    "logs:UpdateLogDelivery",
-                    "xray:GetSamplingRules",
-                    "xray:GetSamplingTargets",
-                    "xray:PutTelemetryRecords",
-                    "xray:PutTraceSegments",
-                ],
-                resources=["*"],
-            ),
-        )
+        arns = {name: functions[name].function.function_arn for name in sorted(FUNCTIONS)}
         role = service_role(
-            self, "role", service="states", description="what a retraining may do", statements=statements
+            self,
+            "role",
+            service="states",
+            description="what a retraining may do",
+            statements=[
+                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(arns.values())),
+                iam.PolicyStatement(actions=["sns:Publish"], resources=[alarm_topic.topic_arn]),
+                *self._jobs(),
+                iam.PolicyStatement(
+                    actions=["iam:PassRole"],
+                    resources=[job_role.role_arn],
+                    conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+                ),
+                _delivery(),
+            ],
         )
         log_group = logs.LogGroup(
             self,
@@ -89,6 +86,7 @@ class Retraining(Construct):
                 "job_role": job_role.role_arn,
                 "training_image": training_image,
                 "alarm_topic": alarm_topic.topic_arn,
+                "models_bucket": models.bucket_name,
             },
             role=fixed(role),
             tracing_enabled=True,
@@ -109,11 +107,45 @@ class Retraining(Construct):
             ),
             alarm_topic,
         )
+        self._on_failure(functions["release_model"], alarm_topic)
+
+    def _on_failure(self, release_model: Function, topic: sns.ITopic) -> None:
+        """The one way of every failure: people are told, and what the run had released is taken out again."""
+        rule = events.Rule(
+            self,
+            "failure",
+            description="Paywarden: a retraining ended badly",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={"status": _ENDED_BADLY, "stateMachineArn": [self.state_machine.state_machine_arn]},
+            ),
+        )
+        name, status, execution = (
+            events.EventField.from_path(f"$.detail.{field}") for field in ("name", "status", "executionArn")
+        )
+        rule.add_target(
+            targets.SnsTopic(
+                topic,
+                message=events.RuleTargetInput.from_text(
+                    f"Paywarden: run {name} ended as {status}. What it had released is withdrawn. Read why in the "
+                    f"execution, {execution}, and go on from there with: paywarden train --resume {name}"
+                ),
+            )
+        )
+        rule.add_target(
+            targets.LambdaFunction(
+                release_model.function,
+                event=events.RuleTargetInput.from_object(
+                    {"action": "withdraw", "execution": execution, "reason": f"the run ended as {status}"}
+                ),
+            )
+        )
 
     def _jobs(self) -> list[iam.PolicyStatement]:
         stack = cdk.Stack.of(self)
         statements = []
-        for resource, phases in _JOBS.items():
+        for resource, steps in _JOBS.items():
             kind = "ProcessingJob" if resource == "processing-job" else "TrainingJob"
             statements.append(
                 iam.PolicyStatement(
@@ -125,8 +157,8 @@ class Retraining(Construct):
                         f"sagemaker:Stop{kind}",
                     ],
                     resources=[
-                        stack.format_arn(service="sagemaker", resource=resource, resource_name=f"*-{phase}")
-                        for phase in phases
+                        stack.format_arn(service="sagemaker", resource=resource, resource_name=f"*-{step}-r*")
+                        for step in steps
                     ],
                 )
             )
@@ -145,3 +177,24 @@ class Retraining(Construct):
             )
         )
         return statements
+
+
+def _delivery() -> iam.PolicyStatement:
+    # Delivering logs and traces are actions on no resource of ours: AWS offers none to name.
+    return iam.PolicyStatement(
+        actions=[
+            "logs:CreateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+            "logs:GetLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:UpdateLogDelivery",
+            "xray:GetSamplingRules",
+            "xray:GetSamplingTargets",
+            "xray:PutTelemetryRecords",
+            "xray:PutTraceSegments",
+        ],
+        resources=["*"],
+    )

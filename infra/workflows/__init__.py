@@ -4,6 +4,6 @@ Plain values and no CDK: the very same text is deployed to every environment, an
 deployment fills in.
 """
 
-from infra.workflows.retrain import SUBSTITUTIONS, retrain
+from infra.workflows.retrain import FUNCTIONS, SUBSTITUTIONS, retrain
 
-__all__ = ["SUBSTITUTIONS", "retrain"]
+__all__ = ["FUNCTIONS", "SUBSTITUTIONS", "retrain"]

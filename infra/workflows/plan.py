@@ -1,4 +1,4 @@
-"""Phase 1: what to learn from, and the names of everything that follows."""
+"""Phase 1: what to learn from, what to hold to, and the names of everything that follows."""
 
 from infra.workflows.states import State, call_function
 
@@ -6,19 +6,17 @@ __all__ = ["plan"]
 
 
 def plan(*, next_state: str) -> dict[str, State]:
-    """The answer of plan_training becomes the state: ids, job names, inputs and places in S3."""
+    """The answer of plan_training becomes the state: ids, inputs, places in S3, and which phases there are."""
     return {
         "PlanTraining": call_function(
             function="plan_training",
             payload={
-                "Payload": {
-                    "run_id.$": "$$.Execution.Name",
-                    "started_at.$": "$$.Execution.StartTime",
-                    "input.$": "$",
-                }
+                "run_id.$": "$$.Execution.Name",
+                "started_at.$": "$$.Execution.StartTime",
+                "input.$": "$",
             },
             answer={"OutputPath": "$.Payload"},
-            timeout=120,
+            timeout=330,
             next_state=next_state,
         )
     }

@@ -1,50 +1,36 @@
-"""Phase 5: from a model in a run's folder to the champion, if it earned that."""
+"""Phase 6: an immutable bundle and an entry in the registry of models, for whatever the gate said."""
 
-from infra.workflows.states import State, call_function
+from infra.workflows.states import State, call_function, choose
 
-__all__ = ["promote", "register"]
+__all__ = ["register"]
 
 
-def register(*, next_state: str, unpromoted: str) -> dict[str, State]:
-    """Verify the model, write its immutable bundle, and go on only if the verdict says so."""
+def register(*, shadow: str, approve: str, stop: str) -> dict[str, State]:
+    """Verify the model, write its bundle, and go on only if the gate let it."""
     return {
         "RegisterModel": call_function(
             function="register_model",
-            payload={"Payload.$": "$"},
+            payload={
+                "run_id.$": "$.run_id",
+                "champion.$": "$.champion",
+                "artifact_uri.$": "$.trained.artifact",
+                "evaluation_uri.$": "$.places.evaluation",
+                "dataset_uri.$": "$.places.dataset",
+                "plan_uri.$": "States.Format('{}plan.json', $.places.plan)",
+                "execution.$": "$$.Execution.Id",
+            },
             answer={
                 "ResultSelector": {
                     "version.$": "$.Payload.version",
-                    "promote.$": "$.Payload.promote",
+                    "package.$": "$.Payload.package",
                     "reason.$": "$.Payload.reason",
-                    "metrics.$": "$.Payload.metrics",
                 },
-                "ResultPath": "$.registration",
+                "ResultPath": "$.registered",
             },
             timeout=300,
-            next_state="IsBetter",
+            next_state="GateHolds",
         ),
-        "IsBetter": {
-            "Type": "Choice",
-            "Choices": [{"Variable": "$.registration.promote", "BooleanEquals": True, "Next": next_state}],
-            "Default": unpromoted,
-        },
-    }
-
-
-def promote(*, next_state: str) -> dict[str, State]:
-    """Name the bundle in the serving document, and deploy that."""
-    return {
-        "PromoteModel": call_function(
-            function="promote_model",
-            payload={"Payload.$": "$"},
-            answer={
-                "ResultSelector": {
-                    "version.$": "$.Payload.version",
-                    "deployment.$": "$.Payload.deployment",
-                },
-                "ResultPath": "$.promotion",
-            },
-            timeout=300,
-            next_state=next_state,
-        )
+        "GateHolds": choose(
+            ("$.verdict.passed", False, stop), ("$.phases.shadow", True, shadow), otherwise=approve
+        ),
     }

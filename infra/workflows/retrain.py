@@ -1,39 +1,52 @@
-"""The way of a model: plan, dataset, train, evaluate, register, promote."""
+"""The way of a model, from what became known to what serves, and the ways back."""
 
 from typing import Any
 
-from infra.workflows.failure import failure
-from infra.workflows.jobs import build_dataset, evaluate, train
+from infra.workflows.approve import approve
+from infra.workflows.dataset import dataset
+from infra.workflows.ends import ends
+from infra.workflows.evaluate import evaluate
 from infra.workflows.plan import plan
-from infra.workflows.register import promote, register
+from infra.workflows.promote import canary, promote
+from infra.workflows.register import register
+from infra.workflows.shadow import shadow
+from infra.workflows.train import train, tune
 
-__all__ = ["SUBSTITUTIONS", "retrain"]
+__all__ = ["FUNCTIONS", "SUBSTITUTIONS", "retrain"]
 
-SUBSTITUTIONS = frozenset(
-    {"plan_training", "register_model", "promote_model", "job_role", "training_image", "alarm_topic"}
+FUNCTIONS = frozenset(
+    {"plan_training", "read_verdict", "register_model", "release_model", "request_approval", "watch_release"}
 )
+"""The Lambdas that it calls."""
+
+SUBSTITUTIONS = FUNCTIONS | {"job_role", "training_image", "alarm_topic", "models_bucket"}
 """The `${...}` placeholders that a deployment fills in."""
+
+# Four weeks of shadow, four of waiting for somebody, one of canary and one of probation are the most that a policy
+# may ask for; two days for all the jobs. A run that hangs must not hang for ever.
+_SECONDS = (28 + 28 + 7 + 7 + 2) * 24 * 3600
 
 
 def retrain() -> dict[str, Any]:
     """The state machine's definition, in Amazon States Language.
 
-    Its input is `{}`, or may hold `as_of` (ms since the epoch), `reason`, `engine` and more: see plan_training.
+    Its input is `{}`, or may hold `as_of` (ms since the epoch), `reason`, `policy` and more: see plan_training.
     """
     return {
         "Comment": "Paywarden: learn from what became known, and serve the result if it is better",
         "StartAt": "PlanTraining",
-        # Longer than all the tasks together: a run that hangs must not hang for ever.
-        "TimeoutSeconds": 12 * 3600,
+        "TimeoutSeconds": _SECONDS,
         "States": {
             **plan(next_state="BuildDataset"),
-            **build_dataset(next_state="TrainModel"),
-            **train(next_state="EvaluateModel"),
+            **dataset(tune="TuneModel", train="TrainModel", stop="Stopped"),
+            **tune(next_state="TrainModel"),
+            **train(next_state="HasChampion"),
             **evaluate(next_state="RegisterModel"),
-            **register(next_state="PromoteModel", unpromoted="ChampionStays"),
-            **promote(next_state="ModelServes"),
-            "ModelServes": {"Type": "Succeed", "Comment": "The new model is the champion"},
-            "ChampionStays": {"Type": "Succeed", "Comment": "The new model is registered and not promoted"},
-            **failure(),
+            **register(shadow="EnterShadow", approve="AskApproval", stop="Stopped"),
+            **shadow(next_state="AskApproval", back="RollBack"),
+            **approve(canary="EnterCanary", promote="WatchesPromotion", back="RollBack"),
+            **canary(next_state="WatchesPromotion", back="RollBack"),
+            **promote(served="Served", back="RollBack"),
+            **ends(),
         },
     }

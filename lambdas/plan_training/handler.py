@@ -1,122 +1,64 @@
-"""The first step of a training run: its name, its moment, and what there is to learn from."""
+"""The first step of a training run: its name, its moment, what there is to learn from, and what it holds to.
 
-import hashlib
-import re
+The same function plans the comparison after a shadow, which is a look at the lake as well.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
+from fraud.release import RunPolicy
+from fraud.runids import run_id_of
+from fraud.runs import policy_of
 from runtime import clients
 from runtime.configuration import Profile, current
 from runtime.settings import load
 from runtime.telemetry import logger
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from .asked import read_input
+from .places import holds, keep, snapshot
+from .plans import DECIDED, Part, Plan, choose_engine, read_from, state_of
 
-SOURCES = ("history", "decisions", "labels", "outcomes")
-INPUT = "/opt/ml/processing/input"
-LONGEST_RUN_ID = 40
-
-# What one machine of 16 GB takes into memory, with room to spare: see docs/decisions/0013-spark.md.
-SPARK_FROM_BYTES = 300_000_000
-BYTES_PER_SPARK_MACHINE = 1_000_000_000
-FEWEST_SPARK_MACHINES, MOST_SPARK_MACHINES = 2, 8
+SOURCES = ("history", *DECIDED)
 
 
 @dataclass(frozen=True)
 class Settings(Profile):
     lake_bucket: str
     models_bucket: str
-
-
-class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person or a schedule may say when starting a run; all of it is optional.
-
-    Attributes
-    ----------
-    as_of : int
-        The moment, in ms since the epoch, as of which the run knows the world; its start by default.
-    reason : str
-        For those who read the list of executions later.
-    maturity : str
-        The age from which a transaction without a label counts as genuine, such as ``3d``.
-    validation_share, evaluation_share : float
-        The shares of the rows, the latest ones, that stop and calibrate the model, and that judge it.
-    engine : str
-        What computes features from history; by default it depends on the size of the lake.
-    vectors : str
-        Of rows that were decided: the vectors that scored them, or ones computed from history.
-    """
-
-    as_of: Annotated[int, msgspec.Meta(gt=0)] | None = None
-    reason: str = ""
-    maturity: Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}[smhd]$")] | None = None
-    validation_share: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] | None = None
-    evaluation_share: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] | None = None
-    engine: Literal["auto", "vectorised", "spark"] = "auto"
-    vectors: Literal["as_served", "as_corrected"] = "as_served"
-
-    def dataset_options(self) -> list[str]:
-        """The options of the dataset step that were given."""
-        names = ("maturity", "validation_share", "evaluation_share")
-        given = [(name, getattr(self, name)) for name in names]
-        return [
-            word
-            for name, value in given
-            if value is not None
-            for word in (f"--{name.replace('_', '-')}", str(value))
-        ]
-
-
-class Machines(msgspec.Struct, frozen=True, kw_only=True):
-    """What the dataset step runs on.
-
-    Attributes
-    ----------
-    isolated : bool
-        Whether the job has no network at all. SageMaker promises the machines of a training job that they reach
-        one another then, and nothing of the kind for a processing job, so several are not isolated.
-    encrypted : bool
-        Whether what the machines send one another is encrypted.
-    """
-
-    count: int = 1
-    type: str = "ml.m5.xlarge"
-    volume_gb: int = 30
-    isolated: bool = True
-    encrypted: bool = False
+    run_policy: str
 
 
 settings = load(Settings)
 s3 = clients.s3()
 appconfigdata = clients.appconfigdata()
+own_policy = msgspec.json.decode(settings.run_policy, type=RunPolicy)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer the state machine with the plan that every later step works by."""
+    """Answer the state machine with the state that every later step works by, or with that of a comparison."""
     del context
-    serving = current(appconfigdata, settings)
+    lake, models = settings.lake_bucket, settings.models_bucket
+    if "challenger" in event:
+        held = [source for source in DECIDED if holds(s3, lake, source)]
+        return compare(event, held, lake=lake, models=models)
     planned = plan(
         event,
-        champion=serving.champion or "",
-        sizes={source: _size(s3, settings.lake_bucket, source) for source in SOURCES},
-        lake=settings.lake_bucket,
-        models=settings.models_bucket,
+        champion=current(appconfigdata, settings).champion or "",
+        snapshots={source: snapshot(s3, lake, source) for source in SOURCES},
+        own=own_policy,
     )
-    told = ("run_id", "champion", "engine")
-    logger.info("planned", extra={name: planned[name] for name in told})
-    return planned
+    kept = keep(s3, models, planned)
+    logger.info("planned", extra={"run_id": kept.run_id, "champion": kept.champion, "engine": kept.engine})
+    return state_of(kept, lake=lake, models=models)
 
 
-def plan(
-    event: dict[str, Any], *, champion: str, sizes: Mapping[str, int | None], lake: str, models: str
-) -> dict[str, Any]:
-    """A training run's names and places.
+def plan(event: dict[str, Any], *, champion: str, snapshots: Mapping[str, Part | None], own: RunPolicy) -> Plan:
+    """What a run learns from and holds to.
 
     Parameters
     ----------
@@ -124,87 +66,58 @@ def plan(
         ``run_id`` and ``started_at`` of the execution, and its ``input`` (see `RunInput`).
     champion : str
         The bundle that serves now, or nothing.
-    sizes : mapping of str to int or None
-        How many bytes each part of the lake holds; None where it has no objects, since SageMaker refuses an input
-        without any.
+    snapshots : mapping of str to Part or None
+        What each part of the lake holds; None where it has no objects.
+    own : RunPolicy
+        The deployment's.
 
     Raises
     ------
     ValueError
         If there is nothing to learn from, or the input holds something unknown or impossible.
     """
-    sources = [source for source, size in sizes.items() if size is not None]
-    if not {"history", "decisions"} & set(sources):
+    held = {source: part for source, part in snapshots.items() if part is not None}
+    if not {"history", "decisions"} & held.keys():
         raise ValueError("the lake holds no transactions: import history (paywarden import) or send traffic first")
-    run_id = _run_id(event["run_id"])
-    try:
-        given = msgspec.convert(event.get("input") or {}, RunInput)
-    except msgspec.ValidationError as error:
-        raise ValueError(
-            f"the execution's input: {error}; it may hold {', '.join(RunInput.__struct_fields__)}"
-        ) from None
-    engine, machines = _machines(given.engine, sum(size or 0 for size in sizes.values()))
-    as_of = given.as_of or _milliseconds(event["started_at"])
-    run = f"s3://{models}/runs/{run_id}"
-    jobs = {step: f"{run_id}-{step}" for step in ("dataset", "train", "evaluate")}
-    artifact = f"{run}/model/{jobs['train']}/output/model.tar.gz"
-    evaluated = {"dataset": f"{run}/dataset/", "model": artifact}
-    if champion:
-        evaluated["champion"] = f"s3://{models}/bundles/{champion}/"
-    return {
-        "run_id": run_id,
-        "as_of": str(as_of),
-        "jobs": jobs,
-        "champion": champion,
-        "engine": engine,
-        "dataset_arguments": [
-            *("dataset", "--as-of", str(as_of), "--engine", engine, "--vectors", given.vectors),
-            *given.dataset_options(),
-        ],
-        "dataset_machines": msgspec.to_builtins(machines),
-        "dataset_uri": f"{run}/dataset/",
-        "model_uri": f"{run}/model",
-        "artifact_uri": artifact,
-        "evaluation_uri": f"{run}/evaluation/",
-        "dataset_inputs": [_input(source, f"s3://{lake}/{source}/") for source in sources],
-        "evaluation_inputs": [_input(name, uri) for name, uri in evaluated.items()],
+    asked = read_input(event.get("input"))
+    return Plan(
+        run_id=run_id_of(event["run_id"]),
+        as_of=asked.as_of or _milliseconds(event["started_at"]),
+        reason=asked.reason,
+        champion=champion,
+        engine=choose_engine(asked.engine, sum(part.bytes for part in held.values())),
+        vectors=asked.vectors,
+        policy=policy_of(own, asked.policy),
+        parameters=asked.parameters,
+        instances=asked.instances,
+        snapshot=held,
+        started_at=event["started_at"],
+        asked=asked,
+    )
+
+
+def compare(event: dict[str, Any], held: list[str], *, lake: str, models: str) -> dict[str, Any]:
+    """Arguments and inputs of the comparison, with what has become known by now.
+
+    Parameters
+    ----------
+    event : dict
+        ``run_id``, ``challenger``, ``champion``, ``since`` (ms since the epoch) and ``now`` (ISO 8601).
+    held : list of str
+        The parts of the lake that hold something.
+    """
+    places = {
+        "plan": f"s3://{models}/runs/{event['run_id']}/plan/",
+        **{source: f"s3://{lake}/{source}/" for source in held},
     }
-
-
-def _run_id(execution: str) -> str:
-    """An execution's name, cut to what SageMaker allows in the name of a job; the same each time."""
-    name = re.sub(r"[^A-Za-z0-9-]+", "-", execution).strip("-")
-    if name == execution and len(name) <= LONGEST_RUN_ID:
-        return name
-    start = name[: LONGEST_RUN_ID - 9].rstrip("-") or "run"
-    return f"{start}-{hashlib.sha256(execution.encode()).hexdigest()[:8]}"
+    return {
+        "arguments": [
+            *("compare", "--challenger", event["challenger"], "--champion", event["champion"]),
+            *("--since", str(event["since"]), "--as-of", str(_milliseconds(event["now"]))),
+        ],
+        "inputs": [read_from(name, uri) for name, uri in places.items()],
+    }
 
 
 def _milliseconds(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1_000)
-
-
-def _input(name: str, uri: str) -> dict[str, Any]:
-    place = {"S3Uri": uri, "LocalPath": f"{INPUT}/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}
-    return {"InputName": name, "S3Input": place}
-
-
-def _machines(engine: str, size: int) -> tuple[str, Machines]:
-    """The engine for a lake of so many bytes, and what it runs on."""
-    if engine == "auto":
-        engine = "spark" if size > SPARK_FROM_BYTES else "vectorised"
-    if engine != "spark":
-        return engine, Machines()
-    count = min(max(-(-size // BYTES_PER_SPARK_MACHINE), FEWEST_SPARK_MACHINES), MOST_SPARK_MACHINES)
-    return engine, Machines(count=count, type="ml.m5.4xlarge", volume_gb=200, isolated=False, encrypted=True)
-
-
-def _size(client: "S3Client", bucket: str, source: str) -> int | None:
-    """The bytes under a prefix, counted up to where more would change nothing; None if there is no object."""
-    found: int | None = None
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{source}/"):
-        for item in page.get("Contents", []):
-            found = (found or 0) + item["Size"]
-        if (found or 0) > BYTES_PER_SPARK_MACHINE * MOST_SPARK_MACHINES:
-            break
-    return found

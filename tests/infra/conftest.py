@@ -27,7 +27,11 @@ FUNCTIONS = {
     "update_features": "features",
     "plan_training": "training",
     "register_model": "training",
-    "promote_model": "training",
+    "read_verdict": "training",
+    "release_model": "training",
+    "watch_release": "training",
+    "request_approval": "training",
+    "settle_approval": "training",
 }
 
 

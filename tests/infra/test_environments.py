@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from fraud.release import ReleasePolicy, RunPolicy
 from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, Environment, lookup
 
 
@@ -52,6 +53,26 @@ def test_data_outlives_the_stacks_where_it_is_real() -> None:
         assert environment.retain_data
         assert environment.point_in_time_recovery
     assert {each.name for each in ENVIRONMENTS.values() if each.termination_protection} == {"prod"}
+
+
+def test_a_model_serves_in_production_only_by_a_persons_word_and_here_at_once() -> None:
+    assert {each.name for each in ENVIRONMENTS.values() if each.run_policy.release.approval == "person"} == {
+        "prod"
+    }
+    for each in (LOCAL, DEV):
+        release = each.run_policy.release
+        assert (release.shadows, release.canary_share, release.probation_minutes) == (False, 0, 0)
+    for each in (STAGING, PROD):
+        release = each.run_policy.release
+        assert release.shadows
+        assert release.canary_share > 0
+        assert release.probation_minutes > 0
+
+
+def test_a_policy_that_no_run_could_hold_to_is_refused_at_synth() -> None:
+    policy = RunPolicy(release=ReleasePolicy(shadow_decisions=10, shadow_hours=0))
+    with pytest.raises(ValueError, match=r"^x: policy\.release\.shadow_hours: "):
+        Environment(name="x", run_policy=policy)
 
 
 def test_reading_the_environments_does_not_load_the_cdk() -> None:

@@ -170,6 +170,7 @@ _SETTINGS = (
     *("APPCONFIG_APPLICATION", "APPCONFIG_ENVIRONMENT", "APPCONFIG_PROFILE", "APPCONFIG_STRATEGY"),
     *("CONFIG_REFRESH_SECONDS", "TOKEN_SECRET", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"),
     *("KEY_SECRET", "SETTINGS_TABLE", "STORE_PATIENCE_MS", "ATHENA_WORKGROUP", "GLUE_DATABASE"),
+    *("RELEASES_TABLE", "MODEL_PACKAGE_GROUP", "TRAINING_IMAGE", "ALARM_TOPIC", "ROLLBACK_ALARMS"),
 )
 
 
@@ -190,7 +191,13 @@ def test_a_handler_imports_from_its_folder_and_its_layers_alone(verb_noun: str, 
     variables = dict.fromkeys(_SETTINGS, "1")
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _IMPORT, json.dumps(path), verb_noun, json.dumps(INITIAL_DOCUMENT)],
-        env={**variables, "REPLAY_TIME": "false", "ENVIRONMENT": "test", "AWS_DEFAULT_REGION": "eu-west-1"},
+        env={
+            **variables,
+            "REPLAY_TIME": "false",
+            "RUN_POLICY": "{}",
+            "ENVIRONMENT": "test",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+        },
         capture_output=True,
         text=True,
         check=False,

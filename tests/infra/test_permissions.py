@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infra.constructs.lake import LEARNT_FROM
+from infra.workflows import FUNCTIONS as MACHINE_CALLS
 
 EVERY_FUNCTION = {
     "logs:CreateLogStream",
@@ -15,6 +16,28 @@ EVERY_FUNCTION = {
     "xray:PutTraceSegments",
 }
 READS_THE_DOCUMENT = {"appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"}
+QUERIES_THE_LAKE = {
+    "athena:GetQueryExecution",
+    "athena:GetQueryResults",
+    "athena:StartQueryExecution",
+    "athena:StopQueryExecution",
+    "glue:GetDatabase",
+    "glue:GetTable",
+    "s3:AbortMultipartUpload",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+}
+ANSWERS_A_TASK = {
+    "dynamodb:BatchGetItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "sagemaker:DescribeModelPackage",
+    "states:SendTaskSuccess",
+}
 FUNCTIONS = {
     "authorize_merchant": ("scoring", {"dynamodb:GetItem", "secretsmanager:GetSecretValue"}),
     "score_transaction": (
@@ -44,25 +67,24 @@ FUNCTIONS = {
     "backtest_rules": (
         "scoring",
         {
-            "athena:GetQueryExecution",
-            "athena:GetQueryResults",
-            "athena:StartQueryExecution",
-            "athena:StopQueryExecution",
             "dynamodb:BatchGetItem",
-            "glue:GetDatabase",
-            "glue:GetTable",
-            "s3:AbortMultipartUpload",
-            "s3:GetBucketLocation",
-            "s3:GetObject",
-            "s3:ListBucket",
-            "s3:ListBucketMultipartUploads",
-            "s3:ListMultipartUploadParts",
-            "s3:PutObject",
+            *QUERIES_THE_LAKE,
             *READS_THE_DOCUMENT,
         },
     ),
     "record_outcome": ("scoring", {"dynamodb:GetItem", "dynamodb:PutItem"}),
-    "record_label": ("scoring", {"dynamodb:GetItem", "dynamodb:PutItem"}),
+    "record_label": (
+        "scoring",
+        {
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+        },
+    ),
     "relay_decisions": (
         "features",
         {
@@ -85,18 +107,39 @@ FUNCTIONS = {
             "sqs:ReceiveMessage",
         },
     ),
-    "plan_training": ("training", {"s3:ListBucket", *READS_THE_DOCUMENT}),
-    "register_model": ("training", {"s3:GetObject", "s3:PutObject"}),
-    "promote_model": (
+    "plan_training": ("training", {"s3:GetObject", "s3:ListBucket", "s3:PutObject", *READS_THE_DOCUMENT}),
+    "read_verdict": ("training", {"s3:GetObject"}),
+    "register_model": (
         "training",
         {
+            "dynamodb:BatchGetItem",
+            "dynamodb:PutItem",
             "s3:GetObject",
-            "s3:ListBucket",
-            "appconfig:CreateHostedConfigurationVersion",
-            "appconfig:StartDeployment",
-            *READS_THE_DOCUMENT,
+            "s3:PutObject",
+            "sagemaker:CreateModelPackage",
         },
     ),
+    "release_model": (
+        "training",
+        {
+            "appconfig:CreateHostedConfigurationVersion",
+            "appconfig:GetHostedConfigurationVersion",
+            "appconfig:ListDeployments",
+            "appconfig:StartDeployment",
+            "dynamodb:BatchGetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "sagemaker:DescribeModelPackage",
+        },
+    ),
+    "watch_release": ("training", {"cloudwatch:DescribeAlarms", "dynamodb:Query", *QUERIES_THE_LAKE}),
+    "request_approval": (
+        "training",
+        {*ANSWERS_A_TASK, "sagemaker:UpdateModelPackage", "sns:Publish"},
+    ),
+    "settle_approval": ("training", ANSWERS_A_TASK),
 }
 
 # AWS defines no resource for these, so a statement can only say "*".
@@ -178,7 +221,10 @@ def test_the_state_machine_knows_only_its_own_jobs_rules_and_functions(platform:
         for each in jobs
         for resource in listed(each["Resource"])
     }
-    assert names == {"processing-job/*-dataset", "processing-job/*-evaluate", "training-job/*-train"}
+    assert names == {
+        *(f"processing-job/*-{step}-r*" for step in ("dataset", "tune", "evaluate", "compare")),
+        "training-job/*-train-r*",
+    }
     (rules,) = [each for each in statements if "events:PutRule" in listed(each["Action"])]
     assert {json.dumps(each).rsplit("rule/", 1)[-1].rstrip('"]}') for each in listed(rules["Resource"])} == {
         "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
@@ -186,7 +232,7 @@ def test_the_state_machine_knows_only_its_own_jobs_rules_and_functions(platform:
     }
     (calls,) = [each for each in statements if "lambda:InvokeFunction" in listed(each["Action"])]
     called = {each["Fn::GetAtt"][0] for each in listed(calls["Resource"])}
-    assert {each.partition("function")[0] for each in called} == {"plantraining", "registermodel", "promotemodel"}
+    assert {each.partition("function")[0] for each in called} == {each.replace("_", "") for each in MACHINE_CALLS}
 
 
 def test_a_job_reads_the_lake_and_writes_runs_only(platform: Callable[[str], Any]) -> None:
@@ -214,19 +260,24 @@ def test_the_plan_looks_for_everything_that_a_job_reads(platform: Callable[[str]
 @pytest.mark.parametrize("verb_noun", ["record_outcome", "record_label"])
 def test_a_report_touches_the_ledger_and_no_other_table(platform: Callable[[str], Any], verb_noun: str) -> None:
     statements = platform("prod").statements("scoring", verb_noun.replace("_", "") + "role")
-    (ledger,) = [each for each in statements if "dynamodb:PutItem" in listed(each["Action"])]
-    (table,) = listed(ledger["Resource"])
-    assert "decisions" in json.dumps(table)
+    tables = {
+        json.dumps(table)
+        for each in statements
+        if any(action.startswith("dynamodb:") for action in listed(each["Action"]))
+        for table in listed(each["Resource"])
+    }
+    (ledger,) = tables
+    assert "decisions" in ledger
 
 
-@pytest.mark.parametrize("verb_noun", ["score_transaction", "read_decision", "promote_model"])
+@pytest.mark.parametrize("verb_noun", ["score_transaction", "read_decision", "release_model"])
 def test_bundles_are_read_and_nothing_else_of_the_models(platform: Callable[[str], Any], verb_noun: str) -> None:
     statements = platform("prod").statements(FUNCTIONS[verb_noun][0], verb_noun.replace("_", "") + "role")
     (reading,) = [each for each in statements if "s3:GetObject" in listed(each["Action"])]
     assert json.dumps(reading["Resource"]).endswith('"/bundles/*"]]}')
 
 
-@pytest.mark.parametrize("verb_noun", ["score_transaction", "read_decision", "promote_model"])
+@pytest.mark.parametrize("verb_noun", ["score_transaction", "read_decision", "release_model"])
 def test_an_absent_bundle_is_told_from_a_denied_one(platform: Callable[[str], Any], verb_noun: str) -> None:
     # S3 answers 404 to a read of what is not there only if the caller may list the bucket; a read has no prefix.
     statements = platform("prod").statements(FUNCTIONS[verb_noun][0], verb_noun.replace("_", "") + "role")
@@ -235,3 +286,43 @@ def test_an_absent_bundle_is_told_from_a_denied_one(platform: Callable[[str], An
     (bucket,) = listed(listing["Resource"])
     assert "models" in json.dumps(bucket)
     assert "/*" not in json.dumps(bucket)
+
+
+@pytest.mark.parametrize("verb_noun", ["register_model", "release_model", "request_approval", "settle_approval"])
+def test_only_packages_of_the_one_group_are_touched(platform: Callable[[str], Any], verb_noun: str) -> None:
+    statements = platform("prod").statements("training", verb_noun.replace("_", "") + "role")
+    touched = [
+        json.dumps(resource)
+        for each in statements
+        if any(action.startswith("sagemaker:") for action in listed(each["Action"]))
+        for resource in listed(each["Resource"])
+    ]
+    assert touched
+    assert not [each for each in touched if "/paywarden-prod-models" not in each]
+
+
+def test_a_plan_writes_its_own_files_and_a_verdict_is_read_from_a_run(platform: Callable[[str], Any]) -> None:
+    (*_, plan), (verdict,) = (
+        [
+            each
+            for each in platform("prod").statements("training", role)
+            if any(action.startswith(("s3:Get", "s3:Put")) for action in listed(each["Action"]))
+        ]
+        for role in ("plantrainingrole", "readverdictrole")
+    )
+    assert json.dumps(plan["Resource"]).endswith('"/runs/*/parameters/given.json"]]}')
+    assert json.dumps(verdict["Resource"]).endswith('"/runs/*.json"]]}')
+
+
+def test_alarms_are_looked_at_by_their_names(platform: Callable[[str], Any]) -> None:
+    prod = platform("prod")
+    (looking,) = [
+        each
+        for each in prod.statements("training", "watchreleaserole")
+        if "cloudwatch:DescribeAlarms" in listed(each["Action"])
+    ]
+    allowed = {json.dumps(each).rsplit(":", 1)[-1].rstrip('"]}') for each in listed(looking["Resource"])}
+    alarms = prod.resources("monitoring", "AWS::CloudWatch::Alarm").values()
+    made = {each["Properties"].get("AlarmName", "") for each in alarms}
+    assert allowed == {each for each in made if each}
+    assert set(prod.function("watch_release")["Environment"]["Variables"]["ROLLBACK_ALARMS"].split(",")) == allowed

@@ -122,7 +122,7 @@ def test_local_has_the_shape_of_dev(platform: Callable[[str], Any]) -> None:
     assert dev - local == Counter(dict.fromkeys(LACKING_LOCALLY, 1) | plans)
 
 
-@pytest.mark.parametrize("verb_noun", ["score_transaction", "update_features", "promote_model"])
+@pytest.mark.parametrize("verb_noun", ["score_transaction", "update_features", "release_model"])
 def test_a_function_is_configured_the_same_in_local_and_dev(
     platform: Callable[[str], Any], verb_noun: str
 ) -> None:

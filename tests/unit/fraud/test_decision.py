@@ -1,6 +1,7 @@
 """Policy, reasons, tokens, rows: what a decision is made of and what is kept of it."""
 
 import math
+from typing import get_args
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from fraud.calibration import Calibration, calibrate
 from fraud.decision import MOST_REASONS, Decision, decision_row, event_of, explain, label_row, signals
-from fraud.events import Label, LabelKind
+from fraud.events import Label, LabelKind, LabelSource
 from fraud.features import STANDARD
 from fraud.policy import Policy, Thresholds
 from fraud.tokens import Tokeniser
@@ -101,16 +102,34 @@ def decision() -> Decision:
     )
 
 
-@given(payments(), st.sampled_from(KINDS), st.integers(0, 90 * DAY))
-def test_rows_tell_the_events_they_were_made_of(transaction: object, kind: LabelKind, delay: int) -> None:
+@given(
+    payments(),
+    st.sampled_from(KINDS),
+    st.integers(0, 90 * DAY),
+    st.sampled_from(get_args(LabelSource)),
+    st.floats(0, 1),
+)
+def test_rows_tell_the_events_they_were_made_of(
+    transaction: object, kind: LabelKind, delay: int, source: LabelSource, confidence: float
+) -> None:
     made = msgspec.structs.replace(transaction, transaction_id="t9")  # type: ignore[type-var]
     vector = [math.nan, *range(1, len(STANDARD.names))]
     row = decision_row(made, decision(), features=STANDARD, vector=vector, raw_score=0.2, recorded_at=1)
     assert event_of(msgspec.json.decode(msgspec.json.encode(row))) == made
     assert STANDARD.names[0] not in row["features"]
-    label = Label(transaction=made, kind=kind, known_at=made.event_time + delay)
+    label = Label(
+        transaction=made,
+        kind=kind,
+        known_at=made.event_time + delay,
+        source=source,
+        confidence=confidence,
+    )
     told = label_row(label, recorded_at=2)
     assert event_of(msgspec.json.decode(msgspec.json.encode(told))) == label
+    of_old = Label(transaction=made, kind=kind, known_at=label.known_at)
+    assert event_of({**told, "source": None, "confidence": None}) == of_old
+    del told["source"], told["confidence"]
+    assert event_of(told) == of_old
 
 
 @pytest.mark.parametrize("name", ["event_time", "amount", "card", "merchant_id"])

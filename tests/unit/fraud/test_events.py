@@ -73,6 +73,14 @@ def test_the_edges_are_allowed() -> None:
         check(event)
 
 
+def test_a_label_is_sure_by_a_share() -> None:
+    made = Label(transaction=payment(), kind="chargeback", known_at=START, confidence=0.0)
+    check(made)
+    for confidence in (-0.1, 1.1, float("nan")):
+        with pytest.raises(EventError, match=r"confidence is not between 0 and 1; write a share"):
+            check(msgspec.structs.replace(made, confidence=confidence))
+
+
 @given(st.sampled_from(sorted(CURRENCIES)))
 def test_every_currency_is_known(code: str) -> None:
     check(payment(currency=code))

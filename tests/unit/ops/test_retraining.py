@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 
 from ops import retraining
-from ops.retraining import RetrainingError, retrain
+from ops.retraining import REPORTS, RetrainingError, fetch_reports, follow, resume, retrain
 
 ARN = "arn:aws:states:eu-west-1:123456789012:execution:retrain:r1"
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -36,8 +38,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Body:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
     def read(self) -> bytes:
-        return msgspec.json.encode(EVALUATION)
+        return self.content
+
+
+def error(code: str, message: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "any")
 
 
 class Workflow:
@@ -48,10 +57,18 @@ class Workflow:
         self.history = history
         self.looks = looks
         self.started: dict[str, Any] = {}
-        self.fetched: dict[str, str] = {}
+        self.stored = {"runs/r1/evaluation/evaluation.json": msgspec.json.encode(EVALUATION)}
+        self.redriven: list[str] = []
+        self.refusal: ClientError | None = None
 
     def __getitem__(self, name: str) -> str:
-        return {"RetrainStateMachine": "machine"}[name]
+        machine = "arn:aws:states:eu-west-1:123456789012:stateMachine:retrain"
+        return {"RetrainStateMachine": machine, "ModelsBucket": "models"}[name]
+
+    def redrive_execution(self, *, executionArn: str) -> None:  # noqa: N803 - AWS's name
+        if self.refusal is not None:
+            raise self.refusal
+        self.redriven.append(executionArn)
 
     def client(self, service: str) -> Any:
         assert service in ("stepfunctions", "s3")
@@ -76,9 +93,11 @@ class Workflow:
         known = self.history if self.looks < 0 else self.history[: 3 - self.looks]
         yield from ({"events": [event]} for event in known)
 
-    def get_object(self, **asked: str) -> dict[str, Any]:
-        self.fetched = asked
-        return {"Body": Body()}
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - AWS's names
+        assert Bucket == "models"
+        if Key not in self.stored:
+            raise error("NoSuchKey")
+        return {"Body": Body(self.stored[Key])}
 
 
 def entered(name: str, second: int) -> dict[str, Any]:
@@ -101,11 +120,8 @@ HISTORY = [
 ]
 
 
-def succeeded(**more: Any) -> dict[str, Any]:
-    output = {
-        "evaluation_uri": "s3://models/runs/r1/evaluation/",
-        "registration": {"version": "r1", "reason": "better than nothing"},
-    } | more
+def succeeded(outcome: str = "serves", at: str = "promotion") -> dict[str, Any]:
+    output = {"run_id": "r1", "outcome": outcome, "at": at, "reason": "better than nothing"}
     return {"status": "SUCCEEDED", "output": msgspec.json.encode(output).decode()}
 
 
@@ -114,14 +130,18 @@ def run(workflow: Workflow, **more: Any) -> retraining.Run:
     return retrain(deployment, "r1", options={"as_of": 5}, **more)
 
 
-@pytest.mark.parametrize("more", [{}, {"promotion": {"version": "r1", "deployment": 1}}])
-def test_a_run_that_succeeds_brings_its_evaluation(more: dict[str, Any]) -> None:
-    workflow = Workflow(succeeded(**more), HISTORY)
+@pytest.mark.parametrize(
+    ("outcome", "at"),
+    [("serves", "promotion"), ("stopped", "gate"), ("rejected", "approval"), ("rolled_back", "canary")],
+)
+def test_a_run_that_succeeds_brings_its_evaluation(outcome: str, at: str) -> None:
+    workflow = Workflow(succeeded(outcome, at), HISTORY)
     states: list[str] = []
     done = run(workflow, entered=states.append)
-    assert workflow.started == {"stateMachineArn": "machine", "name": "r1", "input": '{"as_of":5}'}
-    assert workflow.fetched == {"Bucket": "models", "Key": "runs/r1/evaluation/evaluation.json"}
-    assert (done.version, done.promoted, done.reason) == ("r1", bool(more), "better than nothing")
+    machine = workflow["RetrainStateMachine"]
+    assert workflow.started == {"stateMachineArn": machine, "name": "r1", "input": '{"as_of":5}'}
+    assert (done.version, done.outcome, done.at, done.reason) == ("r1", outcome, at, "better than nothing")
+    assert done.promoted == (outcome == "serves")
     assert done.evaluation == EVALUATION
     assert done.states == (("PlanTraining", 2.0), ("BuildDataset", 30.0))
     assert states == ["PlanTraining", "BuildDataset"], "each state is told once"
@@ -179,3 +199,91 @@ def test_patience_ends_and_says_where_to_look(clock: Clock) -> None:
     with pytest.raises(RetrainingError, match=f"not done after 60 s; .*{ARN}"):
         run(workflow, timeout=60)
     assert 60 < clock.now < 62
+
+
+def test_a_run_that_was_stopped_early_has_no_evaluation() -> None:
+    workflow = Workflow(succeeded("stopped", "checks"), HISTORY)
+    workflow.stored.clear()
+    assert run(workflow).evaluation == {}
+
+
+def test_another_trouble_with_a_report_is_not_taken_for_its_absence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(**_asked: str) -> None:
+        raise error("AccessDenied")
+
+    workflow = Workflow(succeeded(), HISTORY)
+    monkeypatch.setattr(workflow, "get_object", denied)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        run(workflow)
+
+
+@pytest.mark.parametrize(
+    ("state", "approval", "leaves"),
+    [
+        ("WaitShadow", "bounds", True),
+        ("WaitCanary", "bounds", True),
+        ("WaitProbation", "person", True),
+        ("AskApproval", "person", True),
+        ("AskApproval", "bounds", False),
+        ("TrainModel", "person", False),
+    ],
+)
+def test_a_run_that_waits_for_people_or_traffic_can_be_left(state: str, approval: str, leaves: bool) -> None:
+    workflow = Workflow(succeeded(), [*HISTORY[:2], entered(state, 40)], looks=1)
+    plan = {"policy": {"release": {"approval": approval}}}
+    workflow.stored["runs/r1/plan/plan.json"] = msgspec.json.encode(plan)
+    deployment: Any = workflow
+    found = follow(deployment, ARN, leave=True)
+    assert (found.outcome, found.at) == (("waits", state) if leaves else ("serves", "promotion"))
+
+
+def test_without_leave_it_waits_for_people_too() -> None:
+    workflow = Workflow(succeeded(), [entered("WaitShadow", 0)], looks=3)
+    deployment: Any = workflow
+    assert follow(deployment, ARN).outcome == "serves"
+
+
+def test_a_failed_run_goes_on_from_where_it_failed() -> None:
+    workflow = Workflow(succeeded(), HISTORY)
+    deployment: Any = workflow
+    assert resume(deployment, "r1") == ARN
+    assert workflow.redriven == [ARN]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("ExecutionDoesNotExist", "there is no run r1"),
+        ("ExecutionNotRedrivable", "run r1 cannot go on: .*SUCCEEDED"),
+    ],
+)
+def test_what_cannot_go_on_is_told(code: str, words: str) -> None:
+    workflow = Workflow(succeeded(), HISTORY)
+    workflow.refusal = error(code, "Execution is SUCCEEDED")
+    deployment: Any = workflow
+    with pytest.raises(RetrainingError, match=words):
+        resume(deployment, "r1")
+
+
+def test_after_going_on_only_the_new_failure_is_told() -> None:
+    events = [
+        failed("task", cause="the machine went away"),
+        {"timestamp": START, "type": "ExecutionRedriven"},
+        failed("task", cause="no rows"),
+    ]
+    with pytest.raises(RetrainingError, match="no rows") as found:
+        run(Workflow({"status": "FAILED"}, [*HISTORY, *events]))
+    assert "went away" not in str(found.value)
+
+
+def test_the_pages_of_a_run_are_fetched_as_far_as_there_are_any(tmp_path: Path) -> None:
+    workflow = Workflow(succeeded(), HISTORY)
+    deployment: Any = workflow
+    assert fetch_reports(deployment, "r1", tmp_path / "none") == []
+    assert not (tmp_path / "none").exists()
+    workflow.stored |= {f"runs/r1/{REPORTS[name]}": name.encode() for name in ("checks", "evaluation")}
+    found = fetch_reports(deployment, "r1", tmp_path / "r1")
+    assert {path.name: path.read_text() for path in found} == {
+        "checks.html": "checks",
+        "evaluation.html": "evaluation",
+    }

@@ -1,0 +1,156 @@
+"""The functions that release a model, the group of its packages in the registry, and who hears of an approval."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from infra.constructs.bundles import allow_bundles
+from infra.constructs.function import Function
+from infra.constructs.queries import allow_queries
+from infra.constructs.release_alarms import rollback_alarms
+from infra.environments import Environment
+from infra.stacks.data import DataStack
+
+__all__ = [
+    "allow_approval",
+    "allow_asking",
+    "allow_registration",
+    "allow_release",
+    "allow_watching",
+    "model_packages",
+    "on_word",
+    "release_variables",
+]
+
+
+def model_packages(scope: Construct, *, environment: Environment) -> sagemaker.CfnModelPackageGroup:
+    """The group in which every model is a package, whose approval is the approval of the model."""
+    group = sagemaker.CfnModelPackageGroup(
+        scope,
+        "models",
+        model_package_group_name=f"{environment.prefix}-models",
+        model_package_group_description="Paywarden: one package for each model, with its state of approval",
+    )
+    # SageMaker does not delete a group that holds packages, and the packages are the record of who approved what.
+    group.apply_removal_policy(cdk.RemovalPolicy.RETAIN if environment.retain_data else cdk.RemovalPolicy.DESTROY)
+    return group
+
+
+def release_variables(data: DataStack, *, environment: Environment) -> dict[str, dict[str, str]]:
+    """The environment variables of each function that has a hand in a release, by its name."""
+    releases = {"RELEASES_TABLE": data.releases.table_name}
+    models = {"MODELS_BUCKET": data.models.bucket_name}
+    return {
+        "register_model": {**models, **releases},
+        "release_model": {
+            **models,
+            **releases,
+            **data.serving.variables,
+            "APPCONFIG_STRATEGY": data.serving.strategy.ref,
+        },
+        "watch_release": {
+            **releases,
+            "ATHENA_WORKGROUP": data.lake.workgroup.ref,
+            "GLUE_DATABASE": data.lake.database.ref,
+            "ROLLBACK_ALARMS": ",".join(rollback_alarms(environment)),
+        },
+        "request_approval": {**releases, "ALARM_TOPIC": data.alarm_topic.topic_arn},
+        "settle_approval": releases,
+    }
+
+
+def allow_registration(function: Function, data: DataStack, *, group: str) -> None:
+    """Let a function write bundles, and enter packages in the registry."""
+    function.allow("s3:GetObject", on=[data.models.arn_for_objects("runs/*")])
+    function.allow("s3:GetObject", "s3:PutObject", on=[data.models.arn_for_objects("bundles/*")])
+    function.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", on=[data.releases.table_arn])
+    # A package is made under its group, and both have to be named.
+    function.allow("sagemaker:CreateModelPackage", on=[_group(function, group), _packages(function, group)])
+
+
+def allow_release(function: Function, data: DataStack, *, group: str) -> None:
+    """Let a function change what serves, and look up whether a model was approved."""
+    serving = data.serving
+    allow_bundles(function, data.models)
+    function.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", on=[data.releases.table_arn])
+    function.allow("sagemaker:DescribeModelPackage", on=[_packages(function, group)])
+    application, profile = serving.application_arn(function), serving.profile_arn(function)
+    environment = serving.environment_arn(function)
+    function.allow("appconfig:CreateHostedConfigurationVersion", on=[application, profile])
+    function.allow(
+        "appconfig:GetHostedConfigurationVersion",
+        on=[application, profile, f"{profile}/hostedconfigurationversion/*"],
+    )
+    function.allow("appconfig:ListDeployments", on=[application, environment])
+    function.allow(
+        "appconfig:StartDeployment", on=[application, environment, profile, serving.strategy_arn(function)]
+    )
+
+
+def allow_watching(function: Function, data: DataStack, *, environment: Environment) -> None:
+    """Let a function count decisions in the lake, and look at the alarms that send a model back."""
+    function.allow("dynamodb:Query", on=[data.releases.table_arn])
+    allow_queries(function, data.lake, tables=("decisions",))
+    function.allow(
+        "cloudwatch:DescribeAlarms",
+        on=[
+            cdk.Stack.of(function).format_arn(
+                service="cloudwatch",
+                resource="alarm",
+                resource_name=name,
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for name in rollback_alarms(environment)
+        ],
+    )
+
+
+def allow_approval(function: Function, data: DataStack, *, environment: Environment, group: str) -> None:
+    """Let a function read the word on a model, write it down, and tell it to the execution that waits."""
+    # The token is deleted with the answer.
+    function.allow(
+        "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", on=[data.releases.table_arn]
+    )
+    function.allow("sagemaker:DescribeModelPackage", on=[_packages(function, group)])
+    # By its name, since the machine calls the function, and so cannot be made before it.
+    machine = cdk.Stack.of(function).format_arn(
+        service="states",
+        resource="stateMachine",
+        resource_name=f"{environment.prefix}-retrain",
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
+    function.allow("states:SendTaskSuccess", on=[machine])
+
+
+def allow_asking(function: Function, data: DataStack, *, group: str) -> None:
+    """Let a function ask people for their word, and say that of the bounds itself."""
+    function.allow("sagemaker:UpdateModelPackage", on=[_packages(function, group)])
+    function.allow("sns:Publish", on=[data.alarm_topic.topic_arn])
+
+
+def on_word(scope: Construct, *, group: str, settle_approval: Function) -> events.Rule:
+    """Tell a function that a package of the group was approved or rejected, by whomever and wherever."""
+    rule = events.Rule(
+        scope,
+        "word",
+        description="Paywarden: a model was approved or rejected in the registry",
+        event_pattern=events.EventPattern(
+            source=["aws.sagemaker"],
+            detail_type=["SageMaker Model Package State Change"],
+            detail={"ModelPackageGroupName": [group], "ModelApprovalStatus": ["Approved", "Rejected"]},
+        ),
+    )
+    rule.add_target(targets.LambdaFunction(settle_approval.function))
+    return rule
+
+
+def _group(function: Function, group: str) -> str:
+    stack = cdk.Stack.of(function)
+    return stack.format_arn(service="sagemaker", resource="model-package-group", resource_name=group)
+
+
+def _packages(function: Function, group: str) -> str:
+    stack = cdk.Stack.of(function)
+    return stack.format_arn(service="sagemaker", resource="model-package", resource_name=f"{group}/*")

@@ -13,7 +13,6 @@ from typing import Never
 from training.consistency import report_consistency
 from training.contract import Contract, ProgramError
 from training.dataset import VECTORS, Options, build_dataset
-from training.gate import GatePolicy
 from training.parameters import parse_duration
 from training.sources import ENGINES, Engine
 
@@ -54,9 +53,13 @@ def main(arguments: Sequence[str], contract: Contract) -> int:
 def _run(options: argparse.Namespace, contract: Contract) -> None:
     # XGBoost and scikit-learn take seconds to import, and the dataset step needs neither.
     if options.step == "train":
-        from training.train import train
+        from training.watcher import launch
 
-        train(contract)
+        launch(contract, worker=options.worker)
+    elif options.step == "tune":
+        from training.tune import tune
+
+        tune(contract)
     elif options.step == "dataset":
         wanted = Options(
             as_of=options.as_of,
@@ -65,23 +68,28 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
             validation_share=options.validation_share,
             evaluation_share=options.evaluation_share,
             minimum_frauds=options.minimum_frauds,
+            minimum_confidence=options.minimum_confidence,
             keep_young_labelled=options.keep_young_labelled,
         )
         _with(options.engine, contract, partial(build_dataset, contract, wanted, engine=options.engine))
     elif options.step == "consistency":
         report = partial(report_consistency, contract, options.as_of, engine=options.engine)
         _with(options.engine, contract, report)
-    else:
+    elif options.step == "compare":
+        from training.compare import Question, compare
+
+        asked = Question(
+            challenger=options.challenger,
+            champion=options.champion,
+            since=options.since,
+            as_of=options.as_of,
+            maturity=options.maturity,
+        )
+        compare(contract, asked, resamples=options.resamples, seed=options.seed)
+    elif options.step == "evaluate":
         from training.evaluate import evaluate
 
-        policy = GatePolicy(
-            minimum_gain=options.minimum_gain,
-            minimum_lift=options.minimum_lift,
-            maximum_calibration_error=options.maximum_calibration_error,
-            maximum_mismatch=options.maximum_mismatch,
-            maximum_lagging=options.maximum_lagging,
-        )
-        evaluate(contract, policy, resamples=options.resamples, seed=options.seed)
+        evaluate(contract, resamples=options.resamples, seed=options.seed)
 
 
 def _with(engine: Engine, contract: Contract, work: Callable[[], Path]) -> None:
@@ -101,7 +109,11 @@ def _with(engine: Engine, contract: Contract, work: Callable[[], Path]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="training", description="Paywarden's training program; folders lie under ML_ROOT.")
     steps = parser.add_subparsers(dest="step", required=True, parser_class=_Parser)
-    steps.add_parser("train", help="training job: channel `dataset` and hyperparameters -> model")
+    training = steps.add_parser(
+        "train", help="training job: channels train, validation, about, parameters -> model"
+    )
+    steps.add_parser("tune", help="processing job: plan, parameters, dataset -> parameters")
+    training.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
     dataset = steps.add_parser("dataset", help="processing job: history, decisions, labels, outcomes -> dataset")
     _lake_options(dataset)
@@ -116,7 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     dataset.add_argument("--validation-share", type=float, default=0.15)
     dataset.add_argument("--evaluation-share", type=float, default=0.2)
-    dataset.add_argument("--minimum-frauds", type=int, default=10, help="in each part")
+    dataset.add_argument("--minimum-frauds", type=int, help="in each part; without it, as the plan says")
+    dataset.add_argument(
+        "--minimum-confidence", type=float, help="of a label that counts; without it, as the plan says"
+    )
     dataset.add_argument("--keep-young-labelled", action="store_true", help="keep labelled rows younger than that")
 
     consistency = steps.add_parser(
@@ -125,25 +140,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     _lake_options(consistency)
 
-    evaluation = steps.add_parser("evaluate", help="processing job: dataset, model, champion -> evaluation")
-    evaluation.add_argument(
-        "--minimum-gain", type=float, default=0.002, help="average precision over the champion's"
-    )
-    evaluation.add_argument(
-        "--minimum-lift", type=float, default=3.0, help="average precision over the fraud rate"
-    )
-    evaluation.add_argument("--maximum-calibration-error", type=float, default=0.05)
-    evaluation.add_argument(
-        "--maximum-mismatch",
-        type=float,
-        default=0.01,
-        help="share of decisions in which a feature of the model is not as it should be and no lag explains it",
-    )
-    evaluation.add_argument(
-        "--maximum-lagging", type=float, default=0.75, help="the same share, whatever explains it"
-    )
+    evaluation = steps.add_parser("evaluate", help="processing job: plan, dataset, model, champion -> evaluation")
     evaluation.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
     evaluation.add_argument("--seed", type=int, default=17)
+
+    comparison = steps.add_parser(
+        "compare", help="processing job: plan, decisions, labels, outcomes -> comparison of a model in shadow"
+    )
+    comparison.add_argument("--challenger", required=True, help="version of the model in shadow")
+    comparison.add_argument("--champion", required=True, help="version of the model that serves")
+    comparison.add_argument("--since", type=int, required=True, help="milliseconds, UTC: when the shadow began")
+    comparison.add_argument("--as-of", type=int, required=True, help="milliseconds, UTC")
+    comparison.add_argument(
+        "--maturity", type=_duration, default="3d", help="age at which no label means genuine: 3d, 12h"
+    )
+    comparison.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
+    comparison.add_argument("--seed", type=int, default=17)
     return parser
 
 

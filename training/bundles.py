@@ -1,7 +1,7 @@
 """Models as the program writes and reads them: a booster, its manifest, and scores from both."""
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,25 +38,34 @@ class Model:
         ----------
         vectors : array of float64, shape (rows, len(names))
         """
-        place = {name: column for column, name in enumerate(names)}
-        empty = np.full(len(vectors), np.nan)
-        aligned = np.column_stack(
-            [vectors[:, place[name]] if name in place else empty for name in self.manifest.features]
-        )
+        aligned = self.aligned(vectors, names)
         matrix = xgb.DMatrix(aligned, missing=np.nan, feature_names=list(self.manifest.features))
         return apply_calibration(self.booster.predict(matrix).astype(np.float64), self.manifest.calibration)
+
+    def aligned(self, vectors: Scores, names: Sequence[str]) -> Scores:
+        """The model's columns of vectors that have others, found by name; nan where they have no such column."""
+        place = {name: column for column, name in enumerate(names)}
+        empty = np.full(len(vectors), np.nan)
+        return np.column_stack(
+            [vectors[:, place[name]] if name in place else empty for name in self.manifest.features]
+        )
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Features of the model that rows with these columns do not have."""
         return sorted(set(self.manifest.features) - set(names))
 
 
-def write_bundle(folder: Path, booster: xgb.Booster, manifest: Manifest) -> Manifest:
-    """Write model.ubj and manifest.json; returns the manifest with the file's digest filled in."""
+def write_bundle(
+    folder: Path, booster: xgb.Booster, manifest: Manifest, *, others: Mapping[str, bytes] | None = None
+) -> Manifest:
+    """Write model.ubj, the other files and manifest.json; returns the manifest with the digests filled in."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = bytes(booster.save_raw("ubj"))
-    complete = msgspec.structs.replace(manifest, files={MODEL_FILE: digest(content)})
-    (folder / MODEL_FILE).write_bytes(content)
+    contents = {MODEL_FILE: bytes(booster.save_raw("ubj")), **(others or {})}
+    complete = msgspec.structs.replace(
+        manifest, files={name: digest(content) for name, content in contents.items()}
+    )
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
     (folder / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(complete), indent=2) + b"\n")
     return complete
 

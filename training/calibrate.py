@@ -28,7 +28,7 @@ def apply_calibration(raw: Scores, calibration: Calibration) -> Scores:
     return np.asarray(np.clip(1 / (1 + np.exp(exponent)), EDGE, 1 - EDGE), dtype=np.float64)
 
 
-def fit_beta(raw: Scores, labels: Labels) -> Calibration:
+def fit_beta(raw: Scores, labels: Labels, weights: Scores | None = None) -> Calibration:
     """Fit p = 1 / (1 + exp(-(a ln s - b ln(1 - s) + c))), with a and b not negative.
 
     That is a logistic regression on ``ln s`` and ``-ln(1 - s)`` (Kull, Silva Filho and Flach, 2017), here with
@@ -41,6 +41,8 @@ def fit_beta(raw: Scores, labels: Labels) -> Calibration:
     ----------
     raw : array of float64, shape (rows,)
         The model's probabilities of rows that it was not fitted to.
+    weights : array of float64, shape (rows,), optional
+        What each row counts for; 1 by default.
 
     Raises
     ------
@@ -55,15 +57,18 @@ def fit_beta(raw: Scores, labels: Labels) -> Calibration:
             "Import a longer history or wait until more labels are known."
         )
     design = np.column_stack([*_logarithms(raw), np.ones(len(labels))])
-    targets = np.where(labels == 1, (frauds + 1) / (frauds + 2), 1 / (genuine + 2))
-    fits = [_newton(design, targets, free) for free in ([0, 1, 2], [0, 2], [1, 2])]
+    counts = np.ones(len(labels)) if weights is None else weights
+    weighed = float(counts[labels == 1].sum())
+    other = float(counts.sum()) - weighed
+    targets = np.where(labels == 1, (weighed + 1) / (weighed + 2), 1 / (other + 2))
+    fits = [_newton(design, targets, counts, free) for free in ([0, 1, 2], [0, 2], [1, 2])]
     monotone = [fit for fit in fits if fit[:2].min() >= 0 and fit[:2].max() > 0]
     if not monotone:
         raise ProgramError(
             "Higher scores go with fewer frauds on the validation part, so the model is worse than none; "
             "check that labels and features of the dataset belong to the same period."
         )
-    a, b, c = min(monotone, key=lambda fit: _loss(design, targets, fit)).tolist()
+    a, b, c = min(monotone, key=lambda fit: _loss(design, targets, counts, fit)).tolist()
     return Calibration(method="beta", a=a, b=b, c=c)
 
 
@@ -73,28 +78,30 @@ def _logarithms(raw: Scores) -> tuple[Scores, Scores]:
     return np.log(clipped), -np.log(1 - clipped)
 
 
-def _loss(design: _Design, targets: Scores, weights: Scores) -> float:
+def _loss(design: _Design, targets: Scores, counts: Scores, weights: Scores) -> float:
     z = design @ weights
-    return float(np.sum(np.logaddexp(0.0, z) - targets * z) + _PRIOR / 2 * np.sum((weights[:2] - 1) ** 2))
+    return float(
+        np.sum(counts * (np.logaddexp(0.0, z) - targets * z)) + _PRIOR / 2 * np.sum((weights[:2] - 1) ** 2)
+    )
 
 
-def _newton(design: _Design, targets: Scores, free: list[int]) -> Scores:
+def _newton(design: _Design, targets: Scores, counts: Scores, free: list[int]) -> Scores:
     """The weights (a, b, c) of least loss, those that are not free being 0: Newton's method with a halved step."""
     weights = np.zeros(3)
     weights[[each for each in free if each < 2]] = 1.0
     prior = np.diag([_PRIOR, _PRIOR, 0.0])
-    loss = _loss(design, targets, weights)
+    loss = _loss(design, targets, counts, weights)
     for _ in range(_ITERATIONS):
         p = 0.5 * (1 + np.tanh(0.5 * (design @ weights)))
-        gradient = (design.T @ (p - targets) + prior @ (weights - 1))[free]
-        if np.abs(gradient).max() < 1e-9 * len(design):
+        gradient = (design.T @ (counts * (p - targets)) + prior @ (weights - 1))[free]
+        if np.abs(gradient).max() < 1e-9 * counts.sum():
             break
-        hessian = ((design.T * (p * (1 - p))) @ design + prior)[np.ix_(free, free)]
+        hessian = ((design.T * (counts * p * (1 - p))) @ design + prior)[np.ix_(free, free)]
         step = np.zeros(3)
         step[free] = np.linalg.solve(hessian, gradient)
         size = 1.0
         while size > 1e-10:
-            trial = _loss(design, targets, weights - size * step)
+            trial = _loss(design, targets, counts, weights - size * step)
             if trial < loss:
                 weights, loss = weights - size * step, trial
                 break

@@ -5,16 +5,14 @@ Spark's master and a worker and does the work; the others start a worker and end
 machine there is no cluster: Spark runs within the program.
 """
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,8 @@ import pyspark
 from pyspark.sql import SparkSession
 
 from training.contract import ProgramError
-from training.engines.spark_session import LOOPBACK, spark_session
+from training.engines.spark_session import spark_session
+from training.hosts import Hosts
 
 __all__ = ["PORT", "Hosts", "run_over"]
 
@@ -43,48 +42,6 @@ _HEAP_SHARE = 0.2
 _MEGABYTE = 1 << 20
 
 type Process = subprocess.Popen[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Hosts:
-    """The machines of this job.
-
-    Attributes
-    ----------
-    current : str
-        The name of this one; the others reach it by that.
-    names : tuple of str
-        All of them, in order.
-    """
-
-    current: str = LOOPBACK
-    names: tuple[str, ...] = (LOOPBACK,)
-
-    @classmethod
-    def read(cls, path: Path) -> "Hosts":
-        """From what SageMaker writes to ``config/resourceconfig.json``; without that file, this machine alone.
-
-        Raises
-        ------
-        ProgramError
-            If the file does not name this machine among its hosts.
-        """
-        if not path.is_file():
-            return cls()
-        try:
-            document: Mapping[str, Any] = json.loads(path.read_bytes())
-            current, names = str(document["current_host"]), tuple(sorted(map(str, document["hosts"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ProgramError(
-                f"{path} does not say current_host and hosts, as SageMaker writes them; correct or remove it."
-            ) from error
-        if current not in names:
-            raise ProgramError(f"{path} names a current_host that is not among its hosts; correct or remove it.")
-        return cls(current, names)
-
-    @property
-    def leader(self) -> str:
-        return self.names[0]
 
 
 def run_over(

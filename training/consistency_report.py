@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from html import escape
 from itertools import pairwise
 
+from fraud.release import GatePolicy
 from training.drawing import STYLE, bars, columns
 from training.figures import AGES, ENOUGH, LAG, OVERTAKING, Consistency, FeatureConsistency
-from training.gate import GatePolicy
 
 __all__ = ["render"]
 

@@ -72,6 +72,35 @@ class Contract:
         """Where SageMaker tells a processing job the names of its machines."""
         return self.root / "config" / "resourceconfig.json"
 
+    @property
+    def training_resources(self) -> Path:
+        """Where SageMaker tells a training job the same."""
+        return self.root / "input" / "config" / "resourceconfig.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Kept in S3 while a training job runs, and there again when it is started anew."""
+        return self.root / "checkpoints"
+
+    @property
+    def failure(self) -> Path:
+        """Where a training job leaves its reason."""
+        return self.root / "output" / "failure"
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The folders that a job of either kind writes to."""
+        return self.model, self.root / "output", self.checkpoints, self.root / "processing" / "output"
+
+    @property
+    def given(self) -> tuple[Path, ...]:
+        """The folders that a job of either kind reads from."""
+        return self.root / "input", self.root / "config", self.root / "processing" / "input"
+
+    def surroundings(self) -> dict[str, str]:
+        """The environment of a process that is to do a share of the same job."""
+        return {**os.environ, "ML_ROOT": str(self.root), "TRAINING_JOB_NAME": self.job_name}
+
     def channel(self, name: str) -> Path:
         """Folder of a training job's input channel."""
         return self.root / "input" / "data" / name

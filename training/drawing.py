@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["STYLE", "bars", "columns"]
+__all__ = ["STYLE", "bars", "columns", "svg", "text"]
 
 type Piece = tuple[float, str]
 """A length and the class that colours it."""
@@ -77,22 +77,22 @@ def bars(
     scale = (width - names - ends) / (longest or 1.0)
     top = 22 if mark else 4
     parts = []
-    for number, (name, pieces, text) in enumerate(rows):
+    for number, (name, pieces, words) in enumerate(rows):
         y = top + number * _ROW
-        parts.append(_text(names - 10, y + _TEXT, name, "name", "end"))
+        parts.append(text(names - 10, y + _TEXT, name, "name", "end"))
         x = float(names)
         for size, kind in pieces:
             if size:
                 length = max(size * scale, 1.0)
                 parts.append(f'<rect class="{kind}" x="{x:.1f}" y="{y + 3}" width="{length:.1f}" height="15"/>')
                 x += length
-        parts.append(_text(width - 2, y + _TEXT, text, "value", "end"))
+        parts.append(text(width - 2, y + _TEXT, words, "value", "end"))
     height = top + len(rows) * _ROW + 4
     if mark:
         x = names + mark[0] * scale
         parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="16" y2="{height}"/>')
-        parts.append(_text(x, 11, mark[1], "value", "middle"))
-    return _svg(label, width, height, parts)
+        parts.append(text(x, 11, mark[1], "value", "middle"))
+    return svg(label, width, height, parts)
 
 
 def columns(label: str, values: Sequence[tuple[str, float, str]], kind: str) -> str:
@@ -113,7 +113,7 @@ def columns(label: str, values: Sequence[tuple[str, float, str]], kind: str) -> 
     for portion in (0.0, 0.5, 1.0):
         y = 8 + inner * (1 - portion)
         parts.append(f'<line class="grid" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(left - 8, y + 4, f"{100 * top * portion:g}%", "value", "end"))
+        parts.append(text(left - 8, y + 4, f"{100 * top * portion:g}%", "value", "end"))
     every = -(-len(values) // 12)
     for number, (name, share, tip) in enumerate(values):
         x, tall = left + number * step, inner * share / top
@@ -123,15 +123,17 @@ def columns(label: str, values: Sequence[tuple[str, float, str]], kind: str) -> 
             f'height="{max(tall, 0.5):.1f}"><title>{escape(tip)}</title></rect>'
         )
         if number % every == 0:
-            parts.append(_text(x + step / 2, height - 8, name, "value", "middle"))
-    return _svg(label, width, height, parts)
+            parts.append(text(x + step / 2, height - 8, name, "value", "middle"))
+    return svg(label, width, height, parts)
 
 
-def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
+    """Words at a place."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _svg(label: str, width: int, height: int, parts: Sequence[str]) -> str:
+def svg(label: str, width: int, height: int, parts: Sequence[str]) -> str:
+    """The drawing that the parts make."""
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'

@@ -3,34 +3,37 @@
 import math
 from dataclasses import dataclass
 
-__all__ = ["Facts", "GatePolicy", "Verdict", "judge"]
+import msgspec
+
+from fraud.release import GatePolicy, Verdict
+
+__all__ = ["Check", "CheckedVerdict", "Facts", "check", "first_failure", "judge"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatePolicy:
-    """What is asked of a candidate.
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One bound, and what was measured against it.
 
     Attributes
     ----------
-    minimum_gain : float
-        Average precision that a candidate must be above the champion's by (absolute).
-    minimum_lift : float
-        Without a champion: average precision over the rate of fraud, which is what guessing reaches.
-    maximum_calibration_error : float
-        Thresholds are on probabilities, so a better ranking with wrong probabilities is not better.
-    maximum_mismatch : float
-        Share of settled decisions, those that no lag can excuse, in which a feature of the model was not what it
-        should have been.
-    maximum_lagging : float
-        The same share of all decisions. Wide: a feature that is fresh after a second differs often for a busy
-        merchant. It catches a feature store that stands still.
+    name : str
+        The bound's name in the policy.
+    measured : float or None
+        None where there was nothing to measure.
+    reason : str
+        Why it fails; empty if it passes.
     """
 
-    minimum_gain: float = 0.002
-    minimum_lift: float = 3.0
-    maximum_calibration_error: float = 0.05
-    maximum_mismatch: float = 0.01
-    maximum_lagging: float = 0.75
+    name: str
+    measured: float | None
+    bound: float
+    passed: bool
+    reason: str = ""
+
+
+class CheckedVerdict(Verdict, frozen=True, kw_only=True):
+    """A verdict with all the checks that it rests on, in their order; the first that fails is its sentence."""
+
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,13 @@ class Facts:
         Share of frauds in the evaluation rows.
     champion_average_precision : float or None
         None when no model serves yet.
+    confidence : float
+        Share of the resamples by card in which the candidate is the better one; nan where none could tell.
+    slice_name : str
+        The slice, among those with enough frauds to judge, in which the candidate loses most; empty without any.
+    slice_loss : float
+        The champion's average precision in it less the candidate's.
+    slice_frauds : int
     settled_feature : str
         That of the model's features which differed in the largest share of its settled decisions; empty where none
         of those with enough of them did.
@@ -55,6 +65,10 @@ class Facts:
         The same of all decisions compared.
     unjudged : int
         Features of the model that have too few settled decisions.
+    latency_us : float
+        Median time of a score with exact reasons, in microseconds.
+    bundle_bytes : int
+        All files of the bundle.
     """
 
     rows: int
@@ -64,6 +78,10 @@ class Facts:
     calibration_error: float
     champion_average_precision: float | None = None
     champion_version: str = ""
+    confidence: float = math.nan
+    slice_name: str = ""
+    slice_loss: float = 0.0
+    slice_frauds: int = 0
     settled_feature: str = ""
     settled: int = 0
     settled_mismatch: float = 0.0
@@ -71,71 +89,177 @@ class Facts:
     compared: int = 0
     lagging_mismatch: float = 0.0
     unjudged: int = 0
+    latency_us: float = 0.0
+    bundle_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Promote or not, and the sentence that a person reads."""
-
-    promote: bool
-    reason: str
-
-
-def judge(facts: Facts, policy: GatePolicy) -> Verdict:
+def judge(facts: Facts, policy: GatePolicy) -> CheckedVerdict:
     """Decide. The first reason against the candidate wins; a figure that is not finite is one."""
-    figures = [
-        facts.base_rate,
-        facts.average_precision,
-        facts.calibration_error,
-        facts.settled_mismatch,
-        facts.lagging_mismatch,
-    ]
+    quality = (
+        [_lift(facts, policy)]
+        if facts.champion_average_precision is None
+        else [_gain(facts, policy), _confidence(facts, policy), _slices(facts, policy)]
+    )
+    checks = (*_skew(facts, policy), _calibration(facts, policy), *quality, *_weight(facts, policy))
+    figures = [facts.base_rate, facts.average_precision, facts.calibration_error]
+    figures += [facts.settled_mismatch, facts.lagging_mismatch]
     if facts.champion_average_precision is not None:
         figures.append(facts.champion_average_precision)
     if not all(math.isfinite(figure) for figure in figures):
-        return Verdict(False, "Not promoted: a metric could not be computed on the evaluation rows.")
-    if skew := _skew(facts, policy):
-        return Verdict(False, f"Not promoted: serving saw another {skew}; see consistency.html of the dataset.")
-    if facts.calibration_error > policy.maximum_calibration_error:
-        return Verdict(
-            False,
-            f"Not promoted: the calibration error {facts.calibration_error:.4f} is above the bound "
-            f"{policy.maximum_calibration_error:.4f}, so its scores cannot be read as probabilities.",
-        )
-    seen = f"on {facts.rows} later rows with {facts.frauds} frauds"
-    if facts.champion_average_precision is None:
-        needed = policy.minimum_lift * facts.base_rate
-        text = f"average precision {facts.average_precision:.4f} {seen}"
-        rate = f"{policy.minimum_lift:g} times the fraud rate of {facts.base_rate:.4f}"
-        # A part that is mostly fraud could ask for more than 1, which nothing reaches: then a perfect one passes.
-        if facts.average_precision >= min(needed, 1.0):
-            return Verdict(True, f"Promoted as the first model: {text} is at least {rate}.")
-        return Verdict(False, f"Not promoted: {text} is below {rate}, hardly better than guessing.")
-    gain = facts.average_precision - facts.champion_average_precision
-    text = (
-        f"average precision {facts.average_precision:.4f} against {facts.champion_average_precision:.4f} "
-        f"of champion {facts.champion_version} {seen}, a difference of {gain:+.4f}"
+        reason = "Not promoted: a metric could not be computed on the evaluation rows."
+        return CheckedVerdict(passed=False, reason=reason, checks=checks)
+    if failure := first_failure(checks):
+        return CheckedVerdict(passed=False, reason=f"Not promoted: {failure}.", checks=checks)
+    return CheckedVerdict(passed=True, reason=_praise(facts, policy), checks=checks)
+
+
+def first_failure(checks: tuple[Check, ...]) -> str:
+    """Why the first check that fails does; empty if all pass."""
+    return next((each.reason for each in checks if not each.passed), "")
+
+
+def check(name: str, measured: float, bound: float, reason: str, *, passed: bool) -> Check:
+    """A check; the reason is kept where it fails, and a figure that is not finite is none."""
+    return Check(
+        name=name,
+        measured=measured if math.isfinite(measured) else None,
+        bound=float(bound),
+        passed=passed,
+        reason="" if passed else reason,
     )
-    if gain > 0 and gain >= policy.minimum_gain:
-        return Verdict(True, f"Promoted: {text}.")
-    return Verdict(False, f"Not promoted: {text}, below the minimal gain of {policy.minimum_gain:g}.")
 
 
-def _skew(facts: Facts, policy: GatePolicy) -> str:
-    """What serving saw otherwise than it should have; empty where that is within bounds."""
-    if facts.settled_mismatch > policy.maximum_mismatch:
-        return (
-            f"{facts.settled_feature} than it should have in {facts.settled_mismatch:.2%} of {facts.settled:,} "
-            f"decisions that no lag explains, above the bound of {policy.maximum_mismatch:.2%}"
-        )
-    if facts.lagging_mismatch > policy.maximum_lagging:
-        few = (
-            f" ({facts.unjudged} of its features had too few decisions without a possible lag to be judged apart)"
-            if facts.unjudged
-            else ""
-        )
-        return (
-            f"{facts.lagging_feature} than it should have in {facts.lagging_mismatch:.2%} of {facts.compared:,} "
-            f"decisions, above the bound of {policy.maximum_lagging:.2%}: the features are far behind{few}"
-        )
-    return ""
+def _skew(facts: Facts, policy: GatePolicy) -> tuple[Check, Check]:
+    """What serving saw otherwise than it should have."""
+    few = (
+        f" ({facts.unjudged} of its features had too few decisions without a possible lag to be judged apart)"
+        if facts.unjudged
+        else ""
+    )
+    return (
+        check(
+            "maximum_mismatch",
+            facts.settled_mismatch,
+            policy.maximum_mismatch,
+            f"serving saw another {facts.settled_feature} than it should have in {facts.settled_mismatch:.2%} of "
+            f"{facts.settled:,} decisions that no lag explains, above the bound of {policy.maximum_mismatch:.2%}; "
+            "see consistency.html of the dataset",
+            passed=facts.settled_mismatch <= policy.maximum_mismatch,
+        ),
+        check(
+            "maximum_lagging",
+            facts.lagging_mismatch,
+            policy.maximum_lagging,
+            f"serving saw another {facts.lagging_feature} than it should have in {facts.lagging_mismatch:.2%} of "
+            f"{facts.compared:,} decisions, above the bound of {policy.maximum_lagging:.2%}: the features are far "
+            f"behind{few}; see consistency.html of the dataset",
+            passed=facts.lagging_mismatch <= policy.maximum_lagging,
+        ),
+    )
+
+
+def _calibration(facts: Facts, policy: GatePolicy) -> Check:
+    return check(
+        "maximum_calibration_error",
+        facts.calibration_error,
+        policy.maximum_calibration_error,
+        f"the calibration error {facts.calibration_error:.4f} is above the bound "
+        f"{policy.maximum_calibration_error:.4f}, so its scores cannot be read as probabilities",
+        passed=facts.calibration_error <= policy.maximum_calibration_error,
+    )
+
+
+def _lift(facts: Facts, policy: GatePolicy) -> Check:
+    # A part that is mostly fraud could ask for more than 1, which nothing reaches: then a perfect one passes.
+    needed = min(policy.minimum_lift * facts.base_rate, 1.0)
+    return check(
+        "minimum_lift",
+        facts.average_precision / facts.base_rate if facts.base_rate else math.nan,
+        policy.minimum_lift,
+        f"{_alone(facts)} is below {_rate(facts, policy)}, hardly better than guessing",
+        passed=facts.average_precision >= needed,
+    )
+
+
+def _gain(facts: Facts, policy: GatePolicy) -> Check:
+    gain = facts.average_precision - (facts.champion_average_precision or 0.0)
+    return check(
+        "minimum_gain",
+        gain,
+        policy.minimum_gain,
+        f"{_against(facts)}, below the minimal gain of {policy.minimum_gain:g}",
+        # An equal is not better, whatever the bound.
+        passed=gain > 0 and gain >= policy.minimum_gain,
+    )
+
+
+def _confidence(facts: Facts, policy: GatePolicy) -> Check:
+    return check(
+        "minimum_confidence",
+        facts.confidence,
+        policy.minimum_confidence,
+        f"{_against(facts)}, but it was the better one in only {facts.confidence:.0%} of the resamples by card "
+        f"where {policy.minimum_confidence:.0%} are needed: the gain may be luck",
+        passed=facts.confidence >= policy.minimum_confidence,
+    )
+
+
+def _slices(facts: Facts, policy: GatePolicy) -> Check:
+    return check(
+        "maximum_slice_loss",
+        facts.slice_loss,
+        policy.maximum_slice_loss,
+        f"for {facts.slice_name} its average precision is {facts.slice_loss:.4f} below that of champion "
+        f"{facts.champion_version} on {facts.slice_frauds} frauds, above the bound of "
+        f"{policy.maximum_slice_loss:g}",
+        passed=facts.slice_loss <= policy.maximum_slice_loss,
+    )
+
+
+def _weight(facts: Facts, policy: GatePolicy) -> tuple[Check, Check]:
+    """What it costs to serve."""
+    return (
+        check(
+            "maximum_latency_us",
+            facts.latency_us,
+            policy.maximum_latency_us,
+            f"one score with its reasons takes {facts.latency_us:,.0f} microseconds in the median, above the "
+            f"bound of {policy.maximum_latency_us:,.0f}; train fewer or shallower trees",
+            passed=facts.latency_us <= policy.maximum_latency_us,
+        ),
+        check(
+            "maximum_bundle_bytes",
+            facts.bundle_bytes,
+            policy.maximum_bundle_bytes,
+            f"its bundle has {facts.bundle_bytes:,} bytes, above the bound of {policy.maximum_bundle_bytes:,}; "
+            "train fewer or shallower trees",
+            passed=facts.bundle_bytes <= policy.maximum_bundle_bytes,
+        ),
+    )
+
+
+def _praise(facts: Facts, policy: GatePolicy) -> str:
+    if facts.champion_average_precision is None:
+        return f"Fit to serve as the first model: {_alone(facts)} is at least {_rate(facts, policy)}."
+    sure = f"it was the better one in {facts.confidence:.0%} of the resamples by card"
+    return f"Fit to serve: {_against(facts)}; {sure}."
+
+
+def _seen(facts: Facts) -> str:
+    return f"on {facts.rows} later rows with {facts.frauds} frauds"
+
+
+def _alone(facts: Facts) -> str:
+    return f"average precision {facts.average_precision:.4f} {_seen(facts)}"
+
+
+def _rate(facts: Facts, policy: GatePolicy) -> str:
+    return f"{policy.minimum_lift:g} times the fraud rate of {facts.base_rate:.4f}"
+
+
+def _against(facts: Facts) -> str:
+    champion = facts.champion_average_precision or 0.0
+    return (
+        f"average precision {facts.average_precision:.4f} against {champion:.4f} of champion "
+        f"{facts.champion_version} {_seen(facts)}, a difference of {facts.average_precision - champion:+.4f}"
+    )

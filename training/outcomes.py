@@ -11,7 +11,7 @@ import pyarrow.compute
 
 from training.arrays import Labels
 
-__all__ = ["Reports", "event_ids", "first_reports", "labels_of", "verdicts"]
+__all__ = ["Reports", "event_ids", "first_reports", "labels_of", "sure_of", "unsure", "verdicts"]
 
 # Its stubs know fewer types than its functions take.
 pc: Any = pyarrow.compute
@@ -69,17 +69,27 @@ def first_reports(told: pa.Table, as_of: int) -> Reports:
     )
 
 
-def verdicts(labels: pa.Table, as_of: int) -> "pd.Series[bool]":
+def verdicts(labels: pa.Table, as_of: int, minimum_confidence: float = 0.0) -> "pd.Series[bool]":
     """Whether each labelled transaction was held for fraud at `as_of` (ms), by its event_id.
 
     The latest label wins, and fraud wins a tie. A later `confirmed_genuine` overrides a chargeback, which is how a
-    dispute won is told, and a later chargeback overrides that again.
+    dispute won is told, and a later chargeback overrides that again. A label of less than the minimum confidence
+    has no say; one without any is certain.
     """
-    at = labels["at"].to_numpy()
-    frame = _frame(labels.filter(pa.array((at <= as_of) & (at >= labels["event_time"].to_numpy()))))
+    told = _told(labels, as_of)
+    frame = _frame(told.filter(pa.array(sure_of(told, minimum_confidence))))
     frame["is_fraud"] = frame["kind"] != "confirmed_genuine"
     latest = frame.sort_values(["at", "is_fraud"]).drop_duplicates("name", keep="last")
     return latest.set_index("name")["is_fraud"]
+
+
+def unsure(labels: pa.Table, as_of: int, minimum_confidence: float) -> "pd.Index[str]":
+    """Transactions of which labels told at `as_of` (ms), and none of them with the minimum of confidence."""
+    told = _told(labels, as_of)
+    names = event_ids(told).to_numpy()
+    sure = sure_of(told, minimum_confidence)
+    doubtful: pd.Index[str] = pd.Index(sorted(set(names[~sure]) - set(names[sure])), dtype=object)
+    return doubtful
 
 
 def labels_of(
@@ -112,6 +122,19 @@ def labels_of(
     young = times > as_of - maturity
     found[young & ~(labelled & keep_young_labelled)] = YOUNG
     return found, labelled
+
+
+def _told(labels: pa.Table, as_of: int) -> pa.Table:
+    at = labels["at"].to_numpy()
+    return labels.filter(pa.array((at <= as_of) & (at >= labels["event_time"].to_numpy())))
+
+
+def sure_of(labels: pa.Table, minimum: float) -> npt.NDArray[np.bool_]:
+    """Which labels have the minimum of confidence; those that tell of none are certain."""
+    if "confidence" not in labels.column_names:
+        return np.ones(labels.num_rows, np.bool_)
+    sure: npt.NDArray[np.bool_] = pc.fill_null(labels["confidence"], 1.0).to_numpy() >= minimum
+    return sure
 
 
 def _frame(told: pa.Table) -> pd.DataFrame:

@@ -1,8 +1,14 @@
-"""The dataset on disk: one Parquet file per part, and a description that pins its content."""
+"""The dataset on disk: a folder for each part, its rows in Parquet files, and a folder that tells about them.
 
-import hashlib
-import json
-from collections.abc import Sequence
+::
+
+    about/dataset.json            what the rows are, and a fingerprint that pins their content
+    train/part-00000.parquet      rows in time order, also from file to file; several files for several machines
+    validation/part-00000.parquet
+    evaluation/part-00000.parquet
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,38 +21,34 @@ import pyarrow.parquet as pq
 
 from training.arrays import Labels
 from training.contract import ProgramError
-from training.split import PARTS, Cuts
 
-__all__ = ["Description", "Part", "PartSummary", "Rows", "read_description", "read_part", "write_dataset"]
+__all__ = [
+    "ABOUT",
+    "COLUMNS",
+    "Description",
+    "Part",
+    "PartSummary",
+    "part_files",
+    "read_description",
+    "read_file",
+    "read_part",
+]
+
+ABOUT = "about"
+"""The folder, beside those of the parts, of what tells about them."""
 
 # `amount` alone is the name of a feature, so the money column says its unit.
-_ABOUT_COLUMNS = ("event_id", "event_time", "amount_minor", "card", "merchant_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """All rows of a dataset, ordered by time; every sequence has one entry per row.
-
-    Attributes
-    ----------
-    times : array of int64
-        Milliseconds, UTC.
-    amounts : array of int64
-        Minor units.
-    names : tuple of str
-        Columns of `vectors`.
-    vectors : array of float64, shape (rows, features)
-    labels : array of int8
-    """
-
-    event_ids: list[str]
-    times: npt.NDArray[np.int64]
-    amounts: npt.NDArray[np.int64]
-    cards: list[str]
-    merchants: list[str]
-    names: tuple[str, ...]
-    vectors: npt.NDArray[np.float64]
-    labels: Labels
+COLUMNS = (
+    "event_id",
+    "event_time",
+    "amount_minor",
+    "card",
+    "merchant_id",
+    "country",
+    "new_card",
+    "weight",
+)
+"""What every row says beside its features and its label."""
 
 
 class PartSummary(msgspec.Struct, frozen=True):
@@ -69,54 +71,45 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part as arrays; `cards` numbers the cards."""
+    """One part, or some files of it, as arrays of one entry per row.
+
+    Attributes
+    ----------
+    times : array of int64
+        Milliseconds, UTC, ascending.
+    cards : array of int64
+        A number for each card of these rows.
+    vectors : array of float64, shape (rows, features)
+    labels : array of int8
+    amounts : array of int64
+        Minor units.
+    merchants, countries : array of str
+    new_cards : array of bool
+        Where no earlier payment of the card was known.
+    weights : array of float64
+        1, or 1 / propensity of a payment that was let through at random, clipped; see `training.weights`.
+    """
 
     times: npt.NDArray[np.int64]
     cards: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float64]
     labels: Labels
+    amounts: npt.NDArray[np.int64]
+    merchants: npt.NDArray[np.object_]
+    countries: npt.NDArray[np.object_]
+    new_cards: npt.NDArray[np.bool_]
+    weights: npt.NDArray[np.float64]
 
 
-def write_dataset(folder: Path, rows: Rows, cuts: Cuts, *, feature_set: str, about: dict[str, object]) -> None:
-    """Write the three parts and dataset.json; the same rows give the same bytes.
-
-    Parameters
-    ----------
-    about : dict
-        Further entries of dataset.json: as_of, options, sources, exclusions.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    fingerprint = hashlib.sha256(msgspec.json.encode((feature_set, rows.names)))
-    parts = {}
-    for name, taken in cuts.slices(len(rows.labels)).items():
-        table = _table(rows, taken)
-        _feed(fingerprint, name, table)
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
-        times, labels = rows.times[taken], rows.labels[taken]
-        parts[name] = {
-            "rows": len(labels),
-            "frauds": int(labels.sum()),
-            "window": [int(times[0]), int(times[-1])],
-        }
-    document = {
-        **about,
-        "feature_set": feature_set,
-        "features": list(rows.names),
-        "fingerprint": fingerprint.hexdigest(),
-        "parts": parts,
-    }
-    (folder / "dataset.json").write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-
-
-def read_description(folder: Path) -> Description:
-    """Read dataset.json.
+def read_description(about: Path) -> Description:
+    """Read dataset.json in the folder `about` of a dataset.
 
     Raises
     ------
     ProgramError
         It is absent or not one that `dataset` writes.
     """
-    path = folder / "dataset.json"
+    path = about / "dataset.json"
     if not path.is_file():
         raise ProgramError(f"There is no {path}; give this job the output of the dataset step as its input.")
     try:
@@ -125,68 +118,85 @@ def read_description(folder: Path) -> Description:
         raise ProgramError(f"{path} is not usable ({error}); build the dataset again.") from error
 
 
-def read_part(folder: Path, name: str, features: Sequence[str]) -> Part:
-    """Read one part, its vectors in the order of `features`.
+def part_files(folder: Path) -> list[Path]:
+    """The files of a part, or of this machine's share of it, in the order of time.
 
     Raises
     ------
     ProgramError
-        The file is absent, lacks a column or is empty, or its labels are not 0 and 1.
+        There is none.
     """
-    if name not in PARTS:
-        raise ValueError(f"{name!r} is not a part; the parts are {', '.join(PARTS)}")
-    path = folder / f"{name}.parquet"
-    if not path.is_file():
-        raise ProgramError(f"There is no {path}; give this job the output of the dataset step as its input.")
+    found = sorted(folder.glob("part-*.parquet"))
+    if not found:
+        raise ProgramError(
+            f"There are no part-*.parquet in {folder}; give this job the output of the dataset step as its input."
+        )
+    return found
+
+
+def read_part(folder: Path, features: Sequence[str]) -> Part:
+    """Read a part's folder, its vectors in the order of `features`.
+
+    Raises
+    ------
+    ProgramError
+        It holds no file, or one that cannot be read, lacks a column or is empty, or whose labels are not 0 and 1.
+    """
+    return _part((_read(path, features) for path in part_files(folder)), features)
+
+
+def read_file(path: Path, features: Sequence[str]) -> Part:
+    """Read one of `part_files`, for data larger than memory; raises as `read_part`."""
+    return _part((_read(path, features),), features)
+
+
+def _read(path: Path, features: Sequence[str]) -> pa.Table:
+    needed = [*COLUMNS[1:], *features, "label"]
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read()
+            missing = sorted(set(needed) - set(file.schema_arrow.names))
+            if missing:
+                raise ProgramError(
+                    f"{path} has no column {missing[0]!r}; build the dataset again with this version."
+                )
+            table = file.read(columns=needed)
     except (pa.ArrowInvalid, OSError) as error:
         raise ProgramError(f"{path} is not a readable Parquet file ({error}); build the dataset again.") from error
-    missing = sorted({"event_time", "card", "label", *features} - set(table.column_names))
-    if missing:
-        raise ProgramError(f"{path} has no column {missing[0]!r}; build the dataset again with this version.")
     labels = table.column("label").to_numpy()
     if not len(labels) or not np.isin(labels, (0, 1)).all():
         raise ProgramError(
             f"Column 'label' of {path} must be 0 or 1 in at least one row; build the dataset again."
         )
-    _, cards = np.unique(np.asarray(table.column("card").to_pylist(), dtype=np.str_), return_inverse=True)
+    return table
+
+
+def _part(tables: Iterable[pa.Table], features: Sequence[str]) -> Part:
+    table = pa.concat_tables(tables)
+    vectors = np.empty((table.num_rows, len(features)))
+    for place, name in enumerate(features):
+        vectors[:, place] = table.column(name).to_numpy()
+    cards, _ = _numbered(table, "card")
     return Part(
         times=table.column("event_time").to_numpy().astype(np.int64),
-        cards=cards.astype(np.int64),
-        vectors=np.column_stack([table.column(feature).to_numpy() for feature in features]).astype(np.float64),
-        labels=labels.astype(np.int8),
+        cards=cards,
+        vectors=vectors,
+        labels=table.column("label").to_numpy().astype(np.int8),
+        amounts=table.column("amount_minor").to_numpy().astype(np.int64),
+        merchants=_texts(table, "merchant_id"),
+        countries=_texts(table, "country"),
+        new_cards=table.column("new_card").to_numpy().astype(np.bool_),
+        weights=table.column("weight").to_numpy().astype(np.float64),
     )
 
 
-def _table(rows: Rows, taken: slice) -> pa.Table:
-    clash = sorted(set(rows.names) & {*_ABOUT_COLUMNS, "label"})
-    if clash:
-        raise ProgramError(f"A feature is named {clash[0]!r}, as a column about the row is; rename the feature.")
-    about: tuple[pa.Array[Any], ...] = (
-        pa.array(rows.event_ids[taken], pa.string()),
-        pa.array(rows.times[taken], pa.int64()),
-        pa.array(rows.amounts[taken], pa.int64()),
-        pa.array(rows.cards[taken], pa.string()),
-        pa.array(rows.merchants[taken], pa.string()),
-    )
-    vectors = [pa.array(rows.vectors[taken, column], pa.float64()) for column in range(len(rows.names))]
-    labels = pa.array(rows.labels[taken], pa.int8())
-    return pa.table([*about, *vectors, labels], names=[*_ABOUT_COLUMNS, *rows.names, "label"])
+def _numbered(table: pa.Table, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]]:
+    """Each row's number, and what each number stands for, in the order of their first rows."""
+    column: Any = table.column(name).combine_chunks()
+    coded = column.dictionary_encode()
+    return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_numpy(zero_copy_only=False)
 
 
-def _feed(fingerprint: "hashlib._Hash", name: str, table: pa.Table) -> None:
-    """Hash values rather than file bytes, so that another Parquet writer does not make another dataset."""
-    fingerprint.update(f"{name}:{table.num_rows}\n".encode())
-    for column_name in table.column_names:
-        column = table.column(column_name)
-        fingerprint.update(column_name.encode() + b"\n")
-        if pa.types.is_string(column.type):
-            fingerprint.update(msgspec.json.encode(column.to_pylist()))
-            continue
-        values = column.to_numpy()
-        if values.dtype == np.float64:
-            # All nans are one value here, whatever their bits.
-            values = np.where(np.isnan(values), np.nan, values)
-        fingerprint.update(np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes())
+def _texts(table: pa.Table, name: str) -> npt.NDArray[np.object_]:
+    """One object for each text, however many rows have it."""
+    codes, texts = _numbered(table, name)
+    return texts[codes]

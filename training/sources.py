@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 from fraud.features import FeatureSet
 from training.contract import Contract, ProgramError
 from training.lake import (
+    EVENTS,
     TRANSACTIONS,
     Decisions,
     History,
@@ -22,7 +23,7 @@ from training.lake import (
     read_labels,
     read_outcomes,
 )
-from training.outcomes import Reports, event_ids, first_reports, verdicts
+from training.outcomes import Reports, event_ids, first_reports, unsure, verdicts
 from training.rotation import relinked
 
 __all__ = ["ENGINES", "Engine", "Payments", "Sources", "read_sources", "recompute", "say", "unite"]
@@ -64,6 +65,10 @@ class Payments:
         By event_id: what is known of the labelled payments; see `training.outcomes.verdicts`.
     left_out : Counter
         What was left out on the way here, by reason.
+    unsure : Index of str
+        Names of payments that were told of, and never with the confidence of a verdict.
+    labels : pyarrow.Table
+        Every label, also those known later: what maturity is measured on.
     """
 
     events: pa.Table
@@ -74,6 +79,8 @@ class Payments:
     unusable: npt.NDArray[np.object_]
     fraud: "pd.Series[bool]"
     left_out: Counter[str]
+    unsure: "pd.Index[str]" = field(default_factory=lambda: pd.Index([], dtype=object))
+    labels: pa.Table = field(default_factory=EVENTS.empty_table)
 
     @property
     def served(self) -> npt.NDArray[np.bool_]:
@@ -109,10 +116,15 @@ def read_sources(contract: Contract, features: FeatureSet) -> Sources:
     return sources
 
 
-def unite(sources: Sources, as_of: int, feature_set: str) -> Payments:
+def unite(sources: Sources, as_of: int, feature_set: str, *, minimum_confidence: float = 0.0) -> Payments:
     """Bring together what was known at `as_of` (ms); nothing later has any influence.
 
     A payment that was both decided and imported counts as it was decided, which is what serving has folded.
+
+    Parameters
+    ----------
+    minimum_confidence : float
+        A label of less is no verdict. Features count it all the same, as serving does.
 
     Raises
     ------
@@ -124,8 +136,10 @@ def unite(sources: Sources, as_of: int, feature_set: str) -> Payments:
     decided, rows, names = _decided(sources.decisions, as_of, left_out)
     is_decided = pd.Index(names).get_indexer(pd.Index(imported)) >= 0
     transactions = pa.concat_tables([decided, history.filter(pa.array(~is_decided))])
+    # Imported labels name no source, and are certain.
+    labels = pa.concat_tables([sources.history.labels, sources.labels], promote_options="default")
     known = {
-        "label": first_reports(pa.concat_tables([sources.history.labels, sources.labels]), as_of),
+        "label": first_reports(labels, as_of),
         "outcome": first_reports(sources.outcomes, as_of),
     }
     for what, reports in known.items():
@@ -135,7 +149,8 @@ def unite(sources: Sources, as_of: int, feature_set: str) -> Payments:
     in_history = np.ones(transactions.num_rows, np.bool_)
     in_history[: len(rows)] = pd.Index(imported).get_indexer(pd.Index(names)) >= 0
     payments = events_of(transactions, "transaction", "", transactions["event_time"])
-    events = pa.concat_tables([payments, known["label"].events, known["outcome"].events])
+    told = [reports.events.select(EVENTS.names) for reports in known.values()]
+    events = pa.concat_tables([payments, *told])
     return Payments(
         # In one piece: the pieces that the files left are of different lengths from column to column.
         events=relinked(events.combine_chunks(), sources.decisions.links, as_of),
@@ -144,8 +159,10 @@ def unite(sources: Sources, as_of: int, feature_set: str) -> Payments:
         decision=np.concatenate([rows, np.full(int((~is_decided).sum()), -1, np.int64)]),
         in_history=in_history,
         unusable=unusable,
-        fraud=verdicts(pa.concat_tables([sources.history.labels, sources.labels]), as_of),
+        fraud=verdicts(labels, as_of, minimum_confidence),
         left_out=left_out,
+        unsure=unsure(labels, as_of, minimum_confidence),
+        labels=labels,
     )
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from training.arrays import Labels
-from training.contract import ProgramError
 
-__all__ = ["PARTS", "Cuts", "cut_by_time", "refuse_thin_parts"]
+__all__ = ["PARTS", "Cuts", "cut_by_time", "too_thin"]
 
 PARTS = ("train", "validation", "evaluation")
 
@@ -44,13 +43,13 @@ def cut_by_time(times: npt.NDArray[np.int64], *, validation_share: float, evalua
     return Cuts(validation=start(validation_share + evaluation_share), evaluation=start(evaluation_share))
 
 
-def refuse_thin_parts(times: npt.NDArray[np.int64], labels: Labels, cuts: Cuts, minimum: int) -> None:
-    """Stop if a part has too few rows of a class to fit, calibrate or judge anything.
+def too_thin(times: npt.NDArray[np.int64], labels: Labels, cuts: Cuts, minimum: int) -> str:
+    """Whether a part has too few rows of a class to fit, calibrate or judge anything.
 
-    Raises
-    ------
-    ProgramError
-        With the counts of the first such part, and what to do.
+    Returns
+    -------
+    str
+        The counts of the first such part, and what to do; empty where there is none.
     """
     for name, rows in cuts.slices(len(labels)).items():
         part = labels[rows]
@@ -58,11 +57,12 @@ def refuse_thin_parts(times: npt.NDArray[np.int64], labels: Labels, cuts: Cuts, 
         few = min(frauds, len(part) - frauds)
         if few < minimum:
             window = f" ({_day(times[rows][0])} to {_day(times[rows][-1])})" if len(part) else ""
-            raise ProgramError(
+            return (
                 f"The {name} part{window} holds {frauds} frauds and {len(part) - frauds} genuine rows, but "
                 f"{minimum} of each are needed. Import a longer history, wait until more labels are known, "
-                "or change the shares or --minimum-frauds."
+                "or change the shares or minimum_frauds."
             )
+    return ""
 
 
 def _day(time: int) -> str:

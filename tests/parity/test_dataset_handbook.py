@@ -64,4 +64,4 @@ def test_a_model_of_the_handbook_ranks_later_frauds_far_above_chance(tmp_path: P
     assert candidate["average_precision"] > 10 * document["frauds"] / document["rows"]
     assert candidate["expected_calibration_error"] < 0.01
     assert candidate["card_precision_at_100"] is not None
-    assert document["verdict"]["promote"] is True
+    assert document["verdict"]["passed"] is True

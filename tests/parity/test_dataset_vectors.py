@@ -32,7 +32,7 @@ def _built(root: Path, options: Options = OPTIONS) -> dict[str, list[float]]:
     folder = build_dataset(Contract(root), options)
     found = {}
     for name in ("train", "validation", "evaluation"):
-        table = pq.read_table(folder / f"{name}.parquet").to_pydict()
+        table = pq.read_table(folder / name).to_pydict()
         for row, event_id in enumerate(table["event_id"]):
             found[event_id] = [table[feature][row] for feature in STANDARD.names]
     return found

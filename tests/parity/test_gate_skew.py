@@ -10,6 +10,7 @@ import pytest
 
 from fraud.events import Event, Outcome, Transaction
 from fraud.features import STANDARD, Key
+from fraud.release import GatePolicy, Verdict
 from fraud.replay import arrival, fold
 from fraud.state import State
 from tests.unit.training.synthetic import (
@@ -26,7 +27,7 @@ from training.consistency import read_report, report_consistency
 from training.contract import Contract
 from training.evaluate import _consistency, _facts
 from training.figures import Consistency
-from training.gate import GatePolicy, Verdict, judge
+from training.gate import judge
 
 IMPORTED = 200
 LASTS = 8_000
@@ -102,7 +103,7 @@ def test_without_a_lag_nothing_differs(judged: tuple[Consistency, Verdict]) -> N
     report, verdict = judged
     assert report.worst() is None
     assert report.unjudged() == 0
-    assert verdict.promote
+    assert verdict.passed
 
 
 @pytest.mark.parametrize("judged", [lambda: _serve(lag=LASTS)], indirect=True)
@@ -113,7 +114,7 @@ def test_a_lag_of_seconds_is_told_from_an_error_and_blocks_nothing(judged: tuple
     assert worst.entity == "merchant"
     assert worst.share > 0.2
     assert sum(feature.settled_mismatches for feature in report.features) == 0
-    assert verdict.promote, verdict.reason
+    assert verdict.passed, verdict.reason
 
 
 def _of_another_version() -> list[dict[str, float]]:
@@ -138,7 +139,7 @@ def test_an_error_is_refused_by_its_name(judged: tuple[Consistency, Verdict], pr
     assert worst is not None
     assert worst.settled_share > GatePolicy().maximum_mismatch
     assert worst.name.startswith(prefix)
-    assert not verdict.promote
+    assert not verdict.passed
     assert f"serving saw another {worst.name} than it should have" in verdict.reason
     assert f"of {worst.settled:,} decisions that no lag explains" in verdict.reason
 
@@ -162,6 +163,6 @@ def test_where_nothing_is_settled_the_wide_bound_refuses_a_store_that_stands_sti
     busy = _consistency(msgspec.structs.replace(report, features=features), STANDARD.names)
     document = {"rows": 100, "frauds": 10, "candidate": figures, "champion": None, "consistency": busy}
     verdict = judge(_facts(document), GatePolicy())
-    assert not verdict.promote
+    assert not verdict.passed
     assert "the features are far behind" in verdict.reason
     assert "had too few decisions without a possible lag" in verdict.reason

@@ -20,7 +20,7 @@ ALLOWED = {
     "runtime": {"fraud", "runtime"},
     "lambdas": {"fraud", "runtime"},
     "training": {"fraud", "training"},
-    "infra": {"infra"},
+    "infra": {"fraud", "infra"},
     "ops": {"fraud", "runtime", "lambdas", "training", "infra", "ops"},
 }
 # What a room may not use, whoever offers it: the domain is pure, and serving carries no data frames.

@@ -53,7 +53,8 @@ def fails(root: Path, *arguments: str) -> str:
 
 
 def stage_training(root: Path, dataset: Path, hyperparameters: dict[str, object]) -> Path:
-    shutil.copytree(dataset, root / "input" / "data" / "dataset")
+    for channel in ("about", "train", "validation"):
+        shutil.copytree(dataset / channel, root / "input" / "data" / channel)
     config = root / "input" / "config" / "hyperparameters.json"
     config.parent.mkdir(parents=True)
     config.write_text(json.dumps(hyperparameters))

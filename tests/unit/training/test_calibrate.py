@@ -123,3 +123,17 @@ def test_it_refuses_one_class_and_a_model_that_is_upside_down() -> None:
         fit_beta(raw, np.zeros(200, dtype=np.int8))
     with pytest.raises(ProgramError, match="worse than none"):
         fit_beta(raw, (raw < 0.2).astype(np.int8))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_whole_weights_are_repeated_rows(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    raw = random.uniform(0.01, 0.99, 300)
+    labels = drawn_labels(seed + 1, raw)
+    weights = random.integers(1, 5, 300)
+    weighed = fit_beta(raw, labels, weights.astype(np.float64))
+    repeated = fit_beta(np.repeat(raw, weights), np.repeat(labels, weights))
+    assert (weighed.a, weighed.b, weighed.c) == pytest.approx((repeated.a, repeated.b, repeated.c), abs=1e-6)
+    unweighed = fit_beta(raw, labels)
+    assert (weighed.a, weighed.b, weighed.c) != pytest.approx((unweighed.a, unweighed.b, unweighed.c), abs=1e-6)

@@ -10,6 +10,7 @@ import pytest
 
 from fraud.events import Label, Outcome, Transaction
 from fraud.features import STANDARD
+from fraud.release import GatePolicy
 from tests.unit.training.synthetic import (
     DAY,
     HOUR,
@@ -25,7 +26,6 @@ from training.consistency import compare, read_report, report_consistency, write
 from training.consistency_report import render
 from training.contract import Contract, ProgramError
 from training.figures import ENOUGH, Consistency, FeatureConsistency
-from training.gate import GatePolicy
 from training.lake import Decisions
 from training.sources import Payments
 

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from fraud.hyperparameters import HyperparameterError, Hyperparameters
 from training.contract import FAILURE_CHARACTERS, Contract, ProgramError
-from training.parameters import Hyperparameters, parse_duration
+from training.parameters import parse_duration
 
 
 def test_paths_lie_under_the_root_of_the_environment(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_strings_become_typed_parameters() -> None:
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_remedy(name: str, value: str, remedy: str) -> None:
-    with pytest.raises(ProgramError, match=rf"'{name}'.*{remedy}"):
+    with pytest.raises(HyperparameterError, match=rf"'{name}'.*{remedy}"):
         Hyperparameters.parse({name: value})
 
 
@@ -73,7 +74,7 @@ def test_every_numeric_parameter_has_a_range_that_holds_its_default() -> None:
 def test_the_run_is_named_by_the_job_when_no_parameter_does() -> None:
     assert Hyperparameters().with_run(job_name="nightly-3-train").run_id == "nightly-3"
     assert Hyperparameters(run_id="mine").with_run(job_name="nightly-3-train").run_id == "mine"
-    with pytest.raises(ProgramError, match="'run_id' is missing"):
+    with pytest.raises(HyperparameterError, match="'run_id' is missing"):
         Hyperparameters().with_run(job_name="")
 
 

@@ -1,6 +1,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from fraud.events import Label, Transaction
+from fraud.events import Label, Outcome, OutcomeKind, Transaction
 from fraud.features import STANDARD
 from tests.unit.training.synthetic import (
     DAY,
@@ -20,11 +22,14 @@ from tests.unit.training.synthetic import (
     write_history,
     write_labels,
 )
+from training.assessment import Assessment
 from training.contract import Contract, ProgramError
 from training.dataset import Options, assemble, build_dataset
 from training.engines.events import table_of
-from training.lake import EVENTS, TRANSACTIONS, Decisions, History
-from training.parts import Rows
+from training.lake import EVENTS, TRANSACTIONS, Decisions, History, read_decisions, read_labels
+from training.money import BY_DEFAULT
+from training.parts import read_part
+from training.rows import Rows
 from training.sources import Sources, recompute, unite
 
 FOUND, FRAUDS = transactions(5, 120, days=10, rate=0.1)
@@ -33,10 +38,14 @@ OPTIONS = Options(as_of=AS_OF, maturity=2 * DAY, minimum_frauds=1)
 
 
 def _assemble(
-    found: list[Transaction], told: list[Label], options: Options = OPTIONS, decisions: Decisions | None = None
+    found: list[Transaction],
+    told: list[Label],
+    options: Options = OPTIONS,
+    decisions: Decisions | None = None,
+    outcomes: Sequence[Outcome] = (),
 ) -> tuple[Rows, Counter[str]]:
     history = History(table_of(found).select(TRANSACTIONS.names), EVENTS.empty_table())
-    sources = Sources(history, decisions or _decisions([]), table_of(told), EVENTS.empty_table())
+    sources = Sources(history, decisions or _decisions([]), table_of(told), table_of(outcomes))
     payments = unite(sources, options.as_of, STANDARD.version)
     excluded = payments.left_out.copy()
     corrected = recompute(payments, STANDARD, "vectorised")
@@ -80,6 +89,151 @@ def test_nothing_known_later_has_any_influence(later: list[Label], keep: bool) -
     np.testing.assert_array_equal(plain.labels, flooded.labels)
     np.testing.assert_array_equal(plain.vectors, flooded.vectors)
     assert excluded["label_known_later"] == len(later)
+
+
+told_whenever = st.lists(
+    st.builds(
+        Label,
+        transaction=st.sampled_from(FOUND[:30]),
+        kind=st.sampled_from(("chargeback", "confirmed_fraud", "confirmed_genuine")),
+        known_at=st.integers(START + 2 * DAY, START + 30 * DAY),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(told_whenever, st.integers(3, 12))
+def test_a_lake_full_of_corrections_gives_what_it_gave_on_the_day(told: list[Label], day: int) -> None:
+    """Some payments are told of several times, now so and now otherwise, before the day and after it."""
+    options = Options(as_of=START + day * DAY, maturity=2 * DAY)
+    told = [label for label in told if label.known_at >= label.transaction.event_time]
+    today, _ = _assemble(FOUND, told, options)
+    then, _ = _assemble(
+        [each for each in FOUND if each.event_time <= options.as_of],
+        [label for label in told if label.known_at <= options.as_of],
+        options,
+    )
+    assert today.event_ids == then.event_ids
+    np.testing.assert_array_equal(today.labels, then.labels)
+    np.testing.assert_array_equal(today.vectors, then.vectors)
+    # Independently: the last word by then, and fraud where two came at once.
+    for name, label in zip(today.event_ids, today.labels, strict=True):
+        words = [
+            (each.known_at, each.is_fraud)
+            for each in told
+            if each.transaction.event_id == name and each.known_at <= options.as_of
+        ]
+        assert label == (max(words)[1] if words else False)
+
+
+def _declined(count: int) -> Decisions:
+    return _decisions(FOUND[:count], declined=np.arange(count) < 3)
+
+
+def test_a_payment_that_was_blocked_is_not_a_genuine_one() -> None:
+    told = [Label(transaction=FOUND[0], kind="chargeback", known_at=FOUND[0].event_time + 1)]
+    rows, excluded = _assemble(FOUND[4:10], told, decisions=_declined(4))
+    # The first is known for fraud; of the two others nobody can say what they would have been.
+    assert rows.event_ids == [FOUND[number].event_id for number in (0, 3, 4, 5, 6, 7, 8, 9)]
+    assert excluded["blocked"] == 2
+    assert rows.labels[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("captured", 10), ("authorised", 10), ("declined", 9), ("reviewed", 9)]
+)
+def test_a_declined_payment_that_was_made_all_the_same_is_kept(kind: OutcomeKind, kept: int) -> None:
+    declined = _decisions(FOUND[:1], declined=np.ones(1, np.bool_))
+    outcome = Outcome(transaction=FOUND[0], kind=kind, event_time=FOUND[0].event_time + 5)
+    rows, _ = _assemble(FOUND[1:10], [], decisions=declined, outcomes=[outcome])
+    assert len(rows.event_ids) == kept
+
+
+def test_a_payment_let_through_at_random_stands_for_those_that_were_not(tmp_path: Path) -> None:
+    path = write_decisions(tmp_path, FOUND[:4], [{"amount": 1.0}] * 4)
+    table = pq.read_table(path)
+    passing = {"would_be": ["", "decline", "", "decline"], "propensity": [1.0, 0.05, 0.0, 0.01]}
+    for name, values in passing.items():
+        table = table.append_column(name, [values])
+    pq.write_table(table, path)
+    decisions = read_decisions(path.parent, STANDARD.names)
+    rows, _ = _assemble(FOUND[4:6], [], decisions=decisions)
+    # The last would stand for 100.
+    assert rows.weights.tolist() == [1.0, 20.0, 1.0, 50.0, 1.0, 1.0]
+    assert rows.clipped_weights == 1
+    pq.write_table(table.set_column(table.num_columns - 1, "propensity", [[1.0, 0.0, 0.0, 0.2]]), path)
+    with pytest.raises(ProgramError, match=r"'propensity' of .* must be above 0"):
+        read_decisions(path.parent, STANDARD.names)
+
+
+def test_weights_go_from_the_lake_into_the_parts_and_from_there_into_the_figures(tmp_path: Path) -> None:
+    """Every third decision was let through, at propensities of which some are below the bound of weights."""
+    found, frauds = transactions(3, 900, rate=0.05)
+    path = write_decisions(tmp_path, found, [{"amount": float(each.amount)} for each in found])
+    propensities = [(0.5, 0.25, 0.005)[number // 3 % 3] if number % 3 == 0 else 1.0 for number in range(900)]
+    table = pq.read_table(path)
+    table = table.append_column("would_be", [["" if each == 1 else "decline" for each in propensities]])
+    pq.write_table(table.append_column("propensity", [propensities]), path)
+    write_labels(tmp_path, labels(found, frauds))
+    options = Options(as_of=START + 40 * DAY, maturity=3 * DAY, minimum_frauds=3)
+    folder = build_dataset(Contract(tmp_path), options)
+
+    expected = {
+        each.event_id: min(1 / propensity, 50.0) for each, propensity in zip(found, propensities, strict=True)
+    }
+    told: dict[str, float] = {}
+    for name in ("train", "validation", "evaluation"):
+        part = pq.read_table(folder / name).to_pydict()
+        told |= dict(zip(part["event_id"], part["weight"], strict=True))
+    assert told == expected
+    assert sorted(set(told.values())) == [1.0, 2.0, 4.0, 50.0]
+    description = json.loads((folder / "about" / "dataset.json").read_text())
+    assert description["clipped_weights"] == propensities.count(0.005) == 100
+
+    rows = pq.read_table(folder / "evaluation").to_pydict()
+    part_ = read_part(folder / "evaluation", ("amount",))
+    np.testing.assert_array_equal(part_.weights, [expected[name] for name in rows["event_id"]])
+    scores = part_.vectors[:, 0] / part_.vectors[:, 0].max()
+    figures = Assessment.of(part_, scores, BY_DEFAULT)
+    by_weight, plain = figures.figures(), figures.figures(weighted=False)
+    truth = np.array(rows["label"])
+    assert by_weight["average_precision"] == pytest.approx(
+        average_precision_score(truth, scores, sample_weight=part_.weights)
+    )
+    assert by_weight["auc"] == pytest.approx(roc_auc_score(truth, scores, sample_weight=part_.weights))
+    assert by_weight["average_precision"] != pytest.approx(plain["average_precision"], abs=1e-3)
+
+
+def test_an_unsure_label_is_no_verdict_and_no_genuine_payment(tmp_path: Path) -> None:
+    told = [
+        Label(transaction=each, kind="confirmed_fraud", known_at=each.event_time + DAY)
+        for each in (*FOUND[:3], FOUND[2])
+    ]
+    path = write_labels(tmp_path, told)
+    table = pq.read_table(path).append_column("confidence", [[0.3, None, 0.4, 0.9]])
+    pq.write_table(table, path)
+    sources = Sources(
+        History(table_of(FOUND[:20]).select(TRANSACTIONS.names), EVENTS.empty_table()),
+        _decisions([]),
+        read_labels(path.parent),
+        EVENTS.empty_table(),
+    )
+    payments = unite(sources, AS_OF, STANDARD.version, minimum_confidence=0.5)
+    excluded = Counter[str]()
+    rows = assemble(payments, sources.decisions, np.zeros((20, len(STANDARD.names))), OPTIONS, excluded=excluded)
+    assert rows.event_ids == [each.event_id for each in FOUND[1:20]]
+    assert rows.labels.tolist() == [1, 1] + [0] * 17
+    assert excluded["label_unsure"] == 1
+
+
+def test_a_card_is_new_once() -> None:
+    rows, _ = _assemble(list(reversed(FOUND)), [])
+    seen: set[str] = set()
+    for card, new in zip(rows.cards, rows.new_cards, strict=True):
+        assert new == (card not in seen)
+        seen.add(card)
+    assert rows.countries == ["FR"] * len(rows.cards)
 
 
 def test_rows_are_mature_ordered_and_labelled_by_what_was_known() -> None:
@@ -188,14 +342,19 @@ def _build(root: Path, files: int) -> Path:
 
 def test_the_same_input_gives_the_same_bytes_however_it_was_delivered(tmp_path: Path) -> None:
     first, second = _build(tmp_path / "a", files=1), _build(tmp_path / "b", files=4)
-    names = sorted(path.name for path in first.iterdir())
+    names = sorted(str(path.relative_to(first)) for path in first.rglob("*.*"))
     assert names == [
-        "consistency.html",
-        "consistency.json",
-        "dataset.json",
-        "evaluation.parquet",
-        "train.parquet",
-        "validation.parquet",
+        "about/checks.html",
+        "about/checks.json",
+        "about/consistency.html",
+        "about/consistency.json",
+        "about/dataset.json",
+        "about/maturity.html",
+        "about/maturity.json",
+        "about/profile.json",
+        "evaluation/part-00000.parquet",
+        "train/part-00000.parquet",
+        "validation/part-00000.parquet",
     ]
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
@@ -203,10 +362,10 @@ def test_the_same_input_gives_the_same_bytes_however_it_was_delivered(tmp_path: 
 
 def test_the_description_is_true(tmp_path: Path) -> None:
     folder = _build(tmp_path, files=2)
-    description = json.loads((folder / "dataset.json").read_text())
+    description = json.loads((folder / "about" / "dataset.json").read_text())
     edges = []
     for name in ("train", "validation", "evaluation"):
-        table = pq.read_table(folder / f"{name}.parquet").to_pydict()
+        table = pq.read_table(folder / name).to_pydict()
         part = description["parts"][name]
         assert part["rows"] == len(table["label"])
         assert part["frauds"] == sum(table["label"]) >= 3
@@ -223,10 +382,10 @@ def test_the_description_is_true(tmp_path: Path) -> None:
 
 
 def test_another_label_is_another_fingerprint(tmp_path: Path) -> None:
-    first = json.loads((_build(tmp_path, files=1) / "dataset.json").read_text())["fingerprint"]
+    first = json.loads((_build(tmp_path, files=1) / "about" / "dataset.json").read_text())["fingerprint"]
     found, _ = transactions(3, 900, rate=0.05)
     write_labels(
         tmp_path, [Label(transaction=found[9], kind="chargeback", known_at=found[9].event_time)], name="more"
     )
     second = build_dataset(Contract(tmp_path), Options(as_of=START + 28 * DAY, maturity=3 * DAY, minimum_frauds=3))
-    assert json.loads((second / "dataset.json").read_text())["fingerprint"] != first
+    assert json.loads((second / "about" / "dataset.json").read_text())["fingerprint"] != first

@@ -1,10 +1,12 @@
 import math
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.gate import Facts, GatePolicy, Verdict, judge
+from fraud.release import GatePolicy
+from training.gate import Facts, judge
 
 unit = st.floats(0, 1)
 policies = st.builds(
@@ -24,6 +26,7 @@ def _facts(average_precision: float, champion: float | None, error: float = 0.0,
         calibration_error=error,
         champion_average_precision=champion,
         champion_version="v1",
+        confidence=1.0,
     )
 
 
@@ -31,7 +34,7 @@ def _facts(average_precision: float, champion: float | None, error: float = 0.0,
 @given(policies, unit, unit)
 def test_who_is_not_better_never_takes_the_place(policy: GatePolicy, first: float, second: float) -> None:
     low, high = sorted((first, second))
-    assert not judge(_facts(low, high), policy).promote
+    assert not judge(_facts(low, high), policy).passed
 
 
 @settings(deadline=None)
@@ -39,9 +42,9 @@ def test_who_is_not_better_never_takes_the_place(policy: GatePolicy, first: floa
 def test_a_better_candidate_is_never_judged_worse(
     policy: GatePolicy, candidate: float, champion: float | None, error: float, more: float
 ) -> None:
-    if judge(_facts(candidate, champion, error), policy).promote:
-        assert judge(_facts(min(1.0, candidate + more), champion, error), policy).promote
-        assert judge(_facts(candidate, champion, error * more), policy).promote
+    if judge(_facts(candidate, champion, error), policy).passed:
+        assert judge(_facts(min(1.0, candidate + more), champion, error), policy).passed
+        assert judge(_facts(candidate, champion, error * more), policy).passed
 
 
 @settings(deadline=None)
@@ -50,7 +53,7 @@ def test_wrong_probabilities_are_refused_however_good_the_ranking(
     policy: GatePolicy, champion: float | None
 ) -> None:
     verdict = judge(_facts(1.0, champion, policy.maximum_calibration_error + 0.001), policy)
-    assert not verdict.promote
+    assert not verdict.passed
     assert "calibration error" in verdict.reason
 
 
@@ -62,26 +65,26 @@ def test_a_figure_that_is_not_a_number_is_refused(policy: GatePolicy, place: str
         math.nan if place == "champion" else 0.0,
         math.nan if place == "error" else 0.0,
     )
-    assert not judge(facts, policy).promote
+    assert not judge(facts, policy).passed
 
 
 def test_the_first_model_must_clearly_beat_guessing() -> None:
     policy = GatePolicy(minimum_lift=3.0)
-    assert judge(_facts(0.07, None), policy).promote
+    assert judge(_facts(0.07, None), policy).passed
     refused = judge(_facts(0.05, None), policy)
-    assert not refused.promote
+    assert not refused.passed
     assert "hardly better than guessing" in refused.reason
-    assert judge(_facts(1.0, None, base_rate=0.5), policy).promote
+    assert judge(_facts(1.0, None, base_rate=0.5), policy).passed
 
 
 def test_a_gain_counts_from_the_minimum_on() -> None:
     policy = GatePolicy(minimum_gain=0.25)
-    assert judge(_facts(0.75, 0.5), policy).promote
+    assert judge(_facts(0.75, 0.5), policy).passed
     refused = judge(_facts(0.74, 0.5), policy)
-    assert not refused.promote
+    assert not refused.passed
     assert "champion v1" in refused.reason
     assert "+0.2400" in refused.reason
-    assert not judge(_facts(0.5, 0.5), GatePolicy(minimum_gain=0.0)).promote
+    assert not judge(_facts(0.5, 0.5), GatePolicy(minimum_gain=0.0)).passed
 
 
 @settings(deadline=None)
@@ -96,10 +99,11 @@ def test_no_model_is_promoted_whose_features_serving_does_not_see(
         settled_feature="card_count_1h",
         settled_mismatch=0.0101,
     )
-    assert judge(facts, policy) == Verdict(
-        False,
+    verdict = judge(facts, policy)
+    assert not verdict.passed
+    assert verdict.reason == (
         "Not promoted: serving saw another card_count_1h than it should have in 1.01% of 400 decisions that no "
-        "lag explains, above the bound of 1.00%; see consistency.html of the dataset.",
+        "lag explains, above the bound of 1.00%; see consistency.html of the dataset."
     )
 
 
@@ -116,7 +120,7 @@ def test_no_model_is_promoted_whose_features_are_far_behind(
         unjudged=unjudged,
     )
     verdict = judge(facts, policy)
-    assert not verdict.promote
+    assert not verdict.passed
     assert (
         "serving saw another merchant_count_1h than it should have in 75.01% of 1,234 decisions, above the bound "
         "of 75.00%: the features are far behind" in verdict.reason
@@ -140,4 +144,34 @@ def test_a_few_mismatches_change_no_verdict(
         lagging_mismatch=0.75,
         unjudged=3,
     )
-    assert judge(few, policy) == judge(facts, policy)
+    first, second = judge(few, policy), judge(facts, policy)
+    assert (first.passed, first.reason) == (second.passed, second.reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "sentence"),
+    [
+        (
+            {"confidence": 0.79},
+            "minimum_confidence",
+            "the better one in only 79% of the resamples by card where 80%",
+        ),
+        ({"confidence": math.nan}, "minimum_confidence", "the gain may be luck"),
+        (
+            {"slice_name": "country FR", "slice_loss": 0.11, "slice_frauds": 40},
+            "maximum_slice_loss",
+            "for country FR its average precision is 0.1100 below that of champion v1 on 40 frauds",
+        ),
+        ({"latency_us": 20_001.0}, "maximum_latency_us", "takes 20,001 microseconds in the median"),
+        ({"bundle_bytes": 50_000_001}, "maximum_bundle_bytes", "50,000,001 bytes, above the bound of 50,000,000"),
+    ],
+)
+def test_each_bound_fails_a_candidate_with_its_sentence(
+    changes: dict[str, object], name: str, sentence: str
+) -> None:
+    good = _facts(0.8, 0.5)
+    assert judge(good, GatePolicy()).passed
+    verdict = judge(replace(good, **changes), GatePolicy())  # type: ignore[arg-type] # Names and types are Facts' own.
+    assert not verdict.passed
+    assert sentence in verdict.reason
+    assert [check.name for check in verdict.checks if not check.passed] == [name]

@@ -18,7 +18,7 @@ from tests.unit.training.synthetic import (
 )
 from training.contract import ProgramError
 from training.engines.events import EventTable, table_of
-from training.lake import TRANSACTIONS, read_decisions, read_history, read_labels, read_outcomes
+from training.lake import EVENTS, TRANSACTIONS, read_decisions, read_history, read_labels, read_outcomes
 
 FOUND, FRAUDS = transactions(1, 40)
 
@@ -47,7 +47,10 @@ def test_history_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_labels_and_outcomes_come_back_as_events(tmp_path: Path) -> None:
     told = labels(FOUND, dict.fromkeys(FRAUDS, True))
     write_labels(tmp_path, told)
-    assert read_labels(_inputs(tmp_path, "labels")).equals(table_of(told))
+    found = read_labels(_inputs(tmp_path, "labels"))
+    assert found.select(EVENTS.names).equals(table_of(told))
+    # From before labels told who said so, and how sure.
+    assert found["source"].null_count == found["confidence"].null_count == len(told)
     outcomes = [Outcome(transaction=each, kind="declined", event_time=each.event_time + 5) for each in FOUND]
     write_outcomes(tmp_path, outcomes)
     read = read_outcomes(_inputs(tmp_path, "outcomes"))

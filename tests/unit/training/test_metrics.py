@@ -1,18 +1,31 @@
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from training.bootstrap import difference_interval
+from fraud.policy import Costs, Policy, Thresholds
+from tests.unit.training.synthetic import transactions
+from training.bootstrap import Interval, draws, interval, share_above
+from training.card_precision import CardDays
 from training.curves import curves
+from training.folds import DAY_MS, weekly
 from training.metrics import (
     RankedScores,
     card_precision_at_k,
     expected_calibration_error,
+    figures_of,
     recall_at_false_positive_rate,
     summarise,
 )
+from training.money import ACTIONS, Ledger, actions_of
+
+POLICIES = [
+    Policy(version="c", costs=Costs()),
+    Policy(version="t", thresholds=Thresholds(challenge=0.2, review=0.4, decline=0.8)),
+    Policy(version="b", costs=Costs(), most_declined=0.1, most_reviewed=0.1),
+]
 
 # Few distinct scores, so that ties are the rule.
 rows = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12), st.integers(0, 4)), min_size=2, max_size=60)
@@ -94,32 +107,115 @@ def _noisy_pair(cards: int) -> tuple[np.ndarray, ...]:
     return labels, good, generator.uniform(size=4_000), owner
 
 
+def _reach(labels: np.ndarray, first: np.ndarray, second: np.ndarray, owner: np.ndarray, count: int) -> Interval:
+    ranked = RankedScores(labels, first), RankedScores(labels, second)
+    found = [
+        ranked[0].average_precision(each.rows) - ranked[1].average_precision(each.rows)
+        for each in draws(owner, resamples=count, seed=1)
+    ]
+    reach = interval(np.array(found))
+    assert reach is not None
+    return reach
+
+
 def test_the_interval_finds_a_clear_difference_and_no_difference() -> None:
     labels, good, random, owner = _noisy_pair(400)
-    clear = difference_interval(labels, good, random, owner, resamples=100, seed=1)
-    assert clear is not None
+    clear = _reach(labels, good, random, owner, 100)
     assert 0.2 < clear.low < clear.high
-    same = difference_interval(labels, good, good, owner, resamples=20, seed=1)
-    assert same is not None
+    same = _reach(labels, good, good, owner, 20)
     assert (same.low, same.high) == (0.0, 0.0)
-    assert clear == difference_interval(labels, good, random, owner, resamples=100, seed=1)
+    assert clear == _reach(labels, good, random, owner, 100)
 
 
 def test_the_interval_is_wider_when_few_cards_hold_the_frauds() -> None:
     labels, good, random, owner = _noisy_pair(4_000)
     grouped = owner.copy()
     grouped[labels == 1] = grouped[labels == 1] % 6
-    many = difference_interval(labels, good, random, owner, resamples=150, seed=1)
-    few = difference_interval(labels, good, random, grouped, resamples=150, seed=1)
-    assert many is not None
-    assert few is not None
+    many, few = (_reach(labels, good, random, each, 150) for each in (owner, grouped))
     assert few.high - few.low > 1.2 * (many.high - many.low)
 
 
-def test_no_fraud_gives_no_interval() -> None:
-    nothing = np.zeros(10, dtype=np.int8)
-    scores, cards = np.linspace(0, 1, 10), np.arange(10)
-    assert difference_interval(nothing, scores, scores, cards, resamples=5, seed=1) is None
+def test_nothing_that_can_be_told_gives_no_interval() -> None:
+    assert interval(np.array([np.nan, np.nan])) is None
+    assert np.isnan(share_above(np.array([np.nan])))
+    assert share_above(np.array([-1.0, 0.0, 1.0, 2.0, np.nan])) == 0.5
+
+
+@settings(deadline=None)
+@given(rows, st.sampled_from([0.0, 0.01, 0.1, 0.5]))
+def test_a_weight_of_n_is_the_row_n_times(drawn: list[tuple[int, int, int]], rate: float) -> None:
+    labels, scores, counts = (np.array(each) for each in zip(*drawn, strict=True))
+    labels, scores = labels.astype(np.int8), scores / 12
+    amounts = np.arange(1, len(labels) + 1, dtype=np.int64)
+    if not counts.any():
+        return
+    weighted = RankedScores(labels, scores, amounts).under(counts.astype(np.float64))
+    repeated = RankedScores(*(np.repeat(each, counts) for each in (labels, scores, amounts))).under()
+    for first, second in zip(figures_of(weighted).values(), figures_of(repeated).values(), strict=True):
+        assert first == pytest.approx(second, nan_ok=True)
+    first, second = weighted.recall_at_false_positive_rate(rate), repeated.recall_at_false_positive_rate(rate)
+    assert first == pytest.approx(second, nan_ok=True)
+    kept = counts > 0
+    if 0 < labels[kept].sum() < kept.sum():
+        expected = sk.roc_auc_score(labels[kept], scores[kept], sample_weight=counts[kept])
+        assert weighted.auc() == pytest.approx(expected)
+
+
+def test_value_detected_by_hand() -> None:
+    labels = np.array([1, 0, 1, 0], dtype=np.int8)
+    tally = RankedScores(labels, np.array([0.9, 0.8, 0.7, 0.1]), np.array([300, 50, 100, 50])).under()
+    assert tally.value_detected(0.2) == 0.0
+    assert tally.value_detected(0.25) == 0.75
+    assert tally.value_detected(0.75) == 1.0
+
+
+def test_a_card_that_was_found_is_not_looked_at_again() -> None:
+    day = 86_400_000
+    cards = np.array([0, 1, 0, 1], dtype=np.int64)
+    times = np.array([0, 1, day, day + 1], dtype=np.int64)
+    labels = np.array([1, 0, 1, 1], dtype=np.int8)
+    scores = np.array([0.9, 0.5, 0.9, 0.5])
+    assert card_precision_at_k(labels, scores, cards, times, k=1) == 1.0
+    # On day two card 0 is known, so that the one look goes to card 1, a fraud too; with k = 2 a look is left over.
+    assert card_precision_at_k(labels, scores, cards, times, k=1, found_once=True) == 1.0
+    assert card_precision_at_k(labels, scores, cards, times, k=2, found_once=True) == 0.5
+    # Cards drawn twice fill two of the places.
+    assert CardDays(labels, scores, cards, times).precision(2, np.array([0.0, 2.0])) == 0.5
+
+
+def test_money_by_hand() -> None:
+    costs = Costs(loss_share=1, chargeback_fee=0, margin_share=0.5, goodwill=0, review_cost=10**6)
+    policy = Policy(version="p", costs=msgspec.structs.replace(costs, challenge_cost=10**6))
+    labels, amounts = np.array([1, 1, 0, 0], dtype=np.int8), np.array([100, 200, 100, 400], dtype=np.int64)
+    ledger = Ledger.keep(policy, labels, amounts, np.array([0.9, 0.1, 0.9, 0.1]))
+    # Declined: the first and the third. Lost: 200 by a fraud that passed, 50 by a genuine payer turned away.
+    assert ledger.actions.tolist() == [3, 0, 3, 0]
+    assert ledger.costs.tolist() == [0, 200, 50, 0]
+    assert ledger.saved_per_1000() == 1_000 * (300 - 250) / 4
+    assert ledger.figures()["fraud_value_stopped"] == pytest.approx(1 / 3)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 100_000), st.floats(0, 1)), min_size=1, max_size=40),
+    st.sampled_from(POLICIES),
+)
+def test_actions_are_those_of_serving(drawn: list[tuple[int, float]], policy: Policy) -> None:
+    amounts, scores = np.array([each[0] for each in drawn]), np.array([each[1] for each in drawn])
+    allowance = policy.allowance()
+    payment = transactions(1, 1)[0][0]
+    expected = [
+        policy.decide(msgspec.structs.replace(payment, amount=amount), score, allowance) for amount, score in drawn
+    ]
+    assert [ACTIONS[place] for place in actions_of(policy, amounts, scores)] == expected
+
+
+def test_folds_leave_the_delay_between_train_and_test() -> None:
+    first, second = weekly(100 * DAY_MS, train_days=7, delay_days=5, test_days=3, folds=2)
+    assert (first.train, first.test) == ((88 * DAY_MS, 95 * DAY_MS), (100 * DAY_MS, 103 * DAY_MS))
+    assert second.test[0] == first.test[1] == second.known_at
+    with pytest.raises(ValueError, match="train_days must be at least 1"):
+        weekly(0, train_days=0, delay_days=7, test_days=7, folds=1)
 
 
 def test_curves_are_points_of_the_full_curve_and_count_every_row() -> None:

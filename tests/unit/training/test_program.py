@@ -1,10 +1,12 @@
 """The container program as a process: dataset, train, evaluate, and what it says when it cannot."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import tarfile
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ def _evaluation(root: Path) -> dict[str, Any]:
 
 def test_the_manifest_tells_where_the_model_came_from(dataset: Path, model: Path) -> None:
     manifest = _manifest(model)
-    description = read_description(dataset)
+    description = read_description(dataset / "about")
     verify(manifest, "model.ubj", (model / "model.ubj").read_bytes())
     assert (manifest.version, manifest.lineage.run_id) == ("run-1", "run-1")
     assert manifest.created_at == description.as_of == int(AS_OF)
@@ -100,15 +102,23 @@ def test_the_first_model_is_judged_on_later_rows(dataset: Path, model: Path, tmp
     done = run(root, "evaluate")
     assert done.code == 0, done.err
     document = _evaluation(root)
-    part = read_description(dataset).parts["evaluation"]
+    part = read_description(dataset / "about").parts["evaluation"]
     assert (document["run_id"], document["rows"], document["frauds"]) == ("run-1", part.rows, part.frauds)
     assert document["window"] == list(part.window)
     assert document["candidate"]["auc"] > 0.75
     assert document["candidate"]["rows_seen_before"] == 0
     assert document["champion"] is None
     assert document["consistency"] is None
-    assert document["verdict"]["promote"] is True
+    assert document["verdict"]["passed"] is True
     assert "first model" in document["verdict"]["reason"]
+    page = (root / "processing" / "output" / "evaluation" / "report.html").read_text()
+    assert escape(document["verdict"]["reason"]) in page
+    assert not re.search(r"(src|href)=|https?:", page), "the page must not need anything else"
+    assert document["drivers"]["reasons"][0]["text"] in page
+    assert sum(each["rows"] for each in document["slices"] if each["dimension"] == "amount") == part.rows
+    assert sum(each["rows"] for each in document["weeks"]["candidate"]) == part.rows
+    assert document["serving"]["latency_us"] > 0
+    assert document["serving"]["bundle_bytes"] == sum(each.stat().st_size for each in model.iterdir())
     assert {entry["feature"] for entry in document["plots"]["candidate"]["gain"]} <= set(STANDARD.names)
 
 
@@ -119,12 +129,14 @@ def test_a_champion_is_judged_on_the_same_rows_and_not_replaced_by_its_equal(
     assert run(root, "evaluate", "--resamples", "20").code == 0
     document = _evaluation(root)
     assert document["candidate"] == document["champion"]
-    assert document["difference"] == {
-        "average_precision": 0.0,
-        "interval_95_by_card": [0.0, 0.0],
-        "resamples": 20,
+    assert document["difference"]["resamples"] == 20
+    assert document["difference"]["average_precision"] == {
+        "value": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+        "confidence": 0.0,
     }
-    assert document["verdict"]["promote"] is False
+    assert document["verdict"]["passed"] is False
 
 
 def test_a_weak_champion_of_other_features_is_aligned_by_name_and_replaced(
@@ -132,13 +144,13 @@ def test_a_weak_champion_of_other_features_is_aligned_by_name_and_replaced(
 ) -> None:
     narrow = tmp_path / "narrow"
     shutil.copytree(dataset, narrow)
-    description = json.loads((narrow / "dataset.json").read_text())
+    description = json.loads((narrow / "about" / "dataset.json").read_text())
     description["features"] = ["day_of_week", "gone_since", "hour_of_day"]
     description["feature_set"] = "older"
-    (narrow / "dataset.json").write_text(json.dumps(description))
+    (narrow / "about" / "dataset.json").write_text(json.dumps(description))
     for name in ("train", "validation"):
-        table = pq.read_table(narrow / f"{name}.parquet")
-        pq.write_table(table.append_column("gone_since", table["amount"]), narrow / f"{name}.parquet")
+        table = pq.read_table(narrow / name / "part-00000.parquet")
+        pq.write_table(table.append_column("gone_since", table["amount"]), narrow / name / "part-00000.parquet")
     weak = stage_training(tmp_path / "weak", narrow, {**PARAMETERS, "run_id": "run-0", "rounds": "3"})
     assert run(weak, "train").code == 0
     root = stage_evaluation(tmp_path / "evaluate", dataset, model, champion=weak / "model")
@@ -146,8 +158,8 @@ def test_a_weak_champion_of_other_features_is_aligned_by_name_and_replaced(
     document = _evaluation(root)
     assert document["champion"]["version"] == "run-0"
     assert document["champion"]["missing_features"] == ["gone_since"]
-    assert document["difference"]["interval_95_by_card"][0] > 0
-    assert document["verdict"]["promote"] is True
+    assert document["difference"]["average_precision"]["low"] > 0
+    assert document["verdict"]["passed"] is True
     assert "of champion run-0" in document["verdict"]["reason"]
 
 
@@ -157,7 +169,7 @@ def test_serving_scores_what_evaluation_scored(dataset: Path, model: Path) -> No
     served = ServedModel(
         candidate.manifest, Booster((model / "model.ubj").read_bytes(), len(candidate.manifest.features))
     )
-    part = read_part(dataset, "evaluation", STANDARD.names)
+    part = read_part(dataset / "evaluation", STANDARD.names)
     assert np.isnan(part.vectors).any()
     judged = candidate.score(part.vectors, STANDARD.names)
     answered = [served.score(served.row(STANDARD.names, vector))[1] for vector in part.vectors.tolist()]
@@ -188,15 +200,15 @@ def test_training_without_its_channel_or_with_a_column_gone_says_so(dataset: Pat
     assert "dataset.json; give this job the output of the dataset step" in fails(empty, "train")
 
     root = stage_training(tmp_path / "cut", dataset, PARAMETERS)
-    path = root / "input" / "data" / "dataset" / "train.parquet"
+    path = root / "input" / "data" / "train" / "part-00000.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["card_count_24h"]), path)
-    assert "train.parquet has no column 'card_count_24h'" in fails(root, "train")
+    assert "train/part-00000.parquet has no column 'card_count_24h'" in fails(root, "train")
 
 
 def test_a_model_is_not_calibrated_on_payments_from_before_its_last_lesson(dataset: Path, tmp_path: Path) -> None:
     root = stage_training(tmp_path, dataset, PARAMETERS)
-    folder = root / "input" / "data" / "dataset"
-    shutil.copy(folder / "train.parquet", folder / "validation.parquet")
+    folder = root / "input" / "data"
+    shutil.copytree(folder / "train", folder / "validation", dirs_exist_ok=True)
     assert "validation part begins before the train part ends" in fails(root, "train")
 
 
@@ -204,10 +216,14 @@ def test_a_dataset_without_transactions_or_frauds_says_what_to_do(tmp_path: Path
     assert "There are no transactions" in fails(tmp_path, "dataset", "--as-of", AS_OF)
     found, _ = transactions(1, 300)
     write_history(tmp_path, found, [])
-    reason = fails(tmp_path, "dataset", "--as-of", AS_OF)
-    assert reason.startswith("The train part")
-    assert "holds 0 frauds" in reason
-    assert not (tmp_path / "processing" / "output").exists()
+    # Nothing is broken: the checks say that nothing can be learned, and why, and the run stops there.
+    assert main(["dataset", "--as-of", AS_OF], Contract(tmp_path, cpus=1)) == 0
+    folder = tmp_path / "processing" / "output" / "dataset"
+    verdict = json.loads((folder / "about" / "checks.json").read_text())["verdict"]
+    assert verdict["passed"] is False
+    assert verdict["reason"].startswith("The train part")
+    assert "holds 0 frauds" in verdict["reason"]
+    assert [path.name for path in folder.iterdir()] == ["about"]
 
 
 def test_a_damaged_input_is_named_in_the_message(tmp_path: Path) -> None:
@@ -228,7 +244,7 @@ def decided(dataset: Path, tmp_path: Path) -> Path:
     decisions.vectors[:, unused] = 1.0
     folder = tmp_path / "decided"
     shutil.copytree(dataset, folder)
-    write_report(folder, compare(payments, decisions, corrected, STANDARD, as_of=int(AS_OF)))
+    write_report(folder / "about", compare(payments, decisions, corrected, STANDARD, as_of=int(AS_OF)))
     return folder
 
 
@@ -249,7 +265,7 @@ def test_a_model_whose_features_serving_does_not_see_is_not_promoted(
         "lagging_mismatch": 0.1,
         "unjudged": 0,
     }
-    assert document["verdict"]["promote"] is False
+    assert document["verdict"]["passed"] is False
     reason = document["verdict"]["reason"]
     assert (
         "serving saw another amount than it should have in 10.00% of 100 decisions that no lag explains" in reason
@@ -257,14 +273,17 @@ def test_a_model_whose_features_serving_does_not_see_is_not_promoted(
 
 
 @pytest.mark.parametrize(("lagging", "promoted"), [("0.1", True), ("0.09", False)])
-def test_the_bounds_on_mismatches_are_options(
+def test_the_bounds_on_mismatches_are_those_of_the_plan(
     decided: Path, model: Path, tmp_path: Path, lagging: str, promoted: bool
 ) -> None:
     root = stage_evaluation(tmp_path / "job", decided, model)
-    arguments = ["evaluate", "--maximum-mismatch", "0.1", "--maximum-lagging", lagging]
-    assert main(arguments, Contract(root, cpus=1)) == 0
+    gate = {"maximum_mismatch": 0.1, "maximum_lagging": float(lagging)}
+    plan = root / "processing" / "input" / "plan" / "plan.json"
+    plan.parent.mkdir()
+    plan.write_text(json.dumps({"run_id": "run-1", "policy": {"gate": gate}}))
+    assert main(["evaluate"], Contract(root, cpus=1)) == 0
     verdict = _evaluation(root)["verdict"]
-    assert verdict["promote"] is promoted
+    assert verdict["passed"] is promoted
     assert ("the features are far behind" in verdict["reason"]) != promoted
 
 
@@ -273,10 +292,12 @@ def test_a_dataset_of_corrected_vectors_and_a_report_alone(tmp_path: Path) -> No
     write_decisions(tmp_path, found, [{"amount": 1.0}] * len(found), feature_set="older")
     write_labels(tmp_path, labels(found, frauds))
     arguments = ["dataset", "--as-of", AS_OF, "--minimum-frauds", "3"]
-    assert "holds 0 frauds" in fails(tmp_path, *arguments)
     contract = Contract(tmp_path, cpus=1)
+    assert main(arguments, contract) == 0
+    built = tmp_path / "processing" / "output" / "dataset" / "about"
+    assert json.loads((built / "checks.json").read_text())["verdict"]["passed"] is False
     assert main([*arguments, "--vectors", "as_corrected"], contract) == 0
-    about = json.loads((tmp_path / "processing" / "output" / "dataset" / "dataset.json").read_text())
+    about = json.loads((built / "dataset.json").read_text())
     assert about["options"]["vectors"] == "as_corrected"
     assert main(["consistency", "--as-of", AS_OF], contract) == 0
     folder = tmp_path / "processing" / "output" / "consistency"
@@ -294,13 +315,13 @@ def test_spark_builds_the_same_dataset(tmp_path: Path) -> None:
     arguments = ["dataset", "--as-of", AS_OF, "--vectors", "as_corrected", "--minimum-frauds", "3"]
     built = tmp_path / "processing" / "output" / "dataset"
     assert main(arguments, Contract(tmp_path, cpus=1)) == 0
-    expected = read_description(built).fingerprint
+    expected = read_description(built / "about").fingerprint
     shutil.rmtree(built)
     # In a process of its own, whose Java ends with it.
     done = run(tmp_path, *arguments, "--engine", "spark")
     assert done.code == 0, done.err
     assert "features: spark " in done.err
-    assert read_description(built).fingerprint == expected
+    assert read_description(built / "about").fingerprint == expected
 
 
 def test_currencies_that_do_not_exist_reach_the_message(tmp_path: Path) -> None:
@@ -337,10 +358,10 @@ def test_a_failure_is_an_exit_code_and_one_line_in_the_log(tmp_path: Path) -> No
 def test_a_defect_of_ours_is_named_and_traced(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("lost")
 
-    monkeypatch.setattr("training.train.fit", broken)
+    monkeypatch.setattr("training.train.boost", broken)
     assert "Unexpected KeyError: 'lost'" in fails(stage_training(tmp_path, dataset, PARAMETERS), "train")
     assert "Traceback" in capsys.readouterr().err
 

@@ -1,0 +1,254 @@
+"""The ways of a model, from labels to what serves: every way that a run can end, played to its end."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fraud.serving import Serving
+from infra.constructs.release_alarms import rollback_alarms
+from infra.environments import LOCAL
+from ops.client import Api
+from ops.deployment import Deployment
+from ops.inputs import World, decision_body
+from ops.measures import serving_champion
+from ops.models.desk import Desk
+from ops.retraining import RetrainingError, Run, follow, resume, retrain, start
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("first_model")]
+
+# What a gate asks is tried in tests of its own; here the ways through it are.
+LENIENT: dict[str, Any] = {
+    "minimum_gain": -1.0,
+    "minimum_confidence": 0.0,
+    "maximum_slice_loss": 1.0,
+    "maximum_calibration_error": 1.0,
+}
+SHADOW: dict[str, Any] = {"shadow_decisions": 20, "shadow_hours": 1.0, "poll_seconds": 1}
+CANARY: dict[str, Any] = {"canary_share": 0.5, "canary_decisions": 5, "canary_minutes": 30.0, "poll_seconds": 1}
+SOME_CHANGE: dict[str, Any] = {"maximum_approval_change": 1.0, "maximum_score_change": 1.0}
+
+
+def asked(world: World, *, seed: int, **policy: dict[str, Any]) -> dict[str, Any]:
+    """The input of a run over the imported history; another seed makes it another model."""
+    return {
+        "as_of": world.live_from,
+        "parameters": {"seed": seed, "rounds": 60},
+        "policy": {"gate": LENIENT} | policy,
+    }
+
+
+def serving(deployment: Deployment) -> Serving:
+    return Desk.of(deployment).serving()
+
+
+@contextmanager
+def payments(api: Api, world: World, name: str) -> Iterator[None]:
+    """Payments of the generated world, one after the other, for as long as the block lasts."""
+    over = threading.Event()
+
+    def pay() -> None:
+        for number, row in enumerate(world.live):
+            if over.wait(0.05):
+                return
+            body = decision_body(row.transaction) | {"transaction_id": f"{name}-{number}"}
+            api.post(row.transaction.merchant_id, "/v1/decisions", body, at=row.transaction.event_time)
+
+    thread = threading.Thread(target=pay)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def command(deployment: Deployment, *words: str) -> str:
+    program = Path(sys.executable).with_name("paywarden")
+    done = subprocess.run(
+        [program, *words, "--port", str(deployment.port)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def once(state: str, act: Callable[[], object]) -> Callable[[str], None]:
+    """Acts when a run enters a state for the first time."""
+    acted = threading.Event()
+
+    def entered(name: str) -> None:
+        if name == state and not acted.is_set():
+            acted.set()
+            act()
+
+    return entered
+
+
+def test_a_run_goes_from_labels_through_shadow_and_canary_to_a_model_that_serves(
+    deployment: Deployment, api: Api, world: World
+) -> None:
+    former = serving_champion(deployment)
+    with payments(api, world, "t-whole"):
+        run = retrain(
+            deployment,
+            "whole",
+            options=asked(world, seed=101, release=SHADOW | CANARY | SOME_CHANGE | {"probation_minutes": 0.05}),
+            timeout=400,
+        )
+    assert (run.outcome, run.at) == ("serves", "promotion"), run.reason
+    names = [name for name, _ in run.states]
+    order = ["BuildDataset", "TrainModel", "EvaluateModel", "RegisterModel", "StartShadow", "CompareModels"]
+    order += ["AskApproval", "StartCanary", "PromoteOnProbation", "ModelServes"]
+    assert [name for name in names if name in order] == order
+    now = serving(deployment)
+    assert (now.champion, now.challengers, now.canary) == ("whole", (), None)
+    roles = [
+        (each.document.champion, each.document.challengers, each.document.canary is not None)
+        for each in reversed(list(Desk.of(deployment).history(at=None, limit=50)))
+        if each.run == "whole"
+    ]
+    assert roles[0] == (former, ("whole",), False)
+    assert (former, (), True) in roles
+    assert roles[-1][0] == "whole"
+    lineage, manifest = Desk.of(deployment).show("whole")
+    assert lineage is not None
+    assert lineage.dataset == manifest.lineage.dataset == run.evaluation["dataset"]["fingerprint"]
+    assert {event.what for event in lineage.events} >= {"registered", "shadow", "approved", "canary", "promoted"}
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "at", "sentence"),
+    [
+        ("stopped-data", {"data": {"minimum_frauds": 100_000}}, "checks", "frauds"),
+        ("stopped-gate", {"gate": LENIENT | {"minimum_gain": 0.9}}, "gate", "below the minimal gain"),
+        (
+            "stopped-comparison",
+            {"release": SHADOW | SOME_CHANGE | {"maximum_score_change": 0.0}},
+            "comparison",
+            "score",
+        ),
+    ],
+)
+def test_each_gate_stops_a_run_with_its_sentence_and_the_champion_stays(
+    deployment: Deployment,
+    api: Api,
+    world: World,
+    name: str,
+    policy: dict[str, dict[str, Any]],
+    at: str,
+    sentence: str,
+) -> None:
+    champion = serving_champion(deployment)
+    with payments(api, world, f"t-{name}"):
+        run = retrain(deployment, name, options=asked(world, seed=102, **policy), timeout=300)
+    assert (run.outcome, run.at) == ("stopped", at), run.reason
+    assert sentence in run.reason
+    now = serving(deployment)
+    assert (now.champion, now.challengers, now.canary) == (champion, (), None)
+
+
+def test_an_alarm_rolls_a_canary_back(deployment: Deployment, api: Api, world: World) -> None:
+    champion = serving_champion(deployment)
+    alarms = deployment.client("cloudwatch")
+    name = rollback_alarms(LOCAL)[0]
+
+    def ring(state: str) -> None:
+        alarms.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a drill")
+
+    try:
+        with payments(api, world, "t-alarm"):
+            run = retrain(
+                deployment,
+                "alarmed",
+                options=asked(
+                    world, seed=103, release=CANARY | SOME_CHANGE | {"canary_decisions": 10**6, "shadow_hours": 0}
+                ),
+                timeout=300,
+                entered=once("WaitCanary", lambda: ring("ALARM")),
+            )
+    finally:
+        ring("OK")
+    assert (run.outcome, run.at) == ("rolled_back", "canary"), run.reason
+    assert name in run.reason
+    now = serving(deployment)
+    assert (now.champion, now.canary) == (champion, None)
+
+
+def test_a_person_rejects_one_model_and_approves_another(deployment: Deployment, world: World) -> None:
+    champion = serving_champion(deployment)
+    ask = {"release": {"approval": "person", "approval_hours": 1.0}}
+
+    def say(word: str, version: str) -> Callable[[str], None]:
+        words = ("models", word, version, "--reason", "looked at the report", "--yes")
+        return once("AskApproval", lambda: command(deployment, *words))
+
+    refused = retrain(
+        deployment,
+        "refused",
+        options=asked(world, seed=104, **ask),
+        timeout=300,
+        entered=say("reject", "refused"),
+    )
+    assert (refused.outcome, refused.at) == ("rejected", "approval")
+    assert "looked at the report" in refused.reason
+    assert serving_champion(deployment) == champion
+    agreed = retrain(
+        deployment, "agreed", options=asked(world, seed=105, **ask), timeout=300, entered=say("approve", "agreed")
+    )
+    assert agreed.outcome == "serves", agreed.reason
+    assert serving_champion(deployment) == "agreed"
+    assert "looked at the report" in command(deployment, "models", "show", "agreed")
+    # And one command goes back to what was before.
+    command(deployment, "models", "rollback", champion or "", "--yes")
+    assert serving_champion(deployment) == champion
+
+
+def kill_when_it_has_a_checkpoint(job: str) -> None:
+    """End a training program as the kernel would if memory ran out, once it has something to go on from."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process in psutil.process_iter():
+            try:
+                root = process.environ().get("ML_ROOT", "")
+                if f"/{job}/" in root and any(Path(root, "checkpoints").iterdir()):
+                    process.kill()
+                    return
+            except (psutil.Error, OSError):
+                continue
+        time.sleep(0.05)
+    raise AssertionError(f"{job} never had a checkpoint")
+
+
+def test_a_run_whose_training_job_was_killed_goes_on_from_its_checkpoint(
+    deployment: Deployment, world: World, first_model: Run
+) -> None:
+    options = asked(world, seed=106)
+    # Slow enough to be met in the middle.
+    options["parameters"] |= {"rounds": 3_000, "early_stopping_rounds": 3_000, "eta": 0.01}
+    arn = start(deployment, "killed", options=options)
+    killer = threading.Thread(target=kill_when_it_has_a_checkpoint, args=("killed-train-r0",))
+    killer.start()
+    with pytest.raises(RetrainingError, match="exit code: -9"):
+        follow(deployment, arn, timeout=240)
+    killer.join()
+    resume(deployment, "killed")
+    run = follow(deployment, arn, timeout=300)
+    assert run.outcome == "serves", run.reason
+    names = [name for name, _ in run.states]
+    assert names.count("BuildDataset") == 1
+    logs = deployment.client("logs")
+    lines = [
+        event["message"]
+        for event in logs.filter_log_events(
+            logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="killed-train-r1"
+        )["events"]
+    ]
+    assert any("resum" in line for line in lines), lines[:20]
+    command(deployment, "models", "rollback", first_model.version, "--yes")

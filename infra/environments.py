@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fraud.release import ReleasePolicy, RunPolicy
+from fraud.release import DataPolicy, ReleasePolicy, RunPolicy
 from fraud.runs import PolicyError, policy_of
 
 __all__ = [
@@ -125,6 +125,9 @@ class Environment:
         The image's name where `capabilities.container_images` is absent.
     run_policy : RunPolicy
         What a training run holds to, unless its input says otherwise.
+    loose_runs : bool
+        Whether that may also loosen gate, release and approval, and be as of a moment to come, for history that is
+        replayed; otherwise it may only tighten them.
     """
 
     name: str
@@ -150,6 +153,7 @@ class Environment:
     lake_buffer_seconds: int = 300
     training_image: str = "paywarden-training:local"
     run_policy: RunPolicy = field(default_factory=RunPolicy)
+    loose_runs: bool = False
     capabilities: Capabilities = Capabilities()
 
     def __post_init__(self) -> None:
@@ -195,10 +199,14 @@ DEV = Environment(
             canary_share=0,
             canary_minutes=0,
             probation_minutes=0,
+            minimum_canary_decisions=1,
+            unlabelled="pass",
             approval="bounds",
             poll_seconds=5,
-        )
+        ),
+        data=DataPolicy(maturity_days=3),
     ),
+    loose_runs=True,
 )
 
 # The local cloud is dev on another target: its capabilities, and the processor it runs on.
@@ -215,7 +223,10 @@ LOCAL = replace(
     ),
 )
 
-STAGING = Environment(name="staging")
+# Where cards are real, holders take weeks to notice.
+_REAL = DataPolicy(maturity_days=30)
+
+STAGING = Environment(name="staging", run_policy=RunPolicy(data=_REAL))
 
 PROD = Environment(
     name="prod",
@@ -228,7 +239,7 @@ PROD = Environment(
     ),
     updater_concurrency=100,
     # A model that decides on people's money is let in by a person.
-    run_policy=RunPolicy(release=ReleasePolicy(approval="person")),
+    run_policy=RunPolicy(data=_REAL, release=ReleasePolicy(approval="person")),
 )
 
 ENVIRONMENTS: Mapping[str, Environment] = {each.name: each for each in (LOCAL, DEV, STAGING, PROD)}

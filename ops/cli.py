@@ -2,7 +2,6 @@
 
 import sys
 import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,13 +10,18 @@ from rich.progress import TaskID
 from rich.table import Column, Table
 
 from ops.backtests.commands import backtest_rules
+from ops.backtests.models import backtest
 from ops.contract.commands import api_app
 from ops.deployment import DeploymentError, connect
+from ops.explaining.commands import explain
 from ops.featurestore.commands import features_app, parity
 from ops.inputs import MappingError, schedule
+from ops.labels.commands import labels_app
 from ops.localcloud.errors import LocalCloudError
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.merchants.commands import merchants_app
+from ops.models.commands import models_app
+from ops.runs import train
 from ops.scoring.commands import score
 from ops.settings.commands import lists_app, policy_app, rules_app
 from ops.terminal import (
@@ -49,9 +53,14 @@ app.add_typer(api_app, name="api")
 app.add_typer(rules_app, name="rules")
 app.add_typer(lists_app, name="lists")
 app.add_typer(policy_app, name="policy")
+app.add_typer(models_app, name="models")
+app.add_typer(labels_app, name="labels")
 app.command()(parity)
 app.command("backtest-rules")(backtest_rules)
+app.command()(backtest)
 app.command()(score)
+app.command()(explain)
+app.command()(train)
 
 
 @app.command()
@@ -188,30 +197,6 @@ def replay(
 
 
 @app.command()
-def train(
-    as_of: Annotated[
-        datetime | None, typer.Option(help="The moment that the run knows of; now by default.")
-    ] = None,
-    env: Env = "local",
-    port: Port = DEFAULT_PORT,
-) -> None:
-    """Start the training workflow and wait: dataset, training, evaluation, registration, promotion."""
-    from ops.retraining import retrain
-
-    deployment = connect(env, port=port)
-    name = f"manual-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    options: dict[str, object] = {"reason": "started by `paywarden train`"}
-    if as_of is not None:
-        options["as_of"] = ms(as_of)
-    with progress_bars() as progress:
-        task = progress.add_task(name, total=None)
-        run = retrain(
-            deployment, name, options=options, entered=lambda state: progress.update(task, description=state)
-        )
-    console.print(run.reason, markup=False)
-
-
-@app.command()
 def demo(
     port: Port = 4599,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the local cloud running afterwards.")] = False,
@@ -230,13 +215,17 @@ def main() -> None:
 
     from fraud.tokens import KeyringError
     from ops.backtests.trying import BacktestError
+    from ops.explaining.errors import ExplainError
     from ops.featurestore.catalogue import CatalogueError
     from ops.featurestore.lifecycle import GenerationError
     from ops.featurestore.merging import BusyError
     from ops.featurestore.online import ParityError
     from ops.history import ImportConflictError
     from ops.inputs.convert import RowError
+    from ops.labels.maturity import MaturityError
+    from ops.labels.reading import LabelFileError
     from ops.merchants import MerchantError
+    from ops.models.desk import ModelError
     from ops.retraining import RetrainingError
     from ops.scoring.vectors import ScoringError
     from ops.settings import RefusedError
@@ -253,12 +242,16 @@ def main() -> None:
         ConfigurationError,
         DeploymentError,
         EventTableError,
+        ExplainError,
         GenerationError,
         ImportConflictError,
         KeyringError,
+        LabelFileError,
         LocalCloudError,
         MappingError,
+        MaturityError,
         MerchantError,
+        ModelError,
         ParityError,
         RefusedError,
         RetrainingError,

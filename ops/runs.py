@@ -125,7 +125,7 @@ def options_of(
             inner = inner.setdefault(parent, {})
         inner[field] = value
     try:
-        policy_of(environment.run_policy, policy)
+        policy_of(environment.run_policy, policy, loose=environment.loose_runs)
     except PolicyError as error:
         raise typer.BadParameter(str(error), param_hint="--set") from error
     options = {

@@ -14,6 +14,7 @@ from training.consistency import report_consistency
 from training.contract import Contract, ProgramError
 from training.dataset import VECTORS, Options, build_dataset
 from training.parameters import parse_duration
+from training.plan import read_plan
 from training.sources import ENGINES, Engine
 
 __all__ = ["main"]
@@ -63,7 +64,7 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
     elif options.step == "dataset":
         wanted = Options(
             as_of=options.as_of,
-            maturity=options.maturity,
+            maturity=_maturity(options, contract),
             vectors=options.vectors,
             validation_share=options.validation_share,
             evaluation_share=options.evaluation_share,
@@ -83,13 +84,18 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
             champion=options.champion,
             since=options.since,
             as_of=options.as_of,
-            maturity=options.maturity,
+            maturity=_maturity(options, contract),
         )
         compare(contract, asked, resamples=options.resamples, seed=options.seed)
     elif options.step == "evaluate":
         from training.evaluate import evaluate
 
         evaluate(contract, resamples=options.resamples, seed=options.seed)
+
+
+def _maturity(options: argparse.Namespace, contract: Contract) -> int:
+    given: int | None = options.maturity
+    return read_plan(contract).policy.data.maturity if given is None else given
 
 
 def _with(engine: Engine, contract: Contract, work: Callable[[], Path]) -> None:
@@ -124,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         help="as scoring logged them, or all recomputed with today's features",
     )
     dataset.add_argument(
-        "--maturity", type=_duration, default="3d", help="age at which no label means genuine: 3d, 12h"
+        "--maturity", type=_duration, help="age at which no label means genuine: 3d, 12h; as the plan says"
     )
     dataset.add_argument("--validation-share", type=float, default=0.15)
     dataset.add_argument("--evaluation-share", type=float, default=0.2)
@@ -152,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("--since", type=int, required=True, help="milliseconds, UTC: when the shadow began")
     comparison.add_argument("--as-of", type=int, required=True, help="milliseconds, UTC")
     comparison.add_argument(
-        "--maturity", type=_duration, default="3d", help="age at which no label means genuine: 3d, 12h"
+        "--maturity", type=_duration, help="age at which no label means genuine: 3d, 12h; as the plan says"
     )
     comparison.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
     comparison.add_argument("--seed", type=int, default=17)

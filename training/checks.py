@@ -12,6 +12,7 @@ import pandas as pd
 
 from fraud.release import DataPolicy, Verdict
 from training.arrays import Labels
+from training.maturity import Maturity
 from training.profile import Profile, stability_index
 from training.rows import Rows
 from training.split import Cuts
@@ -96,13 +97,22 @@ def thin(reason: str, rows: int, frauds: int, policy: DataPolicy) -> Checks:
     )
 
 
-def check_dataset(rows: Rows, cuts: Cuts, known: Known, policy: DataPolicy, champion: Profile | None) -> Checks:
+def check_dataset(
+    rows: Rows,
+    cuts: Cuts,
+    known: Known,
+    policy: DataPolicy,
+    champion: Profile | None,
+    maturity: Maturity | None = None,
+) -> Checks:
     """Look at a dataset; the verdict's reason is that of the first check that says no.
 
     Parameters
     ----------
     champion : Profile, optional
         Of the data that the model that serves was trained on.
+    maturity : Maturity, optional
+        How many of the frauds were known at the age from which no label means genuine.
     """
     parts = cuts.slices(len(rows.labels))
     vectors, labels = rows.vectors[parts["train"]], rows.labels[parts["train"]]
@@ -118,10 +128,13 @@ def check_dataset(rows: Rows, cuts: Cuts, known: Known, policy: DataPolicy, cham
         _order(rows, parts),
         _points_in_time(rows, known),
         _leaks(features, policy),
+        *((_matured(maturity, policy),) if maturity else ()),
         *((_drift(features, policy), _rate(float(labels.mean()), champion, policy)) if champion else ()),
     )
     refused = next((each for each in checks if not each.passed), None)
     reason = f"The dataset passed {len(checks)} checks." if refused is None else refused.sentence
+    if refused is None and maturity and not maturity.enough:
+        reason += f" {maturity.sentence}"
     return Checks(
         verdict=Verdict(passed=refused is None, reason=reason),
         policy=policy,
@@ -233,6 +246,16 @@ def _leaks(features: Sequence[FeatureCheck], policy: DataPolicy) -> Check:
             "knew at the time of the payment."
         )
     return Check(name="leakage", passed=passed, sentence=sentence)
+
+
+def _matured(maturity: Maturity, policy: DataPolicy) -> Check:
+    """Warns by the sentence of the measurement; stops only below the bound, and only what could be measured."""
+    known = maturity.curves[0].at_maturity if maturity.curves else 1.0
+    passed = known >= policy.minimum_known_share
+    sentence = maturity.sentence
+    if not passed:
+        sentence += f" At least {policy.minimum_known_share:.1%} have to be known."
+    return Check(name="label maturity", passed=passed, sentence=sentence)
 
 
 def _drift(features: Sequence[FeatureCheck], policy: DataPolicy) -> Check:

@@ -15,13 +15,12 @@ from fraud.release import DataPolicy, ReleasePolicy
 from training.arrays import Labels, Scores
 from training.bootstrap import draws, interval, share_above
 from training.comparison_report import render
+from training.comparison_verdict import judge_shadow
 from training.contract import Contract
-from training.gate import Check, CheckedVerdict, check, first_failure
 from training.lake import read_labels, read_outcomes
 from training.metrics import RankedScores
 from training.money import ACTIONS, BY_DEFAULT, Ledger, actions_of
-from training.outcomes import YOUNG, first_reports, labels_of, unsure, verdicts
-from training.outcomes import event_ids as names_of
+from training.outcomes import YOUNG, first_reports, labels_of, never_made, unsure, verdicts
 from training.plan import read_plan
 from training.shadow import Scored, read_scores
 
@@ -80,7 +79,7 @@ def compare(contract: Contract, asked: Question, *, resamples: int = 200, seed: 
     )
     labels = _labels(contract, scored, asked, plan.policy.data)
     document: Document = {
-        **{name: getattr(asked, name) for name in ("challenger", "champion", "since", "as_of")},
+        **{name: getattr(asked, name) for name in ("challenger", "champion", "since", "as_of", "maturity")},
         "seen": scored.seen,
         "decisions": len(scored.names),
         "matured": int((labels != YOUNG).sum()),
@@ -88,9 +87,9 @@ def compare(contract: Contract, asked: Question, *, resamples: int = 200, seed: 
         "policy": policy.version,
         "models": _models(scored, policy),
         "agreement": _agreement(scored, policy),
-        "on_labels": _on_labels(scored, labels, policy, resamples, seed),
+        "on_labels": _on_labels(scored, labels, policy, plan.policy.release, resamples, seed),
     }
-    verdict = _judge(document, plan.policy.release)
+    verdict = judge_shadow(document, plan.policy.release)
     document["verdict"] = {**msgspec.to_builtins(verdict), "policy": msgspec.to_builtins(plan.policy.release)}
     target = contract.processing_output("comparison")
     target.mkdir(parents=True, exist_ok=True)
@@ -107,7 +106,7 @@ def _labels(contract: Contract, scored: Scored, asked: Question, policy: DataPol
     A payment that was declined and never went on could not become a fraud: without a label it tells nothing. Nor
     does one of which only unsure labels told.
     """
-    told = read_labels(contract.processing_input("labels"))
+    told = read_labels(contract.processing_input("labels"), since=asked.since)
     known = verdicts(told, asked.as_of, policy.minimum_confidence)
     labels, labelled = labels_of(
         known,
@@ -117,11 +116,8 @@ def _labels(contract: Contract, scored: Scored, asked: Question, policy: DataPol
         maturity=asked.maturity,
         keep_young_labelled=False,
     )
-    outcomes = first_reports(read_outcomes(contract.processing_input("outcomes")), asked.as_of).events
-    went_on = outcomes.filter(np.asarray(outcomes["kind"].to_numpy() != "declined"))
-    blocked = (scored.decisions == "decline") & ~np.isin(
-        scored.names.astype(np.str_), names_of(went_on).to_numpy().astype(np.str_)
-    )
+    outcomes = read_outcomes(contract.processing_input("outcomes"), since=asked.since)
+    blocked = never_made(scored.names, scored.decisions == "decline", first_reports(outcomes, asked.as_of).events)
     doubtful = np.isin(scored.names, unsure(told, asked.as_of, policy.minimum_confidence).to_numpy())
     labels[(blocked | doubtful) & ~labelled] = YOUNG
     return labels
@@ -154,7 +150,9 @@ def _agreement(scored: Scored, policy: Policy) -> list[list[int]]:
     return [[int(count) for count in row] for row in both]
 
 
-def _on_labels(scored: Scored, labels: Labels, policy: Policy, resamples: int, seed: int) -> Document | None:
+def _on_labels(
+    scored: Scored, labels: Labels, policy: Policy, bounds: ReleasePolicy, resamples: int, seed: int
+) -> Document | None:
     """Both models on the payments whose truth is known; None without both truths among them."""
     rows = np.flatnonzero(labels != YOUNG)
     truth = labels[rows]
@@ -181,74 +179,21 @@ def _on_labels(scored: Scored, labels: Labels, policy: Policy, resamples: int, s
         for role in _ROLES
     }
     document["difference"] = {}
-    for name in ("average_precision", "saved_per_1000"):
+    asked = {"average_precision": bounds.minimum_shadow_gain, "saved_per_1000": bounds.minimum_shadow_saving}
+    for name, least in asked.items():
         gained = np.array([each["challenger"][name] - each["champion"][name] for each in found])
         reach, sure = interval(gained), share_above(gained)
+        short = share_above(-gained, -least)
         document["difference"][name] = {
             "value": told["challenger"][name] - told["champion"][name],
             "low": None if reach is None else reach.low,
             "high": None if reach is None else reach.high,
             "confidence": sure if np.isfinite(sure) else None,
+            # Of the resamples, the share in which the policy's bound is kept.
+            "kept": 1 - short if np.isfinite(short) else None,
         }
     return document
 
 
 def _finite(figures: dict[str, float]) -> Document:
     return {name: value if np.isfinite(value) else None for name, value in figures.items()}
-
-
-def _judge(document: Document, policy: ReleasePolicy) -> CheckedVerdict:
-    seen = (
-        f"{document['decisions']:,} decisions scored by {document['challenger']} and champion "
-        f"{document['champion']}, {document['matured']:,} of them old enough to be known, with "
-        f"{document['frauds']:,} frauds"
-    )
-    if not document["decisions"]:
-        reason = (
-            f"Not released: none of {document['seen']:,} decisions since the shadow began carries the scores of "
-            f"both {document['challenger']} and champion {document['champion']}; check that the challenger loads, "
-            "in the log of score_transaction."
-        )
-        return CheckedVerdict(passed=False, reason=reason, checks=())
-    challenger, champion = (document["models"][role] for role in _ROLES)
-    approval = challenger["approve_share"] - champion["approve_share"]
-    score = challenger["mean_score"] - champion["mean_score"]
-    checks: list[Check] = []
-    enough = document["on_labels"] is not None and document["frauds"] >= policy.minimum_shadow_frauds
-    if enough:
-        gain = document["on_labels"]["difference"]["average_precision"]["value"]
-        checks.append(
-            check(
-                "minimum_shadow_gain",
-                gain,
-                policy.minimum_shadow_gain,
-                f"its average precision is {gain:+.4f} against the champion's, below the minimal gain of "
-                f"{policy.minimum_shadow_gain:g}",
-                passed=gain >= policy.minimum_shadow_gain,
-            )
-        )
-    checks += [
-        check(
-            "maximum_approval_change",
-            abs(approval),
-            policy.maximum_approval_change,
-            f"it would approve {challenger['approve_share']:.2%} of the payments where the champion approves "
-            f"{champion['approve_share']:.2%}, which is more than {policy.maximum_approval_change:.2%} apart",
-            passed=abs(approval) <= policy.maximum_approval_change,
-        ),
-        check(
-            "maximum_score_change",
-            abs(score),
-            policy.maximum_score_change,
-            f"its mean score is {challenger['mean_score']:.4f} where the champion's is "
-            f"{champion['mean_score']:.4f}, more than {policy.maximum_score_change:g} apart",
-            passed=abs(score) <= policy.maximum_score_change,
-        ),
-    ]
-    if failure := first_failure(tuple(checks)):
-        reason = f"Not released: {failure}, on {seen}."
-        return CheckedVerdict(passed=False, reason=reason, checks=tuple(checks))
-    few = "" if enough else f"; too few of them to compare rankings, which takes {policy.minimum_shadow_frauds}"
-    told = f"average precision {checks[0].measured:+.4f}, " if enough else ""
-    reason = f"Holds in shadow: {told}approvals {approval:+.2%}, mean score {score:+.4f}, on {seen}{few}."
-    return CheckedVerdict(passed=True, reason=reason, checks=tuple(checks))

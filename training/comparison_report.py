@@ -3,6 +3,7 @@
 from typing import Any
 
 from training.drawing import bars
+from training.maturity import days
 from training.money import ACTIONS
 from training.pages import banner, figures, key, moment, page, percent, section, table
 from training.wording import BOUNDS, Show, money, number
@@ -30,7 +31,7 @@ def _head(document: Document, title: str) -> str:
     )
     told = [
         ("decisions scored by both", f"{document['decisions']:,}"),
-        ("of them old enough for their labels", f"{document['matured']:,}"),
+        (f"of them old enough for their labels, {days(document['maturity'])}", f"{document['matured']:,}"),
         ("of those were fraud", f"{document['frauds']:,}"),
     ]
     words = document["verdict"]["reason"]

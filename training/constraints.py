@@ -1,7 +1,7 @@
 """What the domain knows about the shape of a score, by the names of features.
 
-A constraint is listed where it can be said in a sentence what it promises. None holds unless a run asks for it, since
-they cost precision where the world does not keep to them (docs/training.md).
+A constraint is listed where it can be said in a sentence what it promises. None holds unless a run asks for it,
+since they cost precision where the world does not keep to them (docs/training.md).
 """
 
 import json

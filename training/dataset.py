@@ -19,7 +19,7 @@ from training.consistency import compare, write_report
 from training.contract import Contract, ProgramError
 from training.lake import Decisions
 from training.maturity import measure, write_maturity
-from training.outcomes import YOUNG, event_ids, labels_of
+from training.outcomes import YOUNG, event_ids, labels_of, never_made
 from training.parts import ABOUT
 from training.plan import read_plan
 from training.profile import profile_of, read_profile, write_profile
@@ -35,9 +35,6 @@ __all__ = ["VECTORS", "Options", "assemble", "build_dataset"]
 
 Vectors = Literal["as_served", "as_corrected"]
 VECTORS: tuple[Vectors, ...] = ("as_served", "as_corrected")
-
-WENT_ON = ("authorised", "captured", "refunded")
-"""Outcomes of a payment that was made, whatever was decided on it."""
 
 type Matrix = npt.NDArray[np.float64]
 
@@ -89,7 +86,11 @@ class Options:
 
     def policy(self, planned: DataPolicy) -> DataPolicy:
         """The plan's bounds, with those that are asked for here in their place."""
-        asked = {"minimum_frauds": self.minimum_frauds, "minimum_confidence": self.minimum_confidence}
+        asked = {
+            "minimum_frauds": self.minimum_frauds,
+            "minimum_confidence": self.minimum_confidence,
+            "maturity_days": self.maturity / 86_400_000,
+        }
         return msgspec.structs.replace(planned, **{name: each for name, each in asked.items() if each is not None})
 
 
@@ -154,7 +155,7 @@ def build_dataset(
     learned = cuts.slices(len(rows.labels))["train"]
     write_profile(folder / ABOUT, profile_of(rows.names, rows.vectors[learned], rows.labels[learned]))
     champion = read_profile(contract.processing_input("champion"))
-    checks = check_dataset(rows, cuts, _known(payments.labels, options.as_of), policy, champion)
+    checks = check_dataset(rows, cuts, _known(payments.labels, options.as_of), policy, champion, maturity)
     write_checks(folder / ABOUT, checks)
     say(checks.verdict.reason)
     say(f"dataset: {len(rows.labels)} rows with {int(rows.labels.sum())} frauds; left out: {about['excluded']}")
@@ -231,16 +232,12 @@ def assemble(
 
 
 def _blocked(payments: Payments, decisions: Decisions) -> npt.NDArray[np.bool_]:
-    """Payments that were declined and, as far as anyone told, not made: what they were cannot be known."""
     declined = np.zeros(len(payments.names), np.bool_)
-    if decisions.declined is None:
-        return declined
-    decided = payments.decision >= 0
-    declined[decided] = decisions.declined[payments.decision[decided]]
+    if decisions.declined is not None:
+        decided = payments.decision >= 0
+        declined[decided] = decisions.declined[payments.decision[decided]]
     events = payments.events
-    told = pc.and_(pc.equal(events["event"], "outcome"), pc.is_in(events["kind"], pa.array(WENT_ON)))
-    declined &= ~np.isin(payments.names, event_ids(events.filter(told)).to_numpy())
-    return declined
+    return never_made(payments.names, declined, events.filter(pc.equal(events["event"], "outcome")))
 
 
 def _weights(payments: Payments, decisions: Decisions) -> npt.NDArray[np.float64]:

@@ -19,7 +19,7 @@ from training.drivers import drivers, gain
 from training.evaluation_report import render
 from training.figures import Consistency
 from training.footprint import bundle_bytes, latency_us
-from training.gate import Facts, judge
+from training.gate import Facts, judge, times_apart
 from training.money import BY_DEFAULT
 from training.parts import ABOUT, read_description, read_part
 from training.plan import read_plan
@@ -84,6 +84,8 @@ def evaluate(
         "run_id": candidate.manifest.lineage.run_id,
         "rows": len(part.labels),
         "frauds": int(part.labels.sum()),
+        # By weight, as all figures are that it is compared with.
+        "fraud_rate": float(np.average(part.labels, weights=part.weights)),
         "window": [int(part.times.min()), int(part.times.max())],
         "weighted": bool(np.any(part.weights != 1)),
         "champion": None,
@@ -173,16 +175,18 @@ def _facts(document: Document, minimum_slice_frauds: int = 1) -> Facts:
 
     champion, consistency = document["champion"], document["consistency"] or {}
     told = document.get("difference") or {}
+    # Of many small slices some fare worse by luck: only a loss counts that its interval confirms.
     losses = [
         (-each["difference"], each)
         for each in document.get("slices", ())
-        if each["frauds"] >= minimum_slice_frauds and each.get("difference") is not None
+        if each["frauds"] >= minimum_slice_frauds and _lost(each)
     ]
     loss, worst = max(losses, key=lambda entry: entry[0], default=(0.0, None))
     return Facts(
         rows=document["rows"],
         frauds=document["frauds"],
-        base_rate=document["frauds"] / document["rows"],
+        base_rate=document["fraud_rate"],
+        calibration_factor=times_apart(figure("candidate", "mean_score"), document["fraud_rate"]),
         average_precision=figure("candidate", "average_precision"),
         calibration_error=figure("candidate", "expected_calibration_error"),
         champion_average_precision=None if champion is None else figure("champion", "average_precision"),
@@ -195,6 +199,11 @@ def _facts(document: Document, minimum_slice_frauds: int = 1) -> Facts:
         **{name: value for name, value in consistency.items() if name not in ("rows", "identical")},
         **document.get("serving", {}),
     )
+
+
+def _lost(slice_: Document) -> bool:
+    reach = slice_.get("difference_95")
+    return reach is not None and reach[1] < 0
 
 
 def _number(value: float | None) -> float:

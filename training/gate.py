@@ -7,7 +7,7 @@ import msgspec
 
 from fraud.release import GatePolicy, Verdict
 
-__all__ = ["Check", "CheckedVerdict", "Facts", "check", "first_failure", "judge"]
+__all__ = ["Check", "CheckedVerdict", "Facts", "check", "first_failure", "judge", "times_apart"]
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +43,16 @@ class Facts:
     Attributes
     ----------
     base_rate : float
-        Share of frauds in the evaluation rows.
+        Share of frauds in the evaluation rows, by their weights.
+    calibration_factor : float
+        Frauds that the scores promise over those that there were, or the other way round, whichever is above 1.
     champion_average_precision : float or None
         None when no model serves yet.
     confidence : float
         Share of the resamples by card in which the candidate is the better one; nan where none could tell.
     slice_name : str
-        The slice, among those with enough frauds to judge, in which the candidate loses most; empty without any.
+        The slice, among those with enough frauds to judge and an interval of the difference that shows a loss, in
+        which the candidate loses most; empty without any.
     slice_loss : float
         The champion's average precision in it less the candidate's.
     slice_frauds : int
@@ -78,6 +81,7 @@ class Facts:
     calibration_error: float
     champion_average_precision: float | None = None
     champion_version: str = ""
+    calibration_factor: float = 1.0
     confidence: float = math.nan
     slice_name: str = ""
     slice_loss: float = 0.0
@@ -100,7 +104,7 @@ def judge(facts: Facts, policy: GatePolicy) -> CheckedVerdict:
         if facts.champion_average_precision is None
         else [_gain(facts, policy), _confidence(facts, policy), _slices(facts, policy)]
     )
-    checks = (*_skew(facts, policy), _calibration(facts, policy), *quality, *_weight(facts, policy))
+    checks = (*_skew(facts, policy), *_calibration(facts, policy), *quality, *_weight(facts, policy))
     figures = [facts.base_rate, facts.average_precision, facts.calibration_error]
     figures += [facts.settled_mismatch, facts.lagging_mismatch]
     if facts.champion_average_precision is not None:
@@ -127,6 +131,20 @@ def check(name: str, measured: float, bound: float, reason: str, *, passed: bool
         passed=passed,
         reason="" if passed else reason,
     )
+
+
+def times_apart(first: float, second: float) -> float:
+    """How many times the smaller of two figures is the larger; infinite if only one of them is 0.
+
+    Examples
+    --------
+    >>> times_apart(0.5, 2.0), times_apart(3.0, 3.0), times_apart(0.0, 0.0)
+    (4.0, 1.0, 1.0)
+    """
+    if first == second:
+        return 1.0
+    smaller, larger = sorted((first, second))
+    return larger / smaller if smaller > 0 else math.inf
 
 
 def _skew(facts: Facts, policy: GatePolicy) -> tuple[Check, Check]:
@@ -158,14 +176,25 @@ def _skew(facts: Facts, policy: GatePolicy) -> tuple[Check, Check]:
     )
 
 
-def _calibration(facts: Facts, policy: GatePolicy) -> Check:
-    return check(
-        "maximum_calibration_error",
-        facts.calibration_error,
-        policy.maximum_calibration_error,
-        f"the calibration error {facts.calibration_error:.4f} is above the bound "
-        f"{policy.maximum_calibration_error:.4f}, so its scores cannot be read as probabilities",
-        passed=facts.calibration_error <= policy.maximum_calibration_error,
+def _calibration(facts: Facts, policy: GatePolicy) -> tuple[Check, Check]:
+    return (
+        check(
+            "maximum_calibration_error",
+            facts.calibration_error,
+            policy.maximum_calibration_error,
+            f"the calibration error {facts.calibration_error:.4f} is above the bound "
+            f"{policy.maximum_calibration_error:.4f}, so its scores cannot be read as probabilities",
+            passed=facts.calibration_error <= policy.maximum_calibration_error,
+        ),
+        check(
+            "maximum_calibration_factor",
+            facts.calibration_factor,
+            policy.maximum_calibration_factor,
+            f"the frauds that its scores promise and those that there were are a factor of "
+            f"{facts.calibration_factor:.2f} apart, above the bound of {policy.maximum_calibration_factor:g}, so "
+            "its scores cannot be read as probabilities",
+            passed=facts.calibration_factor <= policy.maximum_calibration_factor,
+        ),
     )
 
 
@@ -188,8 +217,8 @@ def _gain(facts: Facts, policy: GatePolicy) -> Check:
         gain,
         policy.minimum_gain,
         f"{_against(facts)}, below the minimal gain of {policy.minimum_gain:g}",
-        # An equal is not better, whatever the bound.
-        passed=gain > 0 and gain >= policy.minimum_gain,
+        # An equal is not better, unless the bound itself lets a worse one pass.
+        passed=gain >= policy.minimum_gain and (gain > 0 or policy.minimum_gain < 0),
     )
 
 

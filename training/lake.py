@@ -144,26 +144,36 @@ def read_decisions(folder: Path, names: Sequence[str]) -> Decisions:
     )
 
 
-def read_labels(folder: Path) -> pa.Table:
+def read_labels(folder: Path, *, since: int | None = None) -> pa.Table:
     """Read the lake's labels, as a table of events with two more columns: who told, and how sure.
+
+    Parameters
+    ----------
+    since : int, optional
+        Only those that arrived from about then on; see `training.lake_files.lake_files`.
 
     Raises
     ------
     ProgramError
         A file cannot be read or lacks a column, or a label has no time or is of an unknown kind.
     """
-    return _told(folder, "label", "known_at", get_args(LabelKind), _TOLD_BY)
+    return _told(folder, "label", "known_at", get_args(LabelKind), _TOLD_BY, since=since)
 
 
-def read_outcomes(folder: Path) -> pa.Table:
+def read_outcomes(folder: Path, *, since: int | None = None) -> pa.Table:
     """Read the lake's outcomes of payments, as a table of events.
+
+    Parameters
+    ----------
+    since : int, optional
+        Only those that arrived from about then on; see `training.lake_files.lake_files`.
 
     Raises
     ------
     ProgramError
         A file cannot be read or lacks a column, or an outcome has no time or is of an unknown kind.
     """
-    return _told(folder, "outcome", "outcome_time", get_args(OutcomeKind))
+    return _told(folder, "outcome", "outcome_time", get_args(OutcomeKind), since=since)
 
 
 def events_of(
@@ -181,11 +191,17 @@ def events_of(
 
 
 def _told(
-    folder: Path, event: str, time: str, kinds: tuple[str, ...], more: Mapping[str, pa.DataType] | None = None
+    folder: Path,
+    event: str,
+    time: str,
+    kinds: tuple[str, ...],
+    more: Mapping[str, pa.DataType] | None = None,
+    *,
+    since: int | None,
 ) -> pa.Table:
     further = more or {}
     tables = []
-    for path, found in lake_files(folder, (event, time), optional=tuple(further)):
+    for path, found in lake_files(folder, (event, time), optional=tuple(further), since=since):
         told = {name: optional_column(found, name, kind, path) for name, kind in further.items()}
         tables.append(found.select([*TRANSACTIONS.names, event, time]))
         for name, column in told.items():

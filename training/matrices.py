@@ -16,14 +16,14 @@ import xgboost as xgb
 
 from fraud.hyperparameters import Hyperparameters
 from training.contract import ProgramError
-from training.parts import part_files, read_file
+from training.parts import Part, part_files, read_file
 
 __all__ = ["BATCH_ROWS", "Count", "available_memory", "count_rows", "matrices", "needs_disk"]
 
 BATCH_ROWS = 65_536
 """Rows that are in memory as numbers at once."""
 
-# Of one value, while XGBoost keeps the bins of a part in memory: an estimate, not yet measured.
+# Of one value, while XGBoost keeps the bins of a part in memory: about 9 were measured (docs/benchmarks.md).
 _BYTES_A_VALUE = 12
 # What the job may take of the memory that is free when it starts.
 _SHARE = 0.6
@@ -53,14 +53,26 @@ class Count:
 
 def count_rows(folder: Path) -> Count:
     """Count without reading the features; raises as `read_file` does."""
-    parts = [read_file(path, ()) for path in part_files(folder)]
+    # File by file: all rows' cards and merchants at once would be more than their bins.
+    counts = [_count(read_file(path, ())) for path in part_files(folder)]
     return Count(
-        rows=sum(len(part.labels) for part in parts),
-        frauds=sum(int(part.labels.sum()) for part in parts),
-        weight=float(sum(part.weights.sum() for part in parts)),
-        fraud_weight=float(sum(part.weights[part.labels == 1].sum() for part in parts)),
-        first=min(int(part.times.min()) for part in parts),
-        last=max(int(part.times.max()) for part in parts),
+        rows=sum(each.rows for each in counts),
+        frauds=sum(each.frauds for each in counts),
+        weight=sum(each.weight for each in counts),
+        fraud_weight=sum(each.fraud_weight for each in counts),
+        first=min(each.first for each in counts),
+        last=max(each.last for each in counts),
+    )
+
+
+def _count(part: Part) -> Count:
+    return Count(
+        rows=len(part.labels),
+        frauds=int(part.labels.sum()),
+        weight=float(part.weights.sum()),
+        fraud_weight=float(part.weights[part.labels == 1].sum()),
+        first=int(part.times.min()),
+        last=int(part.times.max()),
     )
 
 

@@ -11,13 +11,26 @@ import pyarrow.compute
 
 from training.arrays import Labels
 
-__all__ = ["Reports", "event_ids", "first_reports", "labels_of", "sure_of", "unsure", "verdicts"]
+__all__ = [
+    "WENT_ON",
+    "Reports",
+    "event_ids",
+    "first_reports",
+    "labels_of",
+    "never_made",
+    "sure_of",
+    "unsure",
+    "verdicts",
+]
 
 # Its stubs know fewer types than its functions take.
 pc: Any = pyarrow.compute
 
 YOUNG = -1
 """In place of a label: the row cannot be used yet."""
+
+WENT_ON = ("authorised", "captured", "refunded")
+"""Outcomes of a payment that was made, whatever was decided on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,31 @@ def labels_of(
     young = times > as_of - maturity
     found[young & ~(labelled & keep_young_labelled)] = YOUNG
     return found, labelled
+
+
+def never_made(
+    names: npt.NDArray[np.object_], declined: npt.NDArray[np.bool_], outcomes: pa.Table
+) -> npt.NDArray[np.bool_]:
+    """Payments that were declined, by the decision or by the issuer, and as far as anyone told not made.
+
+    Without a label it cannot be known what they were: nobody reports a fraud that did not happen.
+
+    Parameters
+    ----------
+    names : array of str
+        The payments' event ids.
+    declined : array of bool
+        Whether the decision on each was to decline it.
+    outcomes : pyarrow.Table
+        Outcomes known at the moment, as a table of events.
+    """
+    told, kinds = event_ids(outcomes), outcomes["kind"]
+    about = pd.Index(names)
+    refused = declined | about.isin(told.filter(pc.equal(kinds, "declined")).to_numpy())
+    never: npt.NDArray[np.bool_] = refused & ~about.isin(
+        told.filter(pc.is_in(kinds, pa.array(WENT_ON))).to_numpy()
+    )
+    return never
 
 
 def _told(labels: pa.Table, as_of: int) -> pa.Table:

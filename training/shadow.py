@@ -74,7 +74,9 @@ def read_scores(folder: Path, *, challenger: str, champion: str, since: int, as_
         A file cannot be read or lacks a column.
     """
     frames = [_empty()]
-    for path, table in lake_files(folder, _REQUIRED, optional=_OPTIONAL):
+    for path, whole_file in lake_files(folder, _REQUIRED, optional=_OPTIONAL, since=since):
+        # At once, so that of a lake of years only the shadow's rows are ever together in memory.
+        table = _within(whole_file, since, as_of)
         frame = pd.DataFrame(
             {
                 "name": event_ids(table).to_numpy(),
@@ -84,8 +86,6 @@ def read_scores(folder: Path, *, challenger: str, champion: str, since: int, as_
                 "decision": table["decision"].to_numpy(),
             }
         )
-        frame["recorded"] = _column(table, "recorded_at", np.nan)
-        frame["recorded"] = frame["recorded"].fillna(frame["time"])
         frame["weight"], _ = clip(weights_of(table, path))
         shadow = np.full((len(frame), 2), np.nan)
         if "shadow" in table.column_names:
@@ -95,7 +95,7 @@ def read_scores(folder: Path, *, challenger: str, champion: str, since: int, as_
         frame["champion"] = np.where(version == champion, own, shadow[:, 1])
         frames.append(frame)
     whole = pd.concat([each for each in frames if len(each)] or frames)
-    inside = whole[(whole["recorded"] >= since) & (whole["recorded"] <= as_of)].drop_duplicates("name")
+    inside = whole.drop_duplicates("name")
     both = inside.dropna(subset=["challenger", "champion"]).sort_values(["time", "name"])
     return Scored(
         names=both["name"].to_numpy(object),
@@ -110,6 +110,12 @@ def read_scores(folder: Path, *, challenger: str, champion: str, since: int, as_
     )
 
 
+def _within(table: pa.Table, since: int, as_of: int) -> pa.Table:
+    recorded = _column(table, "recorded_at", np.nan)
+    recorded = np.where(np.isnan(recorded), table["event_time"].to_numpy(), recorded)
+    return table.filter(pa.array((recorded >= since) & (recorded <= as_of)))
+
+
 def _column(table: pa.Table, name: str, default: float) -> npt.NDArray[np.float64]:
     """Numbers of a column that older files lack."""
     if name not in table.column_names:
@@ -119,5 +125,5 @@ def _column(table: pa.Table, name: str, default: float) -> npt.NDArray[np.float6
 
 
 def _empty() -> pd.DataFrame:
-    columns = ("name", "time", "amount", "card", "decision", "recorded", "weight", "challenger", "champion")
+    columns = ("name", "time", "amount", "card", "decision", "weight", "challenger", "champion")
     return pd.DataFrame({name: [] for name in columns})

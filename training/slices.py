@@ -89,7 +89,8 @@ def slice_figures(
 ) -> list[Document]:
     """Both models on every slice, with intervals of the candidate and of the difference by bootstrap over cards.
 
-    A slice with few frauds has no intervals, since a handful of cards tells nothing of others.
+    Rows count by their weights. A slice with few frauds has no intervals, since a handful of cards tells nothing
+    of others.
     """
     return [_figures(each, part, candidate, champion, resamples, seed) for each in slices_of(part)]
 
@@ -98,7 +99,7 @@ def _figures(
     each: Slice, part: Part, candidate: Scores, champion: Scores | None, resamples: int, seed: int
 ) -> Document:
     rows = each.rows
-    labels = part.labels[rows]
+    labels, weights = part.labels[rows], part.weights[rows]
     scores = {"candidate": candidate, **({} if champion is None else {"champion": champion})}
     ranked = {role: RankedScores(labels, values[rows]) for role, values in scores.items()}
     frauds = int(labels.sum())
@@ -107,7 +108,7 @@ def _figures(
         "value": each.value,
         "rows": len(rows),
         "frauds": frauds,
-        **{role: _known(one.average_precision()) for role, one in ranked.items()},
+        **{role: _known(one.average_precision(weights)) for role, one in ranked.items()},
     }
     if champion is not None:
         told = document["candidate"] is not None
@@ -117,7 +118,7 @@ def _figures(
     _, cards = np.unique(part.cards[rows], return_inverse=True)
     found = np.array(
         [
-            [one.average_precision(draw.rows) for one in ranked.values()]
+            [one.average_precision(draw.rows * weights) for one in ranked.values()]
             for draw in draws(cards, resamples=resamples, seed=seed)
         ]
     ).reshape(-1, len(ranked))
@@ -136,7 +137,8 @@ def weekly_figures(part: Part, scores: Scores, ledger: Ledger) -> list[Document]
     documents = []
     for week in np.unique(weeks):
         rows = np.flatnonzero(weeks == week)
-        tally = RankedScores(part.labels[rows], scores[rows]).under()
+        weights = part.weights[rows]
+        tally = RankedScores(part.labels[rows], scores[rows]).under(weights)
         inside = ledger.of(rows)
         documents.append(
             {
@@ -146,9 +148,9 @@ def weekly_figures(part: Part, scores: Scores, ledger: Ledger) -> list[Document]
                 "auc": _known(tally.auc()),
                 "average_precision": _known(tally.average_precision()),
                 "expected_calibration_error": _known(tally.calibration_error()),
-                "mean_score": float(scores[rows].mean()),
-                "approve_share": float(np.mean(inside.actions == 0)),
-                "saved_per_1000": inside.saved_per_1000(),
+                "mean_score": float(np.average(scores[rows], weights=weights)),
+                "approve_share": float(np.average(inside.actions == 0, weights=weights)),
+                "saved_per_1000": inside.saved_per_1000(weights),
             }
         )
     return documents

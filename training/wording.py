@@ -58,6 +58,10 @@ BOUNDS: Mapping[str, tuple[str, Show]] = {
     "maximum_mismatch": ("features seen wrongly when serving, where no lag explains it, at most", share),
     "maximum_lagging": ("features behind when serving, at most", share),
     "maximum_calibration_error": ("calibration error, at most", number),
+    "maximum_calibration_factor": (
+        "frauds promised by the scores over frauds there were, or the other way round, at most",
+        partial(number, digits=2),
+    ),
     "minimum_lift": ("average precision over the rate of fraud, at least", partial(number, digits=1)),
     "minimum_gain": ("average precision above the champion's by, at least", partial(number, sign=True)),
     "minimum_confidence": ("resamples in which it is the better one, at least", partial(share, digits=0)),
@@ -68,7 +72,20 @@ BOUNDS: Mapping[str, tuple[str, Show]] = {
         "average precision above the champion's in shadow by, at least",
         partial(number, sign=True),
     ),
+    "minimum_shadow_saving": (
+        "saved per 1,000 payments above the champion's in shadow, at least",
+        partial(money, sign=True),
+    ),
+    "minimum_shadow_confidence": (
+        "resamples in which it keeps those two bounds, at least",
+        partial(share, digits=0),
+    ),
+    "minimum_shadow_frauds": ("frauds in shadow that are old enough to be known, at least", _count),
     "maximum_approval_change": ("change of the share approved, at most", share),
     "maximum_score_change": ("change of the mean score, at most", number),
+    "maximum_score_factor": (
+        "mean score over the champion's, or the other way round, at most",
+        partial(number, digits=2),
+    ),
 }
 """Name of a bound in the policy to its words and to how its numbers are written."""

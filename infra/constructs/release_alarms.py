@@ -1,4 +1,4 @@
-"""The alarms that send a model back while it is being released."""
+"""The alarms that send a model back while it is being released, and those that only tell what was measured."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,23 +11,30 @@ from infra.environments import Environment
 __all__ = ["ReleaseAlarms", "rollback_alarms"]
 
 _MINUTE = cdk.Duration.minutes(1)
-_NAMES = ("errors", "latency", "approval-change", "score-change")
+_BACK = ("errors", "latency", "failed", "degraded", "stale-serving")
+_TOLD = ("approval-change", "score-change")
 
 
 def rollback_alarms(environment: Environment) -> list[str]:
-    """Their names, which are fixed: whoever asks for them is deployed before they are."""
-    return [f"{environment.prefix}-release-{name}" for name in _NAMES]
+    """The names of those that send back, which are fixed: whoever asks for them is deployed before they are."""
+    return [_name(environment, each) for each in _BACK]
+
+
+def _name(environment: Environment, short: str) -> str:
+    return f"{environment.prefix}-release-{short}"
 
 
 class ReleaseAlarms(Construct):
-    """Errors and latency of decisions, quicker than the operators' own, and what watch_release measures.
+    """Trouble of decisions, quicker than the operators' own alarms, and what watch_release measures.
 
-    Nothing but `watch_release` acts on them: outside of a release a person decides.
+    Nothing but `watch_release` acts on the former: outside of a release a person decides. The latter tell people:
+    a run's own bounds, which may be others, are judged by `watch_release` itself.
 
     Parameters
     ----------
-    errors, latency : Metric
-        Of what decides, by the minute; latency in milliseconds.
+    errors, latency, failed, degraded, stale : Metric
+        Of what decides, by the minute: latency in milliseconds, the share of decisions that were degraded, and how
+        often a new serving document was not taken over.
     """
 
     def __init__(
@@ -38,20 +45,34 @@ class ReleaseAlarms(Construct):
         environment: Environment,
         errors: cloudwatch.Metric,
         latency: cloudwatch.Metric,
+        failed: cloudwatch.Metric,
+        degraded: cloudwatch.Metric,
+        stale: cloudwatch.Metric,
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, id_)
         self._topic = topic
         release = environment.run_policy.release
-        rows: tuple[tuple[cloudwatch.Metric, float, int, int, str], ...] = (
-            (errors, 1, 3, 2, "Decisions fail"),
-            (latency, 500, 5, 3, "1 in 100 decisions takes more than 500 ms"),
-            (_measured("ReleaseApprovalChange"), release.maximum_approval_change, 10, 1, "Approvals changed"),
-            (_measured("ReleaseScoreChange"), release.maximum_score_change, 10, 1, "The mean score changed"),
+        back = "a model that is being released goes back"
+        rows: tuple[tuple[str, cloudwatch.Metric, float, int, int, str], ...] = (
+            ("errors", errors, 1, 3, 2, f"Decisions fail: {back}"),
+            ("latency", latency, 500, 5, 3, f"1 in 100 decisions takes more than 500 ms: {back}"),
+            ("failed", failed, 1, 3, 2, f"Decisions fail, alone or in batches: {back}"),
+            ("degraded", degraded, 0.01, 5, 3, f"1 in 100 decisions is made without state or model: {back}"),
+            ("stale-serving", stale, 1, 5, 2, f"A serving document is not taken over: {back}"),
+            *(
+                (short, _measured(metric), bound, 10, 1, f"{what} changed with a model that is being released")
+                for short, metric, bound, what in zip(
+                    _TOLD,
+                    ("ReleaseApprovalChange", "ReleaseScoreChange"),
+                    (release.maximum_approval_change, release.maximum_score_change),
+                    ("Approvals", "The mean score"),
+                    strict=True,
+                )
+            ),
         )
-        for name, full, row in zip(_NAMES, rollback_alarms(environment), rows, strict=True):
-            metric, threshold, periods, breaching, told = row
-            self._alarm(name, full, metric, threshold, periods, breaching, told)
+        for short, metric, threshold, periods, breaching, told in rows:
+            self._alarm(short, _name(environment, short), metric, threshold, periods, breaching, told)
 
     def _alarm(
         self,
@@ -73,7 +94,7 @@ class ReleaseAlarms(Construct):
             datapoints_to_alarm=breaching,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{told}: a model that is being released goes back. See docs/runbooks.",
+            alarm_description=f"{told}. See docs/runbooks.",
         )
         notify(alarm, self._topic)
 

@@ -70,23 +70,36 @@ def allow_registration(function: Function, data: DataStack, *, group: str) -> No
     function.allow("sagemaker:CreateModelPackage", on=[_group(function, group), _packages(function, group)])
 
 
-def allow_release(function: Function, data: DataStack, *, group: str) -> None:
-    """Let a function change what serves, and look up whether a model was approved."""
+def allow_release(function: Function, data: DataStack, *, environment: Environment, group: str) -> None:
+    """Let a function change what serves, and look up, or take back, the approval of a model."""
     serving = data.serving
     allow_bundles(function, data.models)
     function.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", on=[data.releases.table_arn])
-    function.allow("sagemaker:DescribeModelPackage", on=[_packages(function, group)])
+    function.allow(
+        "sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage", on=[_packages(function, group)]
+    )
+    # A run that was re-driven sees to its model itself.
+    function.allow(
+        "states:DescribeExecution",
+        on=[
+            cdk.Stack.of(function).format_arn(
+                service="states",
+                resource="execution",
+                resource_name=f"{environment.prefix}-retrain:*",
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+        ],
+    )
     application, profile = serving.application_arn(function), serving.profile_arn(function)
-    environment = serving.environment_arn(function)
     function.allow("appconfig:CreateHostedConfigurationVersion", on=[application, profile])
     function.allow(
         "appconfig:GetHostedConfigurationVersion",
         on=[application, profile, f"{profile}/hostedconfigurationversion/*"],
     )
-    function.allow("appconfig:ListDeployments", on=[application, environment])
-    function.allow(
-        "appconfig:StartDeployment", on=[application, environment, profile, serving.strategy_arn(function)]
-    )
+    place = serving.environment_arn(function)
+    function.allow("appconfig:GetDeployment", on=[application, place, f"{place}/deployment/*"])
+    function.allow("appconfig:ListDeployments", on=[application, place])
+    function.allow("appconfig:StartDeployment", on=[application, place, profile, serving.strategy_arn(function)])
 
 
 def allow_watching(function: Function, data: DataStack, *, environment: Environment) -> None:
@@ -94,6 +107,7 @@ def allow_watching(function: Function, data: DataStack, *, environment: Environm
     function.allow("dynamodb:Query", on=[data.releases.table_arn])
     allow_queries(function, data.lake, tables=("decisions",))
     function.allow(
+        "cloudwatch:DescribeAlarmHistory",
         "cloudwatch:DescribeAlarms",
         on=[
             cdk.Stack.of(function).format_arn(

@@ -8,6 +8,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -15,6 +17,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.constructs.function import Function, log_retention, notify, removal_policy
+from infra.constructs.queue import DeadLetters
 from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
 from infra.workflows import FUNCTIONS, retrain
@@ -29,7 +32,7 @@ _ENDED_BADLY = ["FAILED", "TIMED_OUT", "ABORTED"]
 
 
 class Retraining(Construct):
-    """Attributes: state_machine, failed.
+    """Attributes: state_machine, failed, unwithdrawn.
 
     Parameters
     ----------
@@ -110,7 +113,24 @@ class Retraining(Construct):
         self._on_failure(functions["release_model"], alarm_topic)
 
     def _on_failure(self, release_model: Function, topic: sns.ITopic) -> None:
-        """The one way of every failure: people are told, and what the run had released is taken out again."""
+        """The one way of every failure: people are told, and what the run had released is taken out again.
+
+        EventBridge keeps what it could not hand to Lambda, and Lambda what failed at all three attempts: a model
+        that nobody watches any more must not go on unnoticed.
+        """
+        self.unwithdrawn = DeadLetters(
+            self, "unwithdrawn", alarm_topic=topic, holds="models of failed retrainings that were not withdrawn"
+        )
+        queue = self.unwithdrawn.queue
+        release_model.allow("sqs:SendMessage", on=[queue.queue_arn])
+        lambda_.EventInvokeConfig(
+            self,
+            "withdrawals",
+            function=release_model.function,
+            on_failure=destinations.SqsDestination(queue),
+            retry_attempts=2,
+            max_event_age=cdk.Duration.hours(1),
+        )
         rule = events.Rule(
             self,
             "failure",
@@ -121,14 +141,16 @@ class Retraining(Construct):
                 detail={"status": _ENDED_BADLY, "stateMachineArn": [self.state_machine.state_machine_arn]},
             ),
         )
-        name, status, execution = (
-            events.EventField.from_path(f"$.detail.{field}") for field in ("name", "status", "executionArn")
+        name, status, execution, stopped = (
+            events.EventField.from_path(f"$.detail.{field}")
+            for field in ("name", "status", "executionArn", "stopDate")
         )
         rule.add_target(
             targets.SnsTopic(
                 topic,
                 message=events.RuleTargetInput.from_text(
-                    f"Paywarden: run {name} ended as {status}. What it had released is withdrawn. Read why in the "
+                    f"Paywarden: run {name} ended as {status}. What it had released is being withdrawn; an alarm "
+                    f"tells if that fails, and paywarden models show {name} what came of it. Read why in the "
                     f"execution, {execution}, and go on from there with: paywarden train --resume {name}"
                 ),
             )
@@ -137,8 +159,17 @@ class Retraining(Construct):
             targets.LambdaFunction(
                 release_model.function,
                 event=events.RuleTargetInput.from_object(
-                    {"action": "withdraw", "execution": execution, "reason": f"the run ended as {status}"}
+                    {
+                        "action": "withdraw",
+                        "execution": execution,
+                        # What happened later, in an execution that was re-driven, is not undone.
+                        "stopped_at": stopped,
+                        "reason": f"the run ended as {status}",
+                    }
                 ),
+                dead_letter_queue=queue,
+                retry_attempts=185,
+                max_event_age=cdk.Duration.hours(24),
             )
         )
 

@@ -98,6 +98,10 @@ class MonitoringStack(PaywardenStack):
             environment=environment,
             errors=scoring.api.metric_server_error(period=_MINUTE, statistic=cloudwatch.Stats.SUM),
             latency=scoring.score_transaction.function.metric_duration(period=_MINUTE, statistic="p99"),
+            failed=self._ours("Failed"),
+            # Every decision tells 0 or 1, so that the average is the share.
+            degraded=self._ours("Degraded", statistic="Average"),
+            stale=self._ours("ServingRefreshFailed"),
             topic=data.alarm_topic,
         )
         self.dashboard = self._dashboard(environment)

@@ -93,6 +93,7 @@ class TrainingStack(PaywardenStack):
                 "LAKE_BUCKET": data.lake.bucket.bucket_name,
                 "MODELS_BUCKET": data.models.bucket_name,
                 "RUN_POLICY": msgspec.json.encode(self._environment.run_policy).decode(),
+                "LOOSE_RUNS": str(self._environment.loose_runs).lower(),
                 **data.serving.variables,
             },
             # It lists the whole lake, whose names go into the fingerprint of what was learnt from.
@@ -134,11 +135,14 @@ class TrainingStack(PaywardenStack):
             "settle_approval": "Paywarden: tells an execution that its model was approved or rejected",
         }
         made = {
-            name: self._function(name, description=text, variables=variables[name], minutes=2)
+            # A change of what serves waits for the deployment of another one.
+            name: self._function(
+                name, description=text, variables=variables[name], minutes=4 if name == "release_model" else 2
+            )
             for name, text in descriptions.items()
         }
         allow_registration(made["register_model"], data, group=group)
-        allow_release(made["release_model"], data, group=group)
+        allow_release(made["release_model"], data, environment=environment, group=group)
         allow_watching(made["watch_release"], data, environment=environment)
         for name in ("request_approval", "settle_approval"):
             allow_approval(made[name], data, environment=environment, group=group)

@@ -4,14 +4,14 @@ The output of every end is `{"run_id", "outcome", "at", "reason"}`; `outcome` is
 `rolled_back`, and `at` the phase that decided.
 """
 
-from infra.workflows.release import change
+from infra.workflows.release import REFUSED, withdraw
 from infra.workflows.states import State
 
 __all__ = ["ends"]
 
 
 def ends() -> dict[str, State]:
-    """`Served`, `RollBack` for what was released already, and `Stopped` for what was not."""
+    """`Served`, `RollBack` for what was released already (`Refused` leads there), `Stopped` for what was not."""
     return {
         "Served": {
             "Type": "Pass",
@@ -24,7 +24,18 @@ def ends() -> dict[str, State]:
             "Next": "ModelServes",
         },
         "ModelServes": {"Type": "Succeed", "Comment": "The new model is the champion"},
-        "RollBack": change(action="withdraw", reason="$.verdict.reason", next_state="Stopped"),
+        REFUSED: {
+            "Type": "Pass",
+            "Parameters": {
+                "passed": False,
+                "reason.$": "$.released.reason",
+                "at.$": "$.released.at",
+                "outcome": "rolled_back",
+            },
+            "ResultPath": "$.verdict",
+            "Next": "RollBack",
+        },
+        "RollBack": withdraw(next_state="Stopped"),
         "Stopped": {
             "Type": "Pass",
             "Parameters": {

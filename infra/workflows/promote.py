@@ -15,7 +15,9 @@ def promote(*, served: str, back: str) -> dict[str, State]:
     """Make it the champion; with a probation, the champion before it stays at hand until that is over."""
     return {
         "WatchesPromotion": choose(("$.phases.probation", True, "EnterProbation"), otherwise="PromoteModel"),
-        "PromoteModel": change(action="promote", reason="$.registered.reason", next_state=served),
+        **change(
+            "PromoteModel", action="promote", at="promotion", reason="$.registered.reason", next_state=served
+        ),
         **watch("probation", begin="PromoteOnProbation", action="promote", done="ConfirmModel", back=back),
-        "ConfirmModel": change(action="confirm", reason="$.verdict.reason", next_state=served),
+        **change("ConfirmModel", action="confirm", at="probation", reason="$.verdict.reason", next_state=served),
     }

@@ -2,36 +2,82 @@
 
 from typing import Any
 
-from infra.workflows.states import State, call_function
+from infra.workflows.states import State, call_function, choose
 from infra.workflows.verdict import keep_verdict
 
-__all__ = ["change", "watch"]
+__all__ = ["PATIENT_RETRY", "REFUSED", "change", "watch", "withdraw"]
+
+REFUSED = "Refused"
+"""The state for a change that may not be made any more."""
+
+# Both functions can be asked again: 5 more attempts over about 15 minutes, since a slow lake or a throttled call
+# is no reason to give up days of shadow. Three events of the history each: see MOST_LOOKS in fraud.runs.
+PATIENT_RETRY: dict[str, Any] = {
+    "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
+    "IntervalSeconds": 30,
+    "BackoffRate": 2,
+    "MaxAttempts": 5,
+}
 
 
-def change(*, action: str, reason: str, next_state: str) -> State:
-    """Change what serves; asked twice, it is done once.
+def change(name: str, *, action: str, at: str, reason: str, next_state: str) -> dict[str, State]:
+    """Change what serves; asked twice, it is done once, and what may not be done any more goes to `REFUSED`.
+
+    Another model may have become the champion meanwhile, or a person may have gone back to one: no failure.
 
     Parameters
     ----------
+    name : str
+        Of the state.
     action : str
-        Of release_model: ``shadow``, ``canary``, ``promote``, ``confirm`` or ``withdraw``.
+        Of release_model: ``shadow``, ``canary``, ``promote`` or ``confirm``.
+    at : str
+        The phase.
     reason : str
         Path to the sentence that the history of what served keeps.
     """
-    return call_function(
-        function="release_model",
-        payload={"action": action, **_MODEL, "reason.$": reason, "execution.$": "$$.Execution.Id"},
-        answer={"ResultSelector": {"since.$": "$.Payload.since"}, "ResultPath": "$.released"},
-        timeout=300,
-        next_state=next_state,
+    released = {"since.$": "$.Payload.since", "refused.$": "$.Payload.refused", "reason.$": "$.Payload.reason"}
+    made = f"{name}Made"
+    return {
+        name: _release(
+            action=action,
+            reason=reason,
+            answer={"ResultSelector": {**released, "at": at}, "ResultPath": "$.released"},
+            next_state=made,
+        ),
+        made: choose(("$.released.refused", True, REFUSED), otherwise=next_state),
+    }
+
+
+def withdraw(*, next_state: str) -> State:
+    """Take the model out of everything that it was let into."""
+    return _release(
+        action="withdraw", reason="$.verdict.reason", answer={"ResultPath": None}, next_state=next_state
     )
+
+
+def _release(*, action: str, reason: str, answer: dict[str, Any], next_state: str) -> State:
+    return _patient(
+        call_function(
+            function="release_model",
+            payload={"action": action, **_MODEL, "reason.$": reason, "execution.$": "$$.Execution.Id"},
+            answer=answer,
+            timeout=300,
+            next_state=next_state,
+        )
+    )
+
+
+def _patient(task: State) -> State:
+    return {**task, "Retry": [*task["Retry"], PATIENT_RETRY]}
 
 
 def watch(stage: str, *, begin: str, action: str, done: str, back: str) -> dict[str, State]:
     """Make the change of a stage, and look until watch_release has seen enough: `done`, or `back`.
 
     watch_release decides by the time that has passed, so there is an end to it. Its budget is the history of an
-    execution, 25,000 events of which a look takes about 10: the plan refuses a policy with more than 2,000 looks.
+    execution, 25,000 events of which a look takes 9, and 3 more each time that it is tried again: the plan refuses
+    a policy with more than 2,000 looks.
 
     A failure takes the model out again (see infra/constructs/retraining.py). An execution that was re-driven after
     one therefore does not believe what it sees of a model that had been out: it begins the stage again.
@@ -54,16 +100,18 @@ def watch(stage: str, *, begin: str, action: str, done: str, back: str) -> dict[
             "ResultPath": "$.entered",
             "Next": begin,
         },
-        begin: change(action=action, reason="$.registered.reason", next_state=wait),
+        **change(begin, action=action, at=stage, reason="$.registered.reason", next_state=wait),
         wait: {"Type": "Wait", "SecondsPath": "$.release.poll_seconds", "Next": look},
-        look: call_function(
-            function="watch_release",
-            payload={"stage": stage, **_MODEL, "since.$": "$.released.since"},
-            answer=keep_verdict(
-                at=stage, outcome="rolled_back", verdict="$.Payload.verdict", reason="$.Payload.reason"
-            ),
-            timeout=300,
-            next_state=judge,
+        look: _patient(
+            call_function(
+                function="watch_release",
+                payload={"stage": stage, **_MODEL, "since.$": "$.released.since"},
+                answer=keep_verdict(
+                    at=stage, outcome="rolled_back", verdict="$.Payload.verdict", reason="$.Payload.reason"
+                ),
+                timeout=300,
+                next_state=judge,
+            )
         ),
         judge: {
             "Type": "Choice",

@@ -2,7 +2,6 @@
 
 from infra.workflows.release import watch
 from infra.workflows.states import State, call_function, choose, process
-from infra.workflows.train import ONE_MACHINE
 from infra.workflows.verdict import read_verdict
 
 __all__ = ["shadow"]
@@ -25,9 +24,15 @@ def shadow(*, next_state: str, back: str) -> dict[str, State]:
                 "now.$": "$$.State.EnteredTime",
             },
             answer={
-                "ResultSelector": {"arguments.$": "$.Payload.arguments", "inputs.$": "$.Payload.inputs"},
+                "ResultSelector": {
+                    "arguments.$": "$.Payload.arguments",
+                    "inputs.$": "$.Payload.inputs",
+                    "machines.$": "$.Payload.machines",
+                },
                 "ResultPath": "$.comparison",
             },
+            # It lists what the lake holds by now.
+            timeout=330,
             next_state="CompareModels",
         ),
         "CompareModels": process(
@@ -36,7 +41,11 @@ def shadow(*, next_state: str, back: str) -> dict[str, State]:
             inputs={"ProcessingInputs.$": "$.comparison.inputs"},
             output="comparison",
             output_uri="$.places.comparison",
-            machines=ONE_MACHINE,
+            machines={
+                "InstanceCount.$": "$.comparison.machines.count",
+                "InstanceType.$": "$.comparison.machines.type",
+                "VolumeSizeInGB.$": "$.comparison.machines.volume_gb",
+            },
             network={"EnableNetworkIsolation": True},
             seconds=_SECONDS,
             next_state="CheckComparison",
@@ -46,5 +55,15 @@ def shadow(*, next_state: str, back: str) -> dict[str, State]:
             at="comparison",
             next_state="ComparisonHolds",
         ),
-        "ComparisonHolds": choose(("$.verdict.passed", False, back), otherwise=next_state),
+        "ComparisonHolds": choose(
+            ("$.verdict.passed", False, back), ("$.verdict.labels", True, next_state), otherwise="IsUnlabelled"
+        ),
+        # What became of the payments is not known, so the bounds cannot answer for the model.
+        "IsUnlabelled": choose(("$.release.unlabelled", "person", "PersonDecides"), otherwise=next_state),
+        "PersonDecides": {
+            "Type": "Pass",
+            "Result": "person",
+            "ResultPath": "$.release.approval",
+            "Next": next_state,
+        },
     }

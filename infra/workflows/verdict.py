@@ -1,7 +1,7 @@
 """How every phase that may stop a run says so: one place in the state, `$.verdict`.
 
 It holds `passed` (or `verdict`, of a model that is watched), `reason`, `at` (the phase) and `outcome`, which is
-how the run ends if the verdict ends it.
+how the run ends if the verdict ends it; a report's also `labels`, whether it stands on enough of them.
 """
 
 from typing import Any
@@ -30,6 +30,12 @@ def read_verdict(*, report: str, at: str, next_state: str) -> State:
     return call_function(
         function="read_verdict",
         payload={"uri.$": report},
-        answer=keep_verdict(at=at, outcome="stopped", passed="$.Payload.passed", reason="$.Payload.reason"),
+        answer=keep_verdict(
+            at=at,
+            outcome="stopped",
+            passed="$.Payload.passed",
+            reason="$.Payload.reason",
+            labels="$.Payload.labels",
+        ),
         next_state=next_state,
     )

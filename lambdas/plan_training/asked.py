@@ -14,6 +14,8 @@ type Share = Annotated[float, Meta(gt=0, lt=0.5)]
 # What SageMaker calls its instances, of which those of a project are few.
 _INSTANCE = r"^ml\.[a-z0-9]+\.[a-z0-9]+$"
 
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
 
 class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person or a schedule may say when starting a run; all of it is optional.
@@ -25,7 +27,8 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reason : str
         For those who read the list of executions later.
     maturity : str
-        The age from which a transaction without a label counts as genuine, such as ``3d``.
+        The age from which a transaction without a label counts as genuine, such as ``3d``; in place of
+        ``data.maturity_days`` of the policy.
     validation_share, evaluation_share : float
         The shares of the rows, the latest ones, that stop and calibrate the model, and that judge it.
     engine : str
@@ -57,9 +60,17 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     instance_type: Annotated[str, Meta(pattern=_INSTANCE)] = "ml.m5.xlarge"
     spot: bool = False
 
+    def changes(self) -> dict[str, Any]:
+        """What is different from the deployment's policy, with the maturity, which every step reads there."""
+        if self.maturity is None:
+            return self.policy
+        days = int(self.maturity[:-1]) * _SECONDS[self.maturity[-1]] / _SECONDS["d"]
+        data = self.policy.get("data", {})
+        return {**self.policy, "data": {**data, "maturity_days": days}} if isinstance(data, dict) else self.policy
+
     def dataset_options(self) -> list[str]:
         """The options of the dataset step that were given."""
-        names = ("maturity", "validation_share", "evaluation_share")
+        names = ("validation_share", "evaluation_share")
         given = [(name, getattr(self, name)) for name in names]
         return [
             word

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from fraud.policy import Policy
 from fraud.release import RunPolicy
 from fraud.runids import run_id_of
 from fraud.runs import policy_of
@@ -19,8 +20,8 @@ from runtime.settings import load
 from runtime.telemetry import logger
 
 from .asked import read_input
-from .places import holds, keep, snapshot
-from .plans import DECIDED, Part, Plan, choose_engine, read_from, state_of
+from .places import keep, snapshot
+from .plans import DECIDED, Part, Plan, choose_engine, machine_to_compare, read_from, state_of
 
 SOURCES = ("history", *DECIDED)
 
@@ -30,6 +31,7 @@ class Settings(Profile):
     lake_bucket: str
     models_bucket: str
     run_policy: str
+    loose_runs: bool
 
 
 settings = load(Settings)
@@ -44,20 +46,30 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     del context
     lake, models = settings.lake_bucket, settings.models_bucket
     if "challenger" in event:
-        held = [source for source in DECIDED if holds(s3, lake, source)]
-        return compare(event, held, lake=lake, models=models)
+        return compare(event, {each: snapshot(s3, lake, each) for each in DECIDED}, lake=lake, models=models)
+    serving = current(appconfigdata, settings)
     planned = plan(
         event,
-        champion=current(appconfigdata, settings).champion or "",
+        champion=serving.champion or "",
+        payment_policy=serving.policy,
         snapshots={source: snapshot(s3, lake, source) for source in SOURCES},
         own=own_policy,
+        loose=settings.loose_runs,
     )
     kept = keep(s3, models, planned)
     logger.info("planned", extra={"run_id": kept.run_id, "champion": kept.champion, "engine": kept.engine})
     return state_of(kept, lake=lake, models=models)
 
 
-def plan(event: dict[str, Any], *, champion: str, snapshots: Mapping[str, Part | None], own: RunPolicy) -> Plan:
+def plan(
+    event: dict[str, Any],
+    *,
+    champion: str,
+    payment_policy: Policy,
+    snapshots: Mapping[str, Part | None],
+    own: RunPolicy,
+    loose: bool,
+) -> Plan:
     """What a run learns from and holds to.
 
     Parameters
@@ -66,10 +78,14 @@ def plan(event: dict[str, Any], *, champion: str, snapshots: Mapping[str, Part |
         ``run_id`` and ``started_at`` of the execution, and its ``input`` (see `RunInput`).
     champion : str
         The bundle that serves now, or nothing.
+    payment_policy : Policy
+        By which scores become actions now.
     snapshots : mapping of str to Part or None
         What each part of the lake holds; None where it has no objects.
     own : RunPolicy
         The deployment's.
+    loose : bool
+        Whether a run may loosen its gate and its release, and may be as of a moment to come.
 
     Raises
     ------
@@ -80,14 +96,22 @@ def plan(event: dict[str, Any], *, champion: str, snapshots: Mapping[str, Part |
     if not {"history", "decisions"} & held.keys():
         raise ValueError("the lake holds no transactions: import history (paywarden import) or send traffic first")
     asked = read_input(event.get("input"))
+    started = _milliseconds(event["started_at"])
+    # Where runs may be loose, history is replayed with times of its own, which need not be past.
+    if asked.as_of is not None and asked.as_of > started and not loose:
+        raise ValueError(
+            f"as_of: {asked.as_of} is later than the run's start at {event['started_at']}; what is not known yet "
+            "would count as genuine: give a moment that is past, or none"
+        )
     return Plan(
         run_id=run_id_of(event["run_id"]),
-        as_of=asked.as_of or _milliseconds(event["started_at"]),
+        as_of=asked.as_of or started,
         reason=asked.reason,
         champion=champion,
         engine=choose_engine(asked.engine, sum(part.bytes for part in held.values())),
         vectors=asked.vectors,
-        policy=policy_of(own, asked.policy),
+        policy=policy_of(own, asked.changes(), loose=loose),
+        payment_policy=payment_policy,
         parameters=asked.parameters,
         instances=asked.instances,
         snapshot=held,
@@ -96,16 +120,21 @@ def plan(event: dict[str, Any], *, champion: str, snapshots: Mapping[str, Part |
     )
 
 
-def compare(event: dict[str, Any], held: list[str], *, lake: str, models: str) -> dict[str, Any]:
-    """Arguments and inputs of the comparison, with what has become known by now.
+def compare(
+    event: dict[str, Any], snapshots: Mapping[str, Part | None], *, lake: str, models: str
+) -> dict[str, Any]:
+    """Arguments, inputs and machine of the comparison, with what has become known by now.
+
+    The bounds, and the age at which no label means genuine, are those of the run's plan, which it is given.
 
     Parameters
     ----------
     event : dict
         ``run_id``, ``challenger``, ``champion``, ``since`` (ms since the epoch) and ``now`` (ISO 8601).
-    held : list of str
-        The parts of the lake that hold something.
+    snapshots : mapping of str to Part or None
+        See `plan`.
     """
+    held = {source: part for source, part in snapshots.items() if part is not None}
     places = {
         "plan": f"s3://{models}/runs/{event['run_id']}/plan/",
         **{source: f"s3://{lake}/{source}/" for source in held},
@@ -116,6 +145,7 @@ def compare(event: dict[str, Any], held: list[str], *, lake: str, models: str) -
             *("--since", str(event["since"]), "--as-of", str(_milliseconds(event["now"]))),
         ],
         "inputs": [read_from(name, uri) for name, uri in places.items()],
+        "machines": msgspec.to_builtins(machine_to_compare(sum(part.bytes for part in held.values()))),
     }
 
 

@@ -11,7 +11,7 @@ from .plans import Part, Plan
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["holds", "keep", "snapshot"]
+__all__ = ["keep", "snapshot"]
 
 
 def snapshot(client: "S3Client", lake: str, source: str) -> Part | None:
@@ -25,11 +25,6 @@ def snapshot(client: "S3Client", lake: str, source: str) -> Part | None:
             size += item["Size"]
             digest.update(f"{item['Key']}\0{item['Size']}\0{item['ETag']}\n".encode())
     return Part(objects=objects, bytes=size, fingerprint=digest.hexdigest()) if objects else None
-
-
-def holds(client: "S3Client", lake: str, source: str) -> bool:
-    """Whether anything lies under a source's prefix."""
-    return client.list_objects_v2(Bucket=lake, Prefix=f"{source}/", MaxKeys=1)["KeyCount"] > 0
 
 
 def keep(client: "S3Client", models: str, plan: Plan) -> Plan:

@@ -4,11 +4,22 @@ from typing import Any
 
 import msgspec
 
+from fraud.policy import Policy
 from fraud.release import RunPolicy
 
 from .asked import RunInput
 
-__all__ = ["DECIDED", "INPUT", "Machines", "Part", "Plan", "choose_engine", "read_from", "state_of"]
+__all__ = [
+    "DECIDED",
+    "INPUT",
+    "Machines",
+    "Part",
+    "Plan",
+    "choose_engine",
+    "machine_to_compare",
+    "read_from",
+    "state_of",
+]
 
 INPUT = "/opt/ml/processing/input"
 DECIDED = ("decisions", "labels", "outcomes")
@@ -48,6 +59,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         In ms since the epoch.
     champion : str
         The bundle that served then; empty if none did.
+    payment_policy : Policy or None
+        By which the scores of payments became actions then; None in plans from before it was kept.
     parameters : dict
         The hyperparameters that were asked for.
     snapshot : dict
@@ -70,10 +83,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: dict[str, Part]
     started_at: str
     asked: RunInput
+    payment_policy: Policy | None = None
 
 
 class Machines(msgspec.Struct, frozen=True, kw_only=True):
-    """What the dataset step runs on.
+    """What a processing job that reads the lake runs on.
 
     Attributes
     ----------
@@ -161,6 +175,11 @@ def _machines(engine: str, size: int) -> Machines:
         return Machines()
     count = min(max(-(-size // BYTES_PER_SPARK_MACHINE), FEWEST_SPARK_MACHINES), MOST_SPARK_MACHINES)
     return Machines(count=count, type="ml.m5.4xlarge", volume_gb=200, isolated=False, encrypted=True)
+
+
+def machine_to_compare(size: int) -> Machines:
+    """The machine of a comparison: so many bytes of the lake on its disk, the rows of the shadow in memory."""
+    return Machines(volume_gb=Machines().volume_gb + -(-2 * size // 1_000_000_000))
 
 
 def _training(asked: RunInput) -> dict[str, Any]:

@@ -23,10 +23,16 @@ class Settings:
     models_bucket: str
 
 
+class Found(Verdict, frozen=True, kw_only=True):
+    """A verdict, and whether it stands on enough labels; one that does not say so does."""
+
+    labels: bool = True
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Of a report, only this."""
 
-    verdict: Verdict
+    verdict: Found
 
 
 settings = load(Settings)
@@ -35,15 +41,16 @@ s3 = clients.s3()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer the state machine with ``passed`` and ``reason``."""
+    """Answer the state machine with ``passed``, ``reason`` and ``labels``."""
     del context
     verdict = read(s3, settings.models_bucket, event["uri"])
     answer: dict[str, Any] = {"passed": verdict.passed, "reason": verdict.reason[:MOST_CHARACTERS]}
+    answer["labels"] = verdict.labels
     logger.info("verdict", extra={"uri": event["uri"], **answer})
     return answer
 
 
-def read(client: "S3Client", bucket: str, uri: str) -> Verdict:
+def read(client: "S3Client", bucket: str, uri: str) -> Found:
     """The verdict of a report of some run.
 
     Raises

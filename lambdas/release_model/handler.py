@@ -1,18 +1,22 @@
-"""One step of a release: into the shadow, a canary, the champion, and out again; asked twice, it is done once."""
+"""One step of a release: into the shadow, a canary, the champion, and out again; asked twice, it is done once.
+
+A step that may not be taken any more, since somebody else acted meanwhile, is an answer and not a failure:
+`refused`, with the reason.
+"""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from fraud.release import ReleasePolicy
 from fraud.runids import run_id_of
 from runtime import clients
-from runtime.approvals import is_approved
+from runtime.approvals import Approvals, Word, has_stopped, is_approved
 from runtime.bundles import BundleStore
 from runtime.configuration import Profile
 from runtime.publishing import Published, Publisher
-from runtime.releasing import Releaser
+from runtime.releasing import RUN, NotReleasedError, OvertakenError, Releaser
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore, Happened
 from runtime.telemetry import logger
@@ -36,6 +40,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         The model; without it, that of the execution.
     execution : str
         The name or the ARN of an execution.
+    champion : str, optional
+        Who was champion when the run was planned, empty for nobody: nobody else may be replaced, or be tried
+        against. By default whoever is.
+    stopped_at : int or str, optional
+        When the execution ended badly, in ms since the epoch. The model is then withdrawn for want of anybody who
+        watches it, and only if the execution was not re-driven meanwhile.
     policy : ReleasePolicy
         The share of a canary, and whether the champion before is kept for a probation.
     """
@@ -43,6 +53,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     action: Literal["shadow", "canary", "promote", "confirm", "withdraw"]
     version: str = ""
     execution: str = ""
+    champion: str | None = None
+    stopped_at: int | str | None = None
     policy: ReleasePolicy = ReleasePolicy()
     reason: str = ""
 
@@ -56,28 +68,46 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def by(self) -> str:
         """Who asks, for the history."""
-        return f"retrain:{self.execution.rpartition(':')[2]}" if self.execution else "retrain"
+        return f"{RUN}:{self.execution.rpartition(':')[2]}" if self.execution else RUN
+
+
+class Called(Protocol):
+    """What Lambda tells of a call."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How long it may still take."""
+        ...
 
 
 _BECOMES: dict[str, Happened] = {"shadow": "shadow", "canary": "canary", "promote": "champion"}
+_AROUND = 15.0
+"""Seconds for all else than to wait for a deployment."""
 
 settings = load(Settings)
-registry = clients.sagemaker()
+executions = clients.stepfunctions()
 releases = DynamoReleaseStore(clients.dynamodb(), settings.releases_table)
+approvals = Approvals(clients.sagemaker(), executions, releases)
 releaser = Releaser(
     publisher=Publisher(clients.appconfig(), settings, settings.appconfig_strategy, releases),
     releases=releases,
     bundles=BundleStore(clients.s3(), settings.models_bucket),
-    approved=lambda lineage: is_approved(registry, lineage),
+    approved=lambda lineage: is_approved(approvals.registry, lineage),
 )
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer with what serves now, and since when the model is what it was made."""
-    del context
+def handler(event: dict[str, Any], context: Called) -> dict[str, Any]:
+    """Answer with what serves now, since when the model is what it was made, or that it was refused."""
     asked = msgspec.convert(event, Asked)
-    published = release(asked)
+    patient = releaser.waiting(context.get_remaining_time_in_millis() / 1_000 - _AROUND)
+    refusal = ""
+    published: Published | None = None
+    try:
+        published = release(asked, patient)
+    except NotReleasedError as error:
+        if asked.action == "shadow":
+            raise  # Nothing can have been taken back yet: this is a mistake.
+        refusal = str(error)
     champion = "" if published is None else published.served.document.champion or ""
     answer = {
         "version": asked.model,
@@ -85,26 +115,48 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "champion": champion,
         "number": 0 if published is None else published.served.number,
         "since": _since(asked),
-        "reason": asked.reason,
+        "refused": bool(refusal),
+        "reason": refusal or asked.reason,
     }
-    logger.info("released", extra={"action": asked.action, **answer})
+    logger.info("refused" if refusal else "released", extra={"action": asked.action, **answer})
     return answer
 
 
-def release(asked: Asked) -> Published | None:
-    """Take the step; None if there was nothing to withdraw."""
+def release(asked: Asked, releaser: Releaser) -> Published | None:
+    """Take the step; None if there was nothing to withdraw.
+
+    Raises
+    ------
+    NotReleasedError
+        If it may not be taken, or not any more.
+    """
     told: dict[str, str] = {"by": asked.by, "reason": f"{asked.action} {asked.model}: {asked.reason}"}
     match asked.action:
         case "shadow":
             return releaser.shadow(asked.model, **told)
         case "canary":
-            return releaser.canary(asked.model, asked.policy.canary_share, **told)
+            return releaser.canary(asked.model, asked.policy.canary_share, champion=asked.champion, **told)
         case "promote":
-            return releaser.promote(asked.model, keeps_former=asked.policy.probation_minutes > 0, **told)
+            keeps = asked.policy.probation_minutes > 0
+            return releaser.promote(asked.model, keeps_former=keeps, champion=asked.champion, **told)
         case "confirm":
             return releaser.confirm(asked.model, **told)
-        case "withdraw":
+        case "withdraw" if asked.stopped_at is not None:
+            if not has_stopped(executions, asked.execution):
+                raise OvertakenError(f"execution {asked.execution} was re-driven, and sees to its model itself")
             return releaser.withdraw(asked.model, **told)
+        case "withdraw":
+            return _roll_back(asked, releaser, told)
+
+
+def _roll_back(asked: Asked, releaser: Releaser, told: dict[str, str]) -> Published | None:
+    """Withdraw a model for what was seen of it: it is no longer approved either."""
+    published = releaser.withdraw(asked.model, **told)
+    lineage = releases.lineage(asked.model)
+    if published is not None and lineage is not None:
+        word = Word(approved=False, by=told["by"], comment=told["reason"])
+        approvals.take_back(lineage, word, at=releaser.publisher.clock())
+    return published
 
 
 def _since(asked: Asked) -> int:

@@ -75,7 +75,7 @@ def ask(request: Request, *, at: int) -> bool:
         word = Word(approved=True, by="bounds", comment=f"Within the bounds of its run. {request.reason}")
         approvals.say(request.package, word)
     if word is not None:
-        approvals.settle(run, word, at=at)
+        approvals.settle(run, word, at=at, token=request.token)
         logger.info("approval settled", extra={"run_id": run, "approved": word.approved, "by": word.by})
         return False
     releases.happened(run, Event(what="asked", at=at, by=f"retrain:{run}", reason=request.reason))

@@ -12,7 +12,10 @@ from fraud.release import ReleasePolicy
 from fraud.serving import Serving
 from runtime.athena import Row, quoted
 
-__all__ = ["Change", "Counts", "Stage", "counts_of", "sql"]
+__all__ = ["BASELINE", "Change", "Counts", "Stage", "counts_of", "sql"]
+
+BASELINE = 24 * 3_600_000
+"""Milliseconds before a stage with which it is compared: a day, since nights are unlike days."""
 
 SURE = 3.0
 """Standard errors: a release is looked at dozens of times, and 1 look in 370 is beyond this by chance."""
@@ -75,39 +78,48 @@ class Counts:
         In the share of payments approved, against those that the champion decided on; None without any.
     score : Change or None
         In the mean score, over payments that both scored.
+    without : Change or None
+        In the share of payments decided without any model, against the day before the stage.
     """
 
     decisions: int
     approval: Change | None = None
     score: Change | None = None
+    without: Change | None = None
 
 
 def sql(stage: Stage) -> str:
-    """Decisions since the stage began, by the model that made them.
+    """Decisions since the stage began, by the model that made them, and those of the day before.
 
     The lake may have a decision several times; rows of one event are all alike.
     """
     new, old = quoted(stage.version), quoted(stage.champion)
+    since, first = stage.since, max(stage.since - BASELINE, 0)
     # The lake's days are those on which rows were written, as `recorded_at` is the time at which they were made.
-    day = quoted(f"{datetime.fromtimestamp(stage.since / 1_000, UTC):%Y-%m-%d}")
+    day = quoted(f"{datetime.fromtimestamp(first / 1_000, UTC):%Y-%m-%d}")
     # Every text here went through `quoted`, and every number through `:d`. TRY: a key that a map does not have.
     return (
-        "SELECT model_version, count(*), sum(approved), count(mine), count(mine - theirs), avg(mine - theirs), "  # noqa: S608 - see above
-        "var_samp(mine - theirs) FROM (SELECT event_id, max(model_version) AS model_version, "
+        "SELECT during, model_version, count(*), sum(approved), count(mine), count(mine - theirs), "  # noqa: S608 - see above
+        "avg(mine - theirs), var_samp(mine - theirs) FROM (SELECT event_id, max(model_version) AS model_version, "
+        f"max(CASE WHEN recorded_at >= {since:d} THEN 1 ELSE 0 END) AS during, "
         "max(CASE WHEN decision = 'approve' THEN 1 ELSE 0 END) AS approved, "
         f"max(CASE WHEN model_version = {new} THEN score ELSE TRY(shadow[{new}]) END) AS mine, "
         f"max(CASE WHEN model_version = {old} THEN score ELSE TRY(shadow[{old}]) END) AS theirs "
-        f"FROM decisions WHERE recorded_at >= {stage.since:d} AND day >= {day} GROUP BY event_id) "
-        "GROUP BY model_version"
+        f"FROM decisions WHERE recorded_at >= {first:d} AND day >= {day} GROUP BY event_id) "
+        "GROUP BY during, model_version"
     )
 
 
 def counts_of(stage: Stage, rows: Iterable[Row]) -> Counts:
     """The query's rows, put together."""
     decided: dict[str, tuple[int, int]] = {}
+    before: dict[str, int] = {}
     scored = 0
     pairs: list[tuple[int, float, float]] = []
-    for version, count, approved, mine, both, mean, variance in rows:
+    for during, version, count, approved, mine, both, mean, variance in rows:
+        if during == "0":
+            before[version or ""] = int(count or 0)
+            continue
         decided[version or ""] = int(count or 0), int(approved or 0)
         scored += int(mine or 0)
         if mean is not None:
@@ -116,7 +128,21 @@ def counts_of(stage: Stage, rows: Iterable[Row]) -> Counts:
     if stage.stage == "shadow":
         return Counts(decisions=scored, score=_pooled(pairs))
     theirs = decided.get(stage.champion, (0, 0)) if stage.champion else (0, 0)
-    return Counts(decisions=own[0], approval=_of_shares(own, theirs), score=_pooled(pairs))
+    return Counts(
+        decisions=own[0],
+        approval=_of_shares(own, theirs),
+        score=_pooled(pairs),
+        without=_without({version: count for version, (count, _) in decided.items()}, before),
+    )
+
+
+def _without(during: dict[str, int], before: dict[str, int]) -> Change | None:
+    """In the share of decisions that no model made; against none at all where nothing came before."""
+    new = sum(during.values()), during.get("", 0)
+    if not before and new[0]:
+        share = (new[1] + 1) / (new[0] + 2)
+        return Change(new[1] / new[0], math.sqrt(share * (1 - share) / (new[0] + 2)))
+    return _of_shares(new, (sum(before.values()), before.get("", 0)))
 
 
 def _of_shares(new: tuple[int, int], old: tuple[int, int]) -> Change | None:

@@ -1,7 +1,9 @@
 """A look at a release: go on waiting, it went well, or back."""
 
+import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +15,7 @@ from runtime.stores.releases import DynamoReleaseStore
 from runtime.telemetry import MetricUnit, logger, metrics
 
 from .counting import Counts, Stage, counts_of, sql
-from .judging import Look, judge
+from .judging import Look, enough_to_judge, judge
 
 _PATIENCE = 45.0
 
@@ -44,11 +46,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     stage = msgspec.convert(event, Stage)
     metrics.add_metric("ReleaseLooks", MetricUnit.Count, 1)
     counts = count(stage)
-    verdict = judge(
-        Look(stage=stage, now=time.time_ns() // 1_000_000, counts=counts, alarms=alarming(), role=holds(stage))
-    )
+    now = time.time_ns() // 1_000_000
+    verdict = judge(Look(stage=stage, now=now, counts=counts, alarms=alarming(stage.since), role=holds(stage)))
     for name, change in (("ReleaseApprovalChange", counts.approval), ("ReleaseScoreChange", counts.score)):
-        if change is not None:
+        if change is not None and enough_to_judge(stage, counts.decisions):
             # What could be chance is told as nothing, so that an alarm stands on what is not.
             metrics.add_metric(name, MetricUnit.NoUnit, abs(change.value) if change.certain else 0.0)
     answer = {"verdict": verdict.verdict, "reason": verdict.reason, "decisions": counts.decisions}
@@ -61,8 +62,10 @@ def count(stage: Stage) -> Counts:
     return counts_of(stage, lake.rows(sql(stage), until=lake.clock() + _PATIENCE))
 
 
-def alarming() -> list[str]:
-    """The alarms that went off, of those that send a model back.
+def alarming(since: int) -> list[str]:
+    """The alarms that are on, or went off since a moment (ms), of those that send a model back.
+
+    Two looks are minutes apart, and an alarm that went off in between may be over by now.
 
     Raises
     ------
@@ -73,7 +76,19 @@ def alarming() -> list[str]:
     missing = sorted(set(settings.alarms) - {each["AlarmName"] for each in found})
     if missing:
         raise LookupError(f"there is no alarm {', '.join(missing)}; deploy the monitoring stack")
-    return sorted(each["AlarmName"] for each in found if each["StateValue"] == "ALARM")
+    on = {each["AlarmName"] for each in found if each["StateValue"] == "ALARM"}
+    return [name for name in sorted(settings.alarms) if name in on or _went_off(name, since)]
+
+
+def _went_off(name: str, since: int) -> bool:
+    pages = alarms.get_paginator("describe_alarm_history").paginate(
+        AlarmName=name,
+        AlarmTypes=["MetricAlarm"],
+        HistoryItemType="StateUpdate",
+        StartDate=datetime.fromtimestamp(since / 1_000, UTC),
+    )
+    updates = (json.loads(each["HistoryData"]) for page in pages for each in page["AlarmHistoryItems"])
+    return any(each["newState"]["stateValue"] == "ALARM" for each in updates)
 
 
 def holds(stage: Stage) -> bool:

@@ -6,10 +6,13 @@ from typing import Literal
 
 from .counting import Change, Counts, Stage
 
-__all__ = ["FEWEST", "Judged", "Look", "judge"]
+__all__ = ["FEWEST", "Judged", "Look", "enough_to_judge", "judge"]
 
 FEWEST = 200
 """Decisions below which no change of a share or a mean sends a model back, however sure it looks."""
+
+_FEWEST_OF_ALL = 30
+"""The same where a policy takes fewer for enough: standard errors of fewer mean nothing."""
 
 _MINUTE = 60_000
 
@@ -51,6 +54,11 @@ def judge(look: Look) -> Judged:
     return _progress(look)
 
 
+def enough_to_judge(stage: Stage, decisions: int) -> bool:
+    """Whether changes against the champion mean anything yet."""
+    return decisions >= min(FEWEST, max(stage.policy.minimum_canary_decisions, _FEWEST_OF_ALL))
+
+
 def _trouble(look: Look) -> str:
     stage, counts, policy = look.stage, look.counts, look.stage.policy
     if not look.role:
@@ -59,7 +67,12 @@ def _trouble(look: Look) -> str:
         return ""  # It decides on nothing, so nothing that goes wrong is its doing.
     if look.alarms:
         return f"the alarm {', '.join(look.alarms)} went off"
-    if counts.decisions < FEWEST:
+    if counts.without is not None and _grew(counts.without, policy.maximum_without_model):
+        return (
+            f"the share of payments decided without a model grew by {counts.without.value:+.4f} against the day "
+            f"before, and may by {policy.maximum_without_model:g}"
+        )
+    if not enough_to_judge(stage, counts.decisions):
         return ""
     bounds = (
         ("the share of payments approved", counts.approval, policy.maximum_approval_change),
@@ -72,6 +85,10 @@ def _beyond(change: Change | None, bound: float) -> bool:
     return change is not None and change.certain and abs(change.value) > bound
 
 
+def _grew(change: Change, bound: float) -> bool:
+    return change.certain and change.value > bound
+
+
 def _told(what: str, change: Change | None, bound: float) -> str:
     value = 0.0 if change is None else change.value
     return f"{what} moved by {value:+.4f} against the champion, and may by {bound:g}"
@@ -79,14 +96,16 @@ def _told(what: str, change: Change | None, bound: float) -> str:
 
 def _progress(look: Look) -> Judged:
     stage, policy, decisions = look.stage, look.stage.policy, look.counts.decisions
-    most, minutes = {
-        "shadow": (policy.shadow_decisions, policy.shadow_hours * 60),
-        "canary": (policy.canary_decisions, policy.canary_minutes),
-        "probation": (0, policy.probation_minutes),
+    most, minutes, least = {
+        "shadow": (policy.shadow_decisions, policy.shadow_hours * 60, 0),
+        "canary": (policy.canary_decisions, policy.canary_minutes, policy.minimum_canary_decisions),
+        "probation": (0, policy.probation_minutes, policy.minimum_canary_decisions),
     }[stage.stage]
     gone = max(look.now - stage.since, 0) / _MINUTE
     told = f"{stage.stage} of {stage.version}: {decisions} decisions in {gone:.0f} minutes"
     # A bound of 0 is none where the other one is set.
-    enough = bool(most) and decisions >= most
+    enough = bool(most) and decisions >= max(most, least)
     over = gone >= minutes and bool(minutes or not most)
+    if over and decisions < least:
+        return Judged("back", f"{told}, and {least} are needed to trust it (release.minimum_canary_decisions)")
     return Judged("done" if enough or over else "wait", told)

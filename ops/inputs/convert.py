@@ -11,7 +11,7 @@ import pandas as pd
 from fraud.cards import is_card_number, may_hold
 from fraud.currency import CURRENCIES
 from fraud.events import MOST_AMOUNT
-from ops.inputs.mapping import LabelRule, Mapping, TimeRule
+from ops.inputs.mapping import LabelRule, Mapping, TimeRule, parse_duration
 from ops.inputs.rows import CANONICAL, FIELDS
 
 __all__ = ["RowError", "convert"]
@@ -175,9 +175,9 @@ def _parsed(values: "pd.Series[Any]", rule: TimeRule) -> "pd.Series[Any]":
     """Times as the file has them: with an offset (in UTC then), or without one."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values
-    if rule.format in ("epoch_s", "epoch_ms"):
+    if rule.format in ("epoch_s", "epoch_ms", "steps"):
         numbers = pd.to_numeric(values, errors="coerce").astype("float64").to_numpy(na_value=np.nan)
-        scale = 1_000 if rule.format == "epoch_s" else 1
+        scale = parse_duration(rule.step) if rule.step else 1_000 if rule.format == "epoch_s" else 1
         # Beyond the year 9999 a number is no time; it is microseconds taken for milliseconds, say.
         usable = np.isfinite(numbers) & (np.abs(numbers * scale) < 253_402_300_800_000)
         stamps = np.where(usable, numbers * scale, 0).round().astype("int64").astype("datetime64[ms]")
@@ -232,9 +232,10 @@ def _outcomes(values: "pd.Series[Any]", rule: LabelRule, first_row: int) -> "pd.
     meaning = {_norm(value): True for value in rule.fraud} | {_norm(value): False for value in rule.genuine}
     found = values.map(lambda value: meaning.get(_norm(value)), na_action="ignore").astype("boolean")
     blank = values.isna() | (values.astype("string").str.strip() == "").fillna(False)
+    blank |= values.map(_norm).isin([_norm(value) for value in rule.unknown])
     strange = found.isna() & ~blank
     if strange.any():
-        _fail(strange, values, "is_fraud", first_row, "list every value in [label] fraud or genuine")
+        _fail(strange, values, "is_fraud", first_row, "list every value in [label] fraud, genuine or unknown")
     return found
 
 

@@ -14,7 +14,8 @@ A mapping is TOML. Every section but `[columns]`, `[time]` and `[amount]` may be
 
     [time]
     column = "TX_DATETIME"
-    format = "iso8601"              # or epoch_s, epoch_ms, or a strptime pattern
+    format = "iso8601"              # or epoch_s, epoch_ms, steps, or a strptime pattern
+    step = "10m"                    # of steps: how long one is taken to be, in a file that only counts
     zone = "Europe/Brussels"        # for times without an offset; "UTC" unless told
     ambiguous = "earlier"           # the hour that the clock strikes twice: earlier, later, refuse
     nonexistent = "shift"           # the hour that the clock skips: shift, refuse
@@ -27,6 +28,7 @@ A mapping is TOML. Every section but `[columns]`, `[time]` and `[amount]` may be
     column = "TX_FRAUD"
     fraud = [1]                     # values that mean fraud
     genuine = [0]                   # any other value is refused; an empty cell is "not known"
+    unknown = [2]                   # values that mean "not known" as well
     delay = "7d"                    # known this long after the payment; or known_at = "<column>"
     kind = "chargeback"             # what the fraud is reported as when replayed
 """
@@ -68,6 +70,7 @@ class TimeRule:
     zone: str = "UTC"
     ambiguous: Literal["earlier", "later", "refuse"] = "refuse"
     nonexistent: Literal["shift", "refuse"] = "refuse"
+    step: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,7 @@ class LabelRule:
     column: str
     fraud: tuple[Scalar, ...]
     genuine: tuple[Scalar, ...]
+    unknown: tuple[Scalar, ...] = ()
     delay: int = 0
     known_at: str = ""
     kind: LabelKind = "chargeback"
@@ -192,11 +196,21 @@ def _time(values: dict[str, Any], where: str) -> TimeRule:
         ) from None
     _one_of(rule.ambiguous, ("earlier", "later", "refuse"), f"{where}: [time] ambiguous")
     _one_of(rule.nonexistent, ("shift", "refuse"), f"{where}: [time] nonexistent")
-    if rule.format not in ("iso8601", "epoch_s", "epoch_ms") and "%" not in rule.format:
+    if rule.format not in ("iso8601", "epoch_s", "epoch_ms", "steps") and "%" not in rule.format:
         raise MappingError(
-            f"{where}: [time] format {rule.format!r} is neither iso8601, epoch_s, epoch_ms nor a pattern "
+            f"{where}: [time] format {rule.format!r} is neither iso8601, epoch_s, epoch_ms, steps nor a pattern "
             "such as '%d/%m/%Y %H:%M:%S'"
         )
+    if (rule.format == "steps") != bool(rule.step):
+        raise MappingError(
+            f"{where}: [time] step says how long one of the steps is, such as '10m'; give it with format = "
+            "'steps', and with no other"
+        )
+    if rule.step:
+        try:
+            parse_duration(rule.step)
+        except ValueError as error:
+            raise MappingError(f"{where}: [time] step: {error}") from None
     return rule
 
 
@@ -214,6 +228,9 @@ def _label(values: Dict[str, Any], where: str) -> LabelRule:
         if not isinstance(listed, list) or not listed:
             raise MappingError(f"{where}: [label] {name} must list the values that mean it, such as [1] or ['Y']")
         section[name] = tuple(listed)
+    if not isinstance(section.get("unknown", []), list):
+        raise MappingError(f"{where}: [label] unknown must list the values that mean it, such as [2]")
+    section["unknown"] = tuple(section.get("unknown", []))
     if ("delay" in section) == ("known_at" in section):
         raise MappingError(
             f"{where}: [label] needs either delay (such as '7d') or known_at (a column), so that no label is "
@@ -235,7 +252,7 @@ def _section(document: Dict[str, Any], name: str, where: str, rule: type[Any]) -
     known = tuple(rule.__dataclass_fields__)
     _only(section, known, f"{where}: [{name}] setting")
     for setting, value in section.items():
-        if setting not in ("fraud", "genuine") and not isinstance(value, str):
+        if setting not in ("fraud", "genuine", "unknown") and not isinstance(value, str):
             raise MappingError(f"{where}: [{name}] {setting} must be text in quotes")
     return dict(section)
 

@@ -88,7 +88,7 @@ def reject_model(
 @models_app.command("rollback")
 def roll_back(
     version: Annotated[
-        str | None, typer.Argument(help="The model to go back to; by default the champion before this one.")
+        str | None, typer.Argument(help="The model to go back to, approved; by default the champion before.")
     ] = None,
     reason: Reason = "rolled back by hand",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would serve.")] = False,

@@ -127,8 +127,9 @@ class Desk:
         lineage = self.releases.lineage(version)
         if lineage is None or not lineage.package:
             raise ModelError(f"model {version} is not in the registry; `paywarden models list` shows all models")
-        if lineage.state == "rejected":
-            raise ModelError(f"model {version} was rejected by the gate: {lineage.events[-1].reason}")
+        rejected = lineage.last("rejected")
+        if rejected is not None:
+            raise ModelError(f"model {version} was rejected by the gate: {rejected.reason}")
         approvals = Approvals(self.registry, self.executions, self.releases)
         _, said = approvals.word(lineage.package)
         if said is not None and said.approved == approved:

@@ -1,6 +1,6 @@
 """Every benchmark in one go: a table on the terminal, the rows in a JSON file (``make bench``).
 
-Parts may be named, to run only those: offline, online, decision, cold, stream, feast, spark.
+Parts may be named, to run only those: offline, online, decision, cold, stream, feast, spark, training.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from tests.benchmarks.online import online_rows
 from tests.benchmarks.results import Row, missing, show, write
 from tests.benchmarks.spark import spark_rows
 from tests.benchmarks.streams import stream_rows
+from tests.benchmarks.training import training_rows
 
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "offline": offline_rows,
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "stream": stream_rows,
     "feast": feast_rows,
     "spark": spark_rows,
+    "training": training_rows,
 }
 
 

@@ -85,6 +85,19 @@ def test_what_happens_is_added_in_order_and_the_same_thing_once(store: ReleaseSt
     assert not found.withdrawn
 
 
+def test_a_word_that_is_told_late_is_no_news_and_a_stage_may_begin_anew(store: ReleaseStore) -> None:
+    store.register(lineage())
+    for at, what in enumerate(("approved", "canary", "approved", "canary")):
+        store.happened("run-1", event(what, at))
+    store.happened("run-1", event("canary", 9), anew=True)
+    store.happened("run-1", event("declined", 10))
+    found = store.lineage("run-1")
+    assert found is not None
+    told = [("approved", 0), ("canary", 1), ("canary", 9), ("declined", 10)]
+    assert [(each.what, each.at) for each in found.events[1:]] == told
+    assert found.moved == event("declined", 10)
+
+
 def test_a_late_word_does_not_bring_a_withdrawn_model_back(store: ReleaseStore) -> None:
     store.register(lineage())
     for what in ("canary", "withdrawn", "approved"):
@@ -110,9 +123,28 @@ def test_the_token_of_a_run_is_kept_until_it_was_answered(store: ReleaseStore) -
     store.wait("run-1", SECOND)
     assert store.waiting("run-1") == SECOND
     assert store.waiting("run-2") is None
-    store.answered("run-1")
-    store.answered("run-1")
-    assert store.waiting("run-1") is None
+    store.answered("run-1", FIRST.token)
+    assert store.waiting("run-1") == SECOND
+    for _ in range(2):
+        store.answered("run-1", SECOND.token)
+        assert store.waiting("run-1") is None
+
+
+def test_a_token_that_takes_another_one_s_place_in_between_is_not_forgotten(
+    store: ReleaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = store._item
+
+    def overtaken(run: str, part: str) -> Any:
+        item = read(run, part)
+        store.wait(run, SECOND)
+        return item
+
+    store.wait("run-1", FIRST)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_item", overtaken)
+        store.answered("run-1", FIRST.token)
+    assert store.waiting("run-1") == SECOND
 
 
 def test_a_number_of_the_history_is_given_once(store: ReleaseStore) -> None:

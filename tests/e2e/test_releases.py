@@ -30,10 +30,15 @@ LENIENT: dict[str, Any] = {
     "minimum_confidence": 0.0,
     "maximum_slice_loss": 1.0,
     "maximum_calibration_error": 1.0,
+    "maximum_calibration_factor": 1_000.0,
 }
-SHADOW: dict[str, Any] = {"shadow_decisions": 20, "shadow_hours": 1.0, "poll_seconds": 1}
-CANARY: dict[str, Any] = {"canary_share": 0.5, "canary_decisions": 5, "canary_minutes": 30.0, "poll_seconds": 1}
-SOME_CHANGE: dict[str, Any] = {"maximum_approval_change": 1.0, "maximum_score_change": 1.0}
+SHADOW: dict[str, Any] = {"shadow_decisions": 20, "shadow_hours": 0.2, "poll_seconds": 1}
+CANARY: dict[str, Any] = {"canary_share": 0.5, "canary_decisions": 5, "canary_minutes": 10.0, "poll_seconds": 1}
+SOME_CHANGE: dict[str, Any] = {
+    "maximum_approval_change": 1.0,
+    "maximum_score_change": 1.0,
+    "maximum_score_factor": 1_000.0,
+}
 
 
 def asked(world: World, *, seed: int, **policy: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +104,11 @@ def test_a_run_goes_from_labels_through_shadow_and_canary_to_a_model_that_serves
         run = retrain(
             deployment,
             "whole",
-            options=asked(world, seed=101, release=SHADOW | CANARY | SOME_CHANGE | {"probation_minutes": 0.05}),
+            options=asked(
+                world,
+                seed=101,
+                release=SHADOW | CANARY | SOME_CHANGE | {"probation_minutes": 0.05, "minimum_canary_decisions": 0},
+            ),
             timeout=400,
         )
     assert (run.outcome, run.at) == ("serves", "promotion"), run.reason
@@ -120,7 +129,7 @@ def test_a_run_goes_from_labels_through_shadow_and_canary_to_a_model_that_serves
     lineage, manifest = Desk.of(deployment).show("whole")
     assert lineage is not None
     assert lineage.dataset == manifest.lineage.dataset == run.evaluation["dataset"]["fingerprint"]
-    assert {event.what for event in lineage.events} >= {"registered", "shadow", "approved", "canary", "promoted"}
+    assert {event.what for event in lineage.events} >= {"registered", "shadow", "approved", "canary", "champion"}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,9 @@ def walk(
             case "Wait":
                 walked.seconds += evaluate(current["SecondsPath"], document, context)
             case "Pass":
-                made = _fill(current["Parameters"], document, context)
+                made = (
+                    current["Result"] if "Result" in current else _fill(current["Parameters"], document, context)
+                )
                 document = _put(document, current.get("ResultPath", "$"), made)
             case "Task":
                 request = _fill(current["Parameters"], document, context)
@@ -170,7 +172,11 @@ def _put(document: Any, path: str | None, value: Any) -> Any:
     if path == "$":
         return value
     changed = copy.deepcopy(document)
-    changed[path.removeprefix("$.")] = value
+    *parents, name = path.removeprefix("$.").split(".")
+    inner = changed
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = value
     return changed
 
 

@@ -69,6 +69,16 @@ def test_a_model_serves_in_production_only_by_a_persons_word_and_here_at_once() 
         assert release.probation_minutes > 0
 
 
+def test_where_people_pay_a_run_may_not_loosen_its_policy_and_waits_a_month_for_labels() -> None:
+    assert {each.name for each in ENVIRONMENTS.values() if each.loose_runs} == {"local", "dev"}
+    maturities = {name: each.run_policy.data.maturity_days for name, each in ENVIRONMENTS.items()}
+    assert maturities == {"local": 3, "dev": 3, "staging": 30, "prod": 30}
+    # Without labels a person decides, but for where nobody pays.
+    assert {each.name for each in ENVIRONMENTS.values() if each.run_policy.release.unlabelled == "pass"} == {
+        *("local", "dev")
+    }
+
+
 def test_a_policy_that_no_run_could_hold_to_is_refused_at_synth() -> None:
     policy = RunPolicy(release=ReleasePolicy(shadow_decisions=10, shadow_hours=0))
     with pytest.raises(ValueError, match=r"^x: policy\.release\.shadow_hours: "):

@@ -123,6 +123,7 @@ FUNCTIONS = {
         "training",
         {
             "appconfig:CreateHostedConfigurationVersion",
+            "appconfig:GetDeployment",
             "appconfig:GetHostedConfigurationVersion",
             "appconfig:ListDeployments",
             "appconfig:StartDeployment",
@@ -132,9 +133,20 @@ FUNCTIONS = {
             "s3:GetObject",
             "s3:ListBucket",
             "sagemaker:DescribeModelPackage",
+            "sagemaker:UpdateModelPackage",
+            "sqs:SendMessage",
+            "states:DescribeExecution",
         },
     ),
-    "watch_release": ("training", {"cloudwatch:DescribeAlarms", "dynamodb:Query", *QUERIES_THE_LAKE}),
+    "watch_release": (
+        "training",
+        {
+            "cloudwatch:DescribeAlarmHistory",
+            "cloudwatch:DescribeAlarms",
+            "dynamodb:Query",
+            *QUERIES_THE_LAKE,
+        },
+    ),
     "request_approval": (
         "training",
         {*ANSWERS_A_TASK, "sagemaker:UpdateModelPackage", "sns:Publish"},
@@ -324,5 +336,10 @@ def test_alarms_are_looked_at_by_their_names(platform: Callable[[str], Any]) -> 
     allowed = {json.dumps(each).rsplit(":", 1)[-1].rstrip('"]}') for each in listed(looking["Resource"])}
     alarms = prod.resources("monitoring", "AWS::CloudWatch::Alarm").values()
     made = {each["Properties"].get("AlarmName", "") for each in alarms}
-    assert allowed == {each for each in made if each}
+    told = {f"paywarden-prod-release-{each}-change" for each in ("approval", "score")}
+    assert allowed == {each for each in made if each} - told
+    assert told < made
+    assert {each.rpartition("release-")[2] for each in allowed} == {
+        *("errors", "latency", "failed", "degraded", "stale-serving")
+    }
     assert set(prod.function("watch_release")["Environment"]["Variables"]["ROLLBACK_ALARMS"].split(",")) == allowed

@@ -58,6 +58,8 @@ class World:
     verdicts: dict[str, bool] = field(default_factory=dict)
     watches: dict[str, list[str]] = field(default_factory=dict)
     approved: bool | None = True
+    labels: bool = True
+    refused: str = ""
 
     def answer(self, state: str, request: dict[str, Any]) -> Any:
         if "sagemaker" in STATES[state]["Resource"]:
@@ -75,7 +77,8 @@ class World:
             return self.planned(given)
         if state in ("CheckDataset", "CheckModel", "CheckComparison"):
             assert given["uri"].endswith(".json")
-            return {"passed": self.verdicts.get(state, True), "reason": f"{state} says so"}
+            labels = self.labels or state != "CheckComparison"
+            return {"passed": self.verdicts.get(state, True), "reason": f"{state} says so", "labels": labels}
         if state == "RegisterModel":
             return {
                 "version": given["run_id"],
@@ -84,11 +87,14 @@ class World:
                 "reason": "better by 0.1",
             }
         if state == "PlanComparison":
-            return {"arguments": ["compare"], "inputs": []}
+            machines = {"count": 1, "type": "ml.m5.xlarge", "volume_gb": 31}
+            return {"arguments": ["compare"], "inputs": [], "machines": machines}
         if state.startswith("Watch"):
             left = self.watches.setdefault(given["stage"], ["wait", "done"])
             return {"verdict": left.pop(0) if len(left) > 1 else left[0], "reason": f"{state} saw it"}
-        return {"since": 1_767_000_000_000, "champion": "", "reason": ""}
+        refused = state == self.refused
+        reason = "run-9 is the champion by now" if refused else ""
+        return {"since": 1_767_000_000_000, "champion": "", "reason": reason, "refused": refused}
 
     def planned(self, given: dict[str, Any]) -> dict[str, Any]:
         part = Part(objects=1, bytes=1, fingerprint="f")
@@ -127,22 +133,35 @@ LEARN = [
     "RegisterModel",
     "GateHolds",
 ]
-SHADOW = [*LEARN, "EnterShadow", "StartShadow", *("WaitShadow", "WatchShadow", "JudgeShadow") * 2]
+SHADOW = [
+    *LEARN,
+    "EnterShadow",
+    "StartShadow",
+    "StartShadowMade",
+    *("WaitShadow", "WatchShadow", "JudgeShadow") * 2,
+]
 COMPARE = [*SHADOW, "PlanComparison", "CompareModels", "CheckComparison", "ComparisonHolds"]
 APPROVE = [*COMPARE, "AskApproval", "IsApproved"]
-CANARY = [*APPROVE, "EnterCanary", "StartCanary", *("WaitCanary", "WatchCanary", "JudgeCanary") * 2]
+CANARY = [
+    *APPROVE,
+    "EnterCanary",
+    "StartCanary",
+    "StartCanaryMade",
+    *("WaitCanary", "WatchCanary", "JudgeCanary") * 2,
+]
 PROBATION = [
     *CANARY,
-    *("WatchesPromotion", "EnterProbation", "PromoteOnProbation"),
+    *("WatchesPromotion", "EnterProbation", "PromoteOnProbation", "PromoteOnProbationMade"),
     *("WaitProbation", "WatchProbation", "JudgeProbation") * 2,
 ]
 SERVES = ["Served", "ModelServes"]
+PROMOTE = ["PromoteModel", "PromoteModelMade", *SERVES]
 STOPPED = ["Stopped", "NotifyStopped", "ChampionStays"]
 
 
 def test_the_phases_come_in_this_order() -> None:
     walked = World().go()
-    assert walked.states == [*PROBATION, "ConfirmModel", *SERVES]
+    assert walked.states == [*PROBATION, "ConfirmModel", "ConfirmModelMade", *SERVES]
     assert walked.output == {
         "run_id": "run-1",
         "outcome": "serves",
@@ -154,13 +173,13 @@ def test_the_phases_come_in_this_order() -> None:
 def test_what_a_policy_leaves_out_is_left_out() -> None:
     walked = World(policy=direct()).go()
     learnt = [each for each in LEARN if each != "TuneModel"]
-    assert walked.states == [*learnt, "AskApproval", "IsApproved", "WatchesPromotion", "PromoteModel", *SERVES]
+    assert walked.states == [*learnt, "AskApproval", "IsApproved", "WatchesPromotion", *PROMOTE]
 
 
 def test_the_first_model_has_nobody_to_be_compared_with() -> None:
     walked = World(champion="", policy=FULL).go()
     learnt = ["EvaluateFirstModel" if each == "EvaluateModel" else each for each in LEARN]
-    assert walked.states == [*learnt, "AskApproval", "IsApproved", "WatchesPromotion", "PromoteModel", *SERVES]
+    assert walked.states == [*learnt, "AskApproval", "IsApproved", "WatchesPromotion", *PROMOTE]
     given = {
         each["InputName"] for _, _, request in walked.requests for each in request.get("ProcessingInputs", [])
     }
@@ -217,6 +236,58 @@ def test_every_stop_and_every_way_back_ends_with_a_sentence(
     if "RollBack" in way:
         assert told["RollBack"]["Payload"]["action"] == "withdraw"
         assert told["RollBack"]["Payload"]["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "direct_way"),
+    [
+        ("StartCanary", "canary", False),
+        ("PromoteOnProbation", "probation", False),
+        ("ConfirmModel", "probation", False),
+        ("PromoteModel", "promotion", True),
+    ],
+)
+def test_a_change_that_may_not_be_made_any_more_ends_without_the_model(
+    state: str, at: str, direct_way: bool
+) -> None:
+    walked = World(refused=state, policy=direct() if direct_way else FULL).go()
+    assert walked.states[-7:] == [state, f"{state}Made", "Refused", "RollBack", *STOPPED]
+    assert walked.output == {
+        "run_id": "run-1",
+        "outcome": "rolled_back",
+        "at": at,
+        "reason": "run-9 is the champion by now",
+    }
+
+
+def test_every_change_says_which_champion_the_run_was_planned_against() -> None:
+    walked = World().go()
+    asked = {
+        state: request["Payload"]["champion"]
+        for state, _, request in walked.requests
+        if "action" in request.get("Payload", {})
+    }
+    assert asked == dict.fromkeys(("StartShadow", "StartCanary", "PromoteOnProbation", "ConfirmModel"), "run-0")
+
+
+@pytest.mark.parametrize(
+    ("labels", "unlabelled", "approval"),
+    [
+        (True, "person", "bounds"),
+        (False, "person", "person"),
+        (False, "pass", "bounds"),
+        (False, "stop", "bounds"),  # The comparison itself says no.
+    ],
+)
+def test_bounds_do_not_answer_for_a_model_of_which_no_labels_tell(
+    labels: bool, unlabelled: str, approval: str
+) -> None:
+    policy = RunPolicy(release=msgspec.convert({"unlabelled": unlabelled}, ReleasePolicy))
+    walked = World(labels=labels, policy=policy).go()
+    (asked,) = [request["Payload"] for state, _, request in walked.requests if state == "AskApproval"]
+    assert asked["policy"]["approval"] == approval
+    assert asked["policy"]["unlabelled"] == unlabelled
+    assert ("PersonDecides" in walked.states) == (approval == "person")
 
 
 @pytest.mark.parametrize("stage", ["shadow", "canary", "probation"])
@@ -279,8 +350,17 @@ def test_every_task_has_a_limit_and_a_retry_budget(name: str) -> None:
         assert 0 < task["TimeoutSeconds"] < DEFINITION["TimeoutSeconds"]
     for retry in task["Retry"]:
         assert 1 <= retry["MaxAttempts"] <= 5
-        # An error of our own code, or of a job that ran, is not tried again.
         assert "States.ALL" not in retry["ErrorEquals"]
+    # An error of our own code, or of a job that ran, is tried again only where that takes nothing but time.
+    patient = [each for each in task["Retry"] if "States.TaskFailed" in each["ErrorEquals"]]
+    function = task["Parameters"].get("FunctionName")
+    if function in ("${watch_release}", "${release_model}"):
+        (retry,) = patient
+        assert retry is task["Retry"][-1]
+        waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"])]
+        assert 900 <= sum(waits) <= 1_000
+    else:
+        assert len(patient) == (name == "NotifyStopped")
 
 
 def test_the_whole_takes_longer_than_everything_that_a_policy_may_ask_for() -> None:
@@ -294,8 +374,8 @@ def test_the_whole_takes_longer_than_everything_that_a_policy_may_ask_for() -> N
 
 
 def test_the_most_looks_fit_into_the_history_of_an_execution() -> None:
-    # A wait has 2 events, a task 5, a choice 2; the rest of a run has some 200.
-    assert MOST_LOOKS * (2 + 5 + 2) + 200 < 25_000
+    # A wait has 2 events, a task 5 and 3 more for every further attempt, a choice 2; the rest of a run some 200.
+    assert MOST_LOOKS * (2 + 5 + 3 + 2) + 200 < 25_000
 
 
 @pytest.mark.parametrize(
@@ -459,12 +539,28 @@ def test_every_failure_goes_the_one_way(platform: Callable[[str], Any], name: st
     assert "retrain" in json.dumps(detail["stateMachineArn"])
     people, withdraw = rule["Targets"]
     assert "--resume <detail-name>" in people["InputTransformer"]["InputTemplate"]
-    assert json.loads(withdraw["InputTransformer"]["InputTemplate"].replace("<detail-executionArn>", '"arn"')) == {
+    sent = withdraw["InputTransformer"]["InputTemplate"].replace("<detail-executionArn>", '"arn"')
+    assert json.loads(sent.replace("<detail-stopDate>", "1")) == {
         "action": "withdraw",
         "execution": "arn",
+        "stopped_at": 1,
         "reason": "the run ended as <detail-status>",
     }
     assert "releasemodel" in json.dumps(withdraw["Arn"])
+    # People are told of what is tried, and by an alarm if it is in vain.
+    assert "is withdrawn" not in people["InputTransformer"]["InputTemplate"]
+    template = platform(name)
+    queue = withdraw["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+    (invoked,) = template.resources("training", "AWS::Lambda::EventInvokeConfig").values()
+    assert invoked["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] == queue
+    assert invoked["Properties"]["FunctionName"]["Ref"].startswith("releasemodel")
+    (alarm,) = [
+        each["Properties"]
+        for each in template.resources("training", "AWS::CloudWatch::Alarm").values()
+        if each["Properties"]["Namespace"] == "AWS/SQS"
+    ]
+    assert alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] == queue
+    assert alarm["Threshold"] == 1
 
 
 @pytest.mark.parametrize("name", ["local", "prod"])

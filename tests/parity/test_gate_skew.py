@@ -92,9 +92,9 @@ def judged(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Consistency,
     report = read_report(report_consistency(Contract(tmp_path), AS_OF))
     assert report is not None
     assert report.rows == len(DECIDED)
-    figures = {"average_precision": 0.9, "expected_calibration_error": 0.0}
+    figures = {"average_precision": 0.9, "expected_calibration_error": 0.0, "mean_score": 0.1}
     used = [feature.name for feature in STANDARD.features]
-    document = {"rows": 100, "frauds": 10, "candidate": figures, "champion": None}
+    document = {"rows": 100, "frauds": 10, "fraud_rate": 0.1, "candidate": figures, "champion": None}
     return report, judge(_facts({**document, "consistency": _consistency(report, used)}), GatePolicy())
 
 
@@ -159,9 +159,16 @@ def test_where_nothing_is_settled_the_wide_bound_refuses_a_store_that_stands_sti
         msgspec.structs.replace(each, settled=0, settled_mismatches=0) if each.entity else each
         for each in report.features
     )
-    figures = {"average_precision": 0.9, "expected_calibration_error": 0.0}
+    figures = {"average_precision": 0.9, "expected_calibration_error": 0.0, "mean_score": 0.1}
     busy = _consistency(msgspec.structs.replace(report, features=features), STANDARD.names)
-    document = {"rows": 100, "frauds": 10, "candidate": figures, "champion": None, "consistency": busy}
+    document = {
+        "rows": 100,
+        "frauds": 10,
+        "fraud_rate": 0.1,
+        "candidate": figures,
+        "champion": None,
+        "consistency": busy,
+    }
     verdict = judge(_facts(document), GatePolicy())
     assert not verdict.passed
     assert "the features are far behind" in verdict.reason

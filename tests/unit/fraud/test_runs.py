@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.release import ReleasePolicy, RunPolicy
+from fraud.floor import HELD, loosened
+from fraud.release import GatePolicy, ReleasePolicy, RunPolicy
 from fraud.runs import MOST_LOOKS, PolicyError, policy_of
 
 OWN = RunPolicy(release=ReleasePolicy(approval="person", canary_share=0.2))
@@ -63,3 +64,63 @@ def test_the_looks_are_bounded_and_the_remedy_is_one(
 
 def test_a_policy_is_the_same_after_it_has_been_written() -> None:
     assert policy_of(RunPolicy(), msgspec.to_builtins(OWN)) == OWN
+
+
+HELD_TO = RunPolicy(
+    gate=GatePolicy(minimum_gain=0.01, maximum_slice_loss=0.05, minimum_slice_frauds=20),
+    release=ReleasePolicy(approval="person", canary_share=0.05, shadow_hours=24.0, unlabelled="person"),
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "tighter", "looser", "told"),
+    [
+        ("gate", "minimum_gain", 0.02, 0.0, "at least 0.01 here"),
+        ("gate", "maximum_slice_loss", 0.0, 1.0, "at most 0.05 here"),
+        ("gate", "minimum_slice_frauds", 10, 10**9, "at most 20 here"),
+        ("gate", "maximum_calibration_factor", 1.5, 100.0, "at most 2 here"),
+        ("release", "approval", "person", "bounds", "person here"),
+        ("release", "unlabelled", "stop", "pass", "person or stop here"),
+        ("release", "canary_share", 0.01, 0.5, "at most 0.05 here"),
+        ("release", "canary_share", 0.05, 0, "above 0 and at most 0.05 here"),
+        ("release", "canary_decisions", 5_000, 5, "at least 2000 here"),
+        ("release", "minimum_canary_decisions", 500, 0, "at least 200 here"),
+        ("release", "shadow_hours", 48.0, 1.0, "at least 24 here"),
+        ("release", "shadow_decisions", 20_000, 20, "at least 10000 here"),
+        ("release", "minimum_shadow_frauds", 30, 10**9, "30 here"),
+        ("release", "maximum_approval_change", 0.01, 1.0, "at most 0.05 here"),
+        ("release", "probation_minutes", 90.0, 0, "at least 60 here"),
+        ("release", "poll_seconds", 200, 3_600, "at most 300 here"),
+    ],
+)
+def test_where_the_policy_is_a_floor_a_run_may_tighten_it_and_not_loosen_it(
+    part: str, field: str, tighter: Any, looser: Any, told: str
+) -> None:
+    assert getattr(getattr(policy_of(HELD_TO, {part: {field: tighter}}, loose=False), part), field) == tighter
+    with pytest.raises(PolicyError, match=rf"^policy\.{part}\.{field}: {told}"):
+        policy_of(HELD_TO, {part: {field: looser}}, loose=False)
+    assert getattr(getattr(policy_of(HELD_TO, {part: {field: looser}}, loose=True), part), field) == looser
+
+
+def test_what_neither_loosens_nor_tightens_is_free() -> None:
+    changes = {
+        "release": {"approval_hours": 1.0},
+        "data": {"minimum_frauds": 1, "maturity_days": 1.0},
+        "tuning": {"trials": 5},
+    }
+    assert policy_of(HELD_TO, changes, loose=False).tuning.trials == 5
+
+
+def test_every_bound_of_gate_and_release_is_held_to() -> None:
+    """A new field with a name that says nothing fails here, and has to be given a direction."""
+    for part, kind in HELD.items():
+        changed = set()
+        for field in kind.__struct_fields__:
+            own = getattr(getattr(HELD_TO, part), field)
+            words = {"approval": ["bounds"], "unlabelled": ["pass"]}
+            others: list[Any] = words[field] if isinstance(own, str) else [own - 1, 0 * own, own * 2 + 1]
+            for other in others:
+                values = msgspec.structs.replace(getattr(HELD_TO, part), **{field: other})
+                if loosened(HELD_TO, msgspec.structs.replace(HELD_TO, **{part: values})):
+                    changed.add(field)
+        assert set(kind.__struct_fields__) - changed == ({"approval_hours"} if part == "release" else set())

@@ -42,7 +42,7 @@ def test_a_good_mapping_is_read(tmp_path: Path) -> None:
     assert mapping.time.zone == "UTC"
 
 
-@pytest.mark.parametrize("name", ["handbook.toml", "sparkov.toml"])
+@pytest.mark.parametrize("name", ["handbook.toml", "s_ffsd.toml", "sparkov.toml"])
 def test_the_mappings_that_ship_are_good(name: str) -> None:
     assert load_mapping(MAPPINGS / name).label is not None
 
@@ -60,6 +60,10 @@ def test_the_mappings_that_ship_are_good(name: str) -> None:
         ('column = "when"', 'column = "when"\nzone = "Mars/Base"', "'Mars/Base' is not a time zone"),
         ('column = "when"', 'column = "when"\nzoone = "UTC"', "did you mean 'zone'"),
         ('column = "when"', 'column = "when"\nformat = "dd/mm"', "nor a pattern"),
+        ('column = "when"', 'column = "when"\nformat = "steps"', "give it with format = 'steps'"),
+        ('column = "when"', 'column = "when"\nstep = "1m"', "give it with format = 'steps'"),
+        ('column = "when"', 'column = "when"\nformat = "steps"\nstep = "long"', "'long' is not a duration"),
+        ('delay = "36h"', 'delay = "36h"\nunknown = 2', "unknown must list the values"),
         ('column = "when"', 'column = "when"\nambiguous = "x"', "not one of earlier, later, refuse"),
         ('column = "when"', "", r'\[time\] needs column = "<a column of the file>"'),
         ('unit = "major"', "", "write 'major'"),

@@ -179,6 +179,19 @@ def test_an_empty_label_is_not_known(tmp_path: Path) -> None:
     assert (row.is_fraud, row.known_at, row.label) == (None, None, None)
 
 
+def test_a_value_can_mean_that_nobody_learnt_it(tmp_path: Path) -> None:
+    rows = "\n".join(f"{bad},s,c,p,EUR,2026-01-01,1,{bad}" for bad in ("0", "1", "2"))
+    found = one(tmp_path, rows, label='delay = "2d"\nunknown = [2]')
+    assert found["is_fraud"].isna().tolist() == [False, False, True]
+    assert found["known_at"].isna().tolist() == [False, False, True]
+
+
+def test_a_column_that_counts_becomes_times(tmp_path: Path) -> None:
+    rows = "\n".join(f"{step},s,c,p,EUR,{step},1,0" for step in (0, 1, 90))
+    found = one(tmp_path, rows, time='format = "steps"\nstep = "10m"')
+    assert found["event_time"].tolist() == [0, 600_000, 54_000_000]
+
+
 def test_a_column_can_say_when_the_label_was_known(tmp_path: Path) -> None:
     text = "1,s,c,2024-01-05T00:00:00,EUR,2024-01-02T03:04:05,1,Y"
     frame = one(tmp_path, text, label='known_at = "person"')

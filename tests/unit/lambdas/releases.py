@@ -66,6 +66,9 @@ class Registry:
         return {"ModelPackageArn": self.tokens[call["ClientToken"]]}
 
     def describe_model_package(self, *, ModelPackageName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        if ModelPackageName not in self.packages:
+            text = f"ModelPackage {ModelPackageName} does not exist."
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": text}}, "DescribeModelPackage")
         return self.packages[ModelPackageName]
 
     def update_model_package(self, *, ModelPackageArn: str, **changes: Any) -> None:  # noqa: N803 - AWS's name
@@ -74,10 +77,16 @@ class Registry:
 
 @dataclass
 class Executions:
-    """Step Functions: tokens that wait, and what they were told."""
+    """Step Functions: tokens that wait, what they were told, and how executions stand."""
 
     told: list[tuple[str, str]] = field(default_factory=list)
     error: str = ""
+    statuses: dict[str, str] = field(default_factory=dict)
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, str]:  # noqa: N803 - AWS's name
+        if executionArn not in self.statuses:
+            raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, "DescribeExecution")
+        return {"status": self.statuses[executionArn]}
 
     def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - AWS's name
         if self.error:

@@ -44,6 +44,7 @@ ENVIRONMENT = {
     "ALARM_TOPIC": "arn:aws:sns:eu-west-1:123456789012:alarms",
     "ROLLBACK_ALARMS": "release-errors,release-latency",
     "RUN_POLICY": "{}",
+    "LOOSE_RUNS": "true",
     "LAKE_BUCKET": "lake",
     "ATHENA_WORKGROUP": "payments",
     "GLUE_DATABASE": "payments",
@@ -81,6 +82,9 @@ class Context:
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:function"
     aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 120_000
 
 
 class AppConfigData:

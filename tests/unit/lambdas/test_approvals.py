@@ -200,6 +200,44 @@ def test_what_nobody_waits_for_is_ignored(
     assert executions.told == []
 
 
+@pytest.mark.parametrize(("status", "what"), [("Approved", "approved"), ("Rejected", "declined")])
+def test_a_word_that_nobody_waited_for_is_written_down_once(
+    settle_approval: ModuleType, registry: Registry, store: DynamoReleaseStore, status: str, what: str
+) -> None:
+    registry.packages[PACKAGE] |= {
+        "ModelApprovalStatus": status,
+        "ApprovalDescription": "I looked again.",
+        "LastModifiedBy": {"IamIdentity": {"Arn": PERSON}},
+    }
+    for _ in range(2):
+        settle_approval.handler(changed(), Context())
+    found = store.lineage("run-2")
+    assert found is not None
+    told = [(each.what, each.by, each.reason) for each in found.events[1:]]
+    assert told == [(what, PERSON, "I looked again.")]
+
+
+def test_who_asks_answers_its_own_execution_and_forgets_no_other(
+    request_approval: ModuleType,
+    executions: Executions,
+    store: DynamoReleaseStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A re-driven execution asks again while the first one is still answered."""
+    wait = store.wait
+
+    def overtaken(run: str, waiting: Waiting) -> None:
+        wait(run, waiting)
+        wait(run, Waiting(token="token-2", asked_at=2))  # noqa: S106 - it opens nothing
+
+    monkeypatch.setattr(request_approval.releases, "wait", overtaken)
+    assert request_approval.handler(asked("bounds"), Context()) == {"waits": False}
+    assert [token for token, _ in executions.told] == ["token-1"]
+    left = store.waiting("run-2")
+    assert left is not None
+    assert left.token == "token-2"  # noqa: S105 - it opens nothing
+
+
 @pytest.mark.parametrize("error", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
 def test_an_execution_that_waits_no_longer_is_forgotten(
     settle_approval: ModuleType, executions: Executions, registry: Registry, store: DynamoReleaseStore, error: str

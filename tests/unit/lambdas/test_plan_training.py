@@ -1,6 +1,9 @@
 """The plan of a training run: names that SageMaker takes, inputs that exist, and what the run holds to."""
 
+import json
 import re
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -8,10 +11,12 @@ import boto3
 import msgspec
 import pytest
 
-from fraud.release import ReleasePolicy, RunPolicy
+from fraud.release import DataPolicy, ReleasePolicy, RunPolicy
 from fraud.serving import Serving
 from runtime import clients
 from tests.unit.lambdas.support import POLICY, REGION, AppConfigData, Context
+from training.contract import Contract
+from training.plan import read_plan
 
 STARTED = "2026-01-01T10:00:00.123Z"
 STARTED_MS = 1_767_261_600_123
@@ -36,6 +41,7 @@ def plan(
     sources: tuple[str, ...] = ("history",),
     size: int = 1,
     own: RunPolicy | None = None,
+    loose: bool = True,
 ) -> dict[str, Any]:
     """The state that follows from a plan."""
     part = function.Part(objects=1, bytes=size, fingerprint="f")
@@ -44,6 +50,8 @@ def plan(
         champion=champion,
         snapshots={name: part if name in sources else None for name in function.SOURCES},
         own=own or RunPolicy(),
+        payment_policy=POLICY,
+        loose=loose,
     )
     state: dict[str, Any] = function.state_of(planned, lake="lake", models="models")
     return state
@@ -105,7 +113,7 @@ def test_options_are_passed_to_the_dataset_step(function: ModuleType) -> None:
         "validation_share": 0.1,
         "evaluation_share": 0.25,
     }
-    options = ["--maturity", "3d", "--validation-share", "0.1", "--evaluation-share", "0.25"]
+    options = ["--validation-share", "0.1", "--evaluation-share", "0.25"]
     assert plan(function, given=given)["dataset"]["arguments"] == [*arguments(1_700_000_000_000), *options]
 
 
@@ -313,6 +321,64 @@ def test_the_plan_is_kept_for_every_step_to_read(function: ModuleType, lake: Any
     assert kept["policy"] == msgspec.to_builtins(RunPolicy())
 
 
+@pytest.mark.parametrize(
+    ("given", "days"),
+    [
+        ({}, 30.0),
+        ({"maturity": "3d"}, 3.0),
+        ({"maturity": "12h", "policy": {"data": {"maturity_days": 9, "minimum_frauds": 4}}}, 0.5),
+        ({"policy": {"data": {"maturity_days": 9}}}, 9.0),
+    ],
+)
+def test_every_step_reads_the_maturity_in_the_plan(
+    function: ModuleType, lake: Any, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], days: float
+) -> None:
+    lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
+    monkeypatch.setattr(function, "own_policy", RunPolicy(data=DataPolicy(maturity_days=30)))
+    function.handler(EVENT | {"input": given}, Context())
+    data = stored(lake, "plan/plan.json")["policy"]["data"]
+    assert data["maturity_days"] == days
+    assert data["minimum_frauds"] == given.get("policy", {}).get("data", {}).get("minimum_frauds", 10)
+
+
+def test_the_steps_read_by_which_policy_payments_are_decided(
+    function: ModuleType, lake: Any, tmp_path: Path
+) -> None:
+    lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
+    function.handler(EVENT, Context())
+    folder = tmp_path / "processing/input/plan"
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text(json.dumps(stored(lake, "plan/plan.json")))
+    assert read_plan(Contract(tmp_path)).payment_policy == POLICY
+    # A run is judged by the policy of its beginning, whatever people change meanwhile.
+    function.appconfigdata.deploy(Serving(policy=msgspec.structs.replace(POLICY, version="p2"), champion="run-0"))
+    function.handler(EVENT, Context())
+    assert stored(lake, "plan/plan.json")["payment_policy"]["version"] == POLICY.version
+
+
+def test_where_runs_are_held_to_it_the_deployments_policy_is_a_floor(
+    function: ModuleType, lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
+    event = EVENT | {"input": {"policy": {"gate": {"minimum_gain": -1.0}}}}
+    monkeypatch.setattr(function, "settings", replace(function.settings, loose_runs=False))
+    with pytest.raises(
+        ValueError, match=r"policy.gate.minimum_gain: at least 0.002 here, where a run may tighten"
+    ):
+        function.handler(event, Context())
+    monkeypatch.setattr(function, "settings", replace(function.settings, loose_runs=True))
+    function.handler(event, Context())
+    assert stored(lake, "plan/plan.json")["policy"]["gate"]["minimum_gain"] == -1.0
+
+
+def test_a_run_cannot_know_what_comes_after_its_start(function: ModuleType) -> None:
+    assert plan(function, given={"as_of": STARTED_MS}, loose=False)["as_of"] == str(STARTED_MS)
+    # But for where history is replayed.
+    assert plan(function, given={"as_of": STARTED_MS + 1})["as_of"] == str(STARTED_MS + 1)
+    with pytest.raises(ValueError, match=r"^as_of: 1767261600124 is later than the run's start at 2026-01-01T10"):
+        plan(function, given={"as_of": STARTED_MS + 1}, loose=False)
+
+
 def test_a_plan_made_again_is_the_first_one_although_the_lake_has_grown(function: ModuleType, lake: Any) -> None:
     lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
     first = function.handler(EVENT, Context())
@@ -354,3 +420,15 @@ def test_a_comparison_has_what_became_known_meanwhile(function: ModuleType, lake
         planned = function.handler(event, Context())
         assert planned["arguments"] == [*words, "--since", "1767000000000", "--as-of", str(STARTED_MS)]
         assert set(inputs(planned["inputs"])) == {"plan", "decisions", *known}
+        assert planned["machines"]["count"] == 1
+
+
+def test_the_disk_of_a_comparison_grows_with_the_lake(function: ModuleType) -> None:
+    event = {"run_id": "run-1", "challenger": "run-1", "champion": "run-0", "since": 1, "now": STARTED}
+    sizes = {}
+    for size in (1, 10**9, 10**11):
+        part = function.Part(objects=1, bytes=size, fingerprint="f")
+        found = function.compare(event, {"decisions": part, "labels": None}, lake="lake", models="models")
+        sizes[size] = found["machines"]["volume_gb"]
+        assert set(inputs(found["inputs"])) == {"plan", "decisions"}
+    assert sizes == {1: 31, 10**9: 32, 10**11: 230}

@@ -29,7 +29,15 @@ def write(content: bytes, key: str = "runs/run-1/evaluation/evaluation.json") ->
 def test_a_report_is_answered_with_its_verdict_alone(function: ModuleType, passed: bool) -> None:
     verdict = {"passed": passed, "reason": "better by 0.1", "checks": [1, 2, 3]}
     write(msgspec.json.encode({"verdict": verdict, "rows": 10}))
-    assert function.handler({"uri": URI}, Context()) == {"passed": passed, "reason": "better by 0.1"}
+    assert function.handler({"uri": URI}, Context()) == {
+        **{"passed": passed, "reason": "better by 0.1"},
+        "labels": True,
+    }
+
+
+def test_a_verdict_without_labels_is_told_as_one(function: ModuleType) -> None:
+    write(msgspec.json.encode({"verdict": {"passed": True, "reason": "too few", "labels": False}}))
+    assert function.handler({"uri": URI}, Context())["labels"] is False
 
 
 def test_a_sentence_without_end_is_cut(function: ModuleType) -> None:

@@ -1,5 +1,6 @@
 """The steps of a release as the state machine asks for them, and as the rule for failed executions does."""
 
+import dataclasses
 from types import ModuleType
 from typing import Any
 
@@ -10,9 +11,9 @@ from fraud.bundle import CorruptBundleError
 from fraud.release import ReleasePolicy
 from fraud.serving import Canary, Serving
 from runtime import clients
-from runtime.releasing import NotReleasedError
-from runtime.stores.releases import DynamoReleaseStore
-from tests.unit.lambdas.releases import GROUP, Registry, lineage, releases_table
+from runtime.publishing import BusyError
+from runtime.stores.releases import DynamoReleaseStore, Event
+from tests.unit.lambdas.releases import GROUP, Executions, Registry, lineage, releases_table
 from tests.unit.lambdas.support import POLICY, REGION, Context, bundle
 from tests.unit.runtime.appconfig import AppConfig
 
@@ -42,11 +43,22 @@ def store(aws: None) -> DynamoReleaseStore:
 
 
 @pytest.fixture
+def executions() -> Executions:
+    return Executions(statuses={EXECUTION: "FAILED"})
+
+
+@pytest.fixture
 def function(
-    load: Any, store: DynamoReleaseStore, config: AppConfig, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    load: Any,
+    store: DynamoReleaseStore,
+    config: AppConfig,
+    registry: Registry,
+    executions: Executions,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> ModuleType:
     del store
     monkeypatch.setattr(clients, "appconfig", lambda: config)
+    monkeypatch.setattr(clients, "stepfunctions", lambda: executions)
     monkeypatch.setattr(clients, "sagemaker", lambda: registry)
     clients.s3().create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
     module: ModuleType = load("release_model")
@@ -83,17 +95,17 @@ def test_the_policy_says_the_share_and_whether_there_is_a_probation(
 def test_without_a_probation_the_champion_before_is_gone(function: ModuleType, config: AppConfig) -> None:
     function.handler(event("promote", probation_minutes=0.0), Context())
     assert config.serving == Serving(policy=POLICY, champion="run-2", challengers=("run-7",))
-    assert config.told == ["promote run-2: It finds more fraud."]
+    assert config.told == ["release 2: promote run-2: It finds more fraud."]
 
 
-def test_since_is_when_the_stage_began_also_when_asked_again(
-    function: ModuleType, store: DynamoReleaseStore
-) -> None:
+def test_since_is_when_the_stage_was_entered_last(function: ModuleType, store: DynamoReleaseStore) -> None:
     first = function.handler(event("shadow"), Context())
     again = function.handler(event("shadow"), Context())
     found = store.lineage("run-2")
     assert found is not None
-    assert first["since"] == again["since"] == found.events[-1].at > 1
+    shadow, anew = found.events[-2:]
+    assert (first["since"], again["since"]) == (shadow.at, anew.at)
+    assert 1 < shadow.at <= anew.at
     assert (first["changed"], again["changed"]) == (True, False)
     assert found.events[-1].by == "retrain:run-2"
 
@@ -101,11 +113,115 @@ def test_since_is_when_the_stage_began_also_when_asked_again(
 def test_what_the_registry_does_not_have_as_approved_decides_on_nothing(
     function: ModuleType, config: AppConfig, registry: Registry
 ) -> None:
-    with pytest.raises(NotReleasedError, match="not approved"):
-        function.handler(event("canary", "run-3"), Context())
+    answer = function.handler(event("canary", "run-3"), Context())
+    assert (answer["refused"], answer["changed"], "not approved" in answer["reason"]) == (True, False, True)
+    assert config.serving.canary is None
     registry.put(f"{GROUP}/run-3", "Approved")
-    function.handler(event("canary", "run-3"), Context())
+    assert function.handler(event("canary", "run-3"), Context())["refused"] is False
     assert config.serving.canary is not None
+    registry.packages.clear()  # whose approval is gone with it
+    assert function.handler(event("promote", "run-3"), Context())["refused"] is True
+    assert config.serving.champion == "run-1"
+
+
+@pytest.mark.parametrize("action", ["canary", "promote"])
+@pytest.mark.parametrize("planned", ["run-7", ""])
+def test_a_run_is_refused_when_the_champion_is_not_the_one_it_was_planned_for(
+    function: ModuleType, config: AppConfig, action: str, planned: str
+) -> None:
+    answer = function.handler({**event(action), "champion": planned}, Context())
+    assert (answer["refused"], answer["changed"], answer["since"]) == (True, False, 0)
+    assert "the champion is run-1 meanwhile" in answer["reason"]
+    assert config.serving.deciding == ("run-1",)
+
+
+def test_a_model_that_was_withdrawn_is_not_confirmed(
+    function: ModuleType, config: AppConfig, store: DynamoReleaseStore
+) -> None:
+    function.handler(event("promote"), Context())
+    function.handler({"action": "withdraw", "execution": EXECUTION, "reason": "it failed"}, Context())
+    answer = function.handler(event("confirm"), Context())
+    assert (answer["refused"], answer["reason"]) == (True, "the champion is run-1, and no longer run-2")
+    assert config.serving.champion == "run-1"
+    found = store.lineage("run-2")
+    assert found is not None
+    assert found.last("confirmed") is None
+
+
+def test_what_never_was_registered_is_a_mistake_and_no_refusal(function: ModuleType) -> None:
+    with pytest.raises(ValueError, match="never registered"):
+        function.handler(event("shadow", "run-1"), Context())
+
+
+def test_a_roll_back_takes_the_approval_too_and_a_failure_does_not(
+    function: ModuleType, config: AppConfig, registry: Registry, store: DynamoReleaseStore
+) -> None:
+    for stopped_at in (1_767_268_800_000, "1767268800000", ""):
+        function.handler(event("promote"), Context())
+        failed = {"action": "withdraw", "execution": EXECUTION, "stopped_at": stopped_at, "reason": "it failed"}
+        assert function.handler(failed, Context())["champion"] == "run-1"
+    assert registry.packages[f"{GROUP}/run-2"]["ModelApprovalStatus"] == "Approved"
+    function.handler(event("promote"), Context())
+    for _ in range(2):
+        function.handler({**event("withdraw"), "reason": "too many declined"}, Context())
+    assert config.serving.champion == "run-1"
+    package = registry.packages[f"{GROUP}/run-2"]
+    assert package["ModelApprovalStatus"] == "Rejected"
+    assert package["ApprovalDescription"] == "withdraw run-2: too many declined"
+    found = store.lineage("run-2")
+    assert found is not None
+    told = [*["champion", "withdrawn"] * 4, "declined"]
+    assert [each.what for each in found.events[1:]] == told
+    assert found.state == "withdrawn"
+
+
+def test_a_roll_back_leaves_what_a_person_said(function: ModuleType, registry: Registry) -> None:
+    function.handler(event("shadow", "run-3"), Context())
+    registry.put(f"{GROUP}/run-3", "Rejected", ApprovalDescription="I do not like it.")
+    function.handler(event("withdraw", "run-3"), Context())
+    assert registry.packages[f"{GROUP}/run-3"]["ApprovalDescription"] == "I do not like it."
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
+def test_a_late_withdrawal_leaves_alone_what_was_re_driven(
+    function: ModuleType, config: AppConfig, executions: Executions, status: str
+) -> None:
+    function.handler(event("promote"), Context())
+    executions.statuses[EXECUTION] = status
+    late = {"action": "withdraw", "execution": EXECUTION, "stopped_at": 2**53, "reason": "it failed"}
+    answer = function.handler(late, Context())
+    assert (answer["refused"], answer["changed"], "re-driven" in answer["reason"]) == (True, False, True)
+    assert config.serving.champion == "run-2"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_late_withdrawal_leaves_alone_what_a_person_let_in_since(
+    function: ModuleType, config: AppConfig, executions: Executions, store: DynamoReleaseStore, known: bool
+) -> None:
+    if not known:
+        executions.statuses.clear()  # Step Functions forgets executions after 90 days
+    function.handler(event("promote"), Context())
+    late = {"action": "withdraw", "execution": EXECUTION, "stopped_at": "1767268800000", "reason": "it failed"}
+    store.happened("run-2", Event(what="champion", at=2**53, by="jane", reason="I want it"), anew=True)
+    answer = function.handler(late, Context())
+    assert (answer["refused"], answer["reason"]) == (True, "jane made model run-2 champion: I want it")
+    assert config.serving.champion == "run-2"
+    store.happened("run-2", Event(what="champion", at=2**53, by="retrain:run-2"), anew=True)
+    assert function.handler(late, Context())["changed"] is True
+    assert config.serving.champion == "run-1"
+
+
+def test_a_deployment_of_somebody_else_is_waited_for_as_long_as_the_call_may_take(
+    function: ModuleType, config: AppConfig
+) -> None:
+    config.busy = 1_000
+    waited: list[float] = []
+    function.releaser = dataclasses.replace(
+        function.releaser, publisher=dataclasses.replace(function.releaser.publisher, pause=waited.append)
+    )
+    with pytest.raises(BusyError):
+        function.handler(event("promote"), Context())
+    assert sum(waited) == 105  # of the two minutes that the call had left
 
 
 @pytest.mark.parametrize("named", [{"execution": EXECUTION}, {"execution": "run-2"}, {"version": "run-2"}])

@@ -1,6 +1,8 @@
 """A look at a release: what is counted, what sends a model back, and when it is enough."""
 
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
@@ -24,11 +26,23 @@ class Alarms:
 
     def __init__(self) -> None:
         self.states = {"release-errors": "OK", "release-latency": "INSUFFICIENT_DATA"}
+        self.updates: list[tuple[str, int, str]] = []
 
     def describe_alarms(self, **asked: Any) -> dict[str, Any]:
         assert asked["AlarmTypes"] == ["MetricAlarm"]
         names = [name for name in asked["AlarmNames"] if name in self.states]
         return {"MetricAlarms": [{"AlarmName": name, "StateValue": self.states[name]} for name in names]}
+
+    def get_paginator(self, name: str) -> "Alarms":
+        assert name == "describe_alarm_history"
+        return self
+
+    def paginate(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        assert (asked["HistoryItemType"], asked["AlarmTypes"]) == ("StateUpdate", ["MetricAlarm"])
+        for name, at, state in self.updates:
+            if name == asked["AlarmName"] and datetime.fromtimestamp(at / 1_000, UTC) >= asked["StartDate"]:
+                data = {"version": "1.0", "newState": {"stateValue": state}}
+                yield {"AlarmHistoryItems": [{"AlarmName": name, "HistoryData": json.dumps(data)}]}
 
 
 @pytest.fixture
@@ -155,6 +169,66 @@ def test_scores_that_moved_on_the_same_payments_send_it_back(function: ModuleTyp
     answer = look(function, stage())
     assert answer["verdict"] == "back"
     assert "the mean score moved by +0.1000" in answer["reason"]
+
+
+def test_a_model_that_hardly_anybody_met_is_not_trusted_when_its_time_is_over(
+    function: ModuleType, lake: AthenaClient
+) -> None:
+    lake.decisions = rows("run-2", 199, 99, mine=0.3, theirs=0.3) + rows("run-1", 900, 450, mine=0.3, theirs=0.3)
+    few = look(function, stage(), minutes=60)
+    assert few["verdict"] == "back"
+    assert few["reason"] == (
+        "canary of run-2: 199 decisions in 60 minutes, and 200 are needed to trust it "
+        "(release.minimum_canary_decisions)"
+    )
+    assert look(function, stage(minimum_canary_decisions=199), minutes=60)["verdict"] == "done"
+    # Nor is it by a number of decisions that is less than what is needed.
+    assert look(function, stage(canary_decisions=150))["verdict"] == "wait"
+    assert look(function, stage(canary_decisions=150, minimum_canary_decisions=150))["verdict"] == "done"
+    serving(function.releases, Serving(policy=POLICY, champion="run-2", challengers=("run-1",)), number=2)
+    assert look(function, stage("probation", probation_minutes=5.0), minutes=4)["verdict"] == "wait"
+    assert look(function, stage("probation", probation_minutes=5.0), minutes=5)["verdict"] == "back"
+
+
+def test_where_fewer_decisions_are_enough_fewer_are_judged(
+    function: ModuleType, lake: AthenaClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.decisions = rows("run-2", 60, 0, mine=0.3, theirs=0.3) + rows("run-1", 400, 360, mine=0.3, theirs=0.3)
+    assert look(function, stage())["verdict"] == "wait"
+    # What the judge would not go by is not measured either.
+    assert "ReleaseApprovalChange" not in capsys.readouterr().out
+    assert look(function, stage(minimum_canary_decisions=60))["verdict"] == "back"
+    assert look(function, stage(minimum_canary_decisions=61))["verdict"] == "wait"
+
+
+def test_payments_decided_without_a_model_send_it_back_if_they_were_fewer_before(
+    function: ModuleType, lake: AthenaClient
+) -> None:
+    bare = [{**each, "shadow": {}} for each in rows("", 100, 0, mine=0, theirs=0)]
+    served = rows("run-1", 900, 450, mine=0.3, theirs=0.3)
+    lake.decisions = served + bare
+    answer = look(function, stage())
+    assert answer["verdict"] == "back"
+    assert "the share of payments decided without a model grew by +0.1000" in answer["reason"]
+    # As many were without one on the day before; two days before is too long ago to tell.
+    day = 24 * 60 * MINUTE
+    for age, verdict in ((1, "wait"), (day, "wait"), (day + 1, "back")):
+        before = [
+            {**each, "shadow": {}, "day": "2025-12-31"}
+            for each in rows("", 100, 0, mine=0, theirs=0, at=SINCE - age)
+        ] + rows("run-1", 900, 450, mine=0.3, theirs=0.3, at=SINCE - age)
+        lake.decisions = served + bare + [{**each, "day": "2025-12-31"} for each in before]
+        assert look(function, stage())["verdict"] == verdict, age
+    assert look(function, stage(maximum_without_model=0.1))["verdict"] == "wait"
+
+
+def test_an_alarm_that_went_off_between_two_looks_is_not_missed(function: ModuleType, alarms: Alarms) -> None:
+    alarms.updates = [("release-errors", SINCE - 1, "ALARM"), ("release-errors", SINCE + 1, "OK")]
+    assert look(function, stage())["verdict"] == "wait"
+    alarms.updates += [("release-latency", SINCE + 1, "ALARM"), ("release-latency", SINCE + 2, "OK")]
+    answer = look(function, stage())
+    assert answer["verdict"] == "back"
+    assert "the alarm release-latency went off" in answer["reason"]
 
 
 @pytest.mark.parametrize(("name", "verdict"), [("canary", "back"), ("probation", "back"), ("shadow", "wait")])

@@ -61,7 +61,13 @@ def test_what_no_run_could_hold_to_is_refused_before_one_starts(change: str, wor
 
 
 def test_the_policy_is_that_of_the_deployment_with_what_is_different() -> None:
-    assert options("release.canary_share=0.1", environment=PROD)["policy"] == {"release": {"canary_share": 0.1}}
+    assert options("release.canary_share=0.02", environment=PROD)["policy"] == {"release": {"canary_share": 0.02}}
+
+
+@pytest.mark.parametrize("change", ["release.approval=bounds", "gate.minimum_gain=-1", "release.canary_share=0.5"])
+def test_in_production_a_looser_run_is_refused_before_it_starts(change: str) -> None:
+    with pytest.raises(typer.BadParameter, match=change.partition("=")[0]):
+        options(change, environment=PROD)
 
 
 @pytest.mark.parametrize("content", ["[1]", "{", None])

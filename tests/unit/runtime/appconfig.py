@@ -66,7 +66,11 @@ class AppConfig:
                 {"Error": {"Code": "ConflictException", "Message": "in progress"}}, "StartDeployment"
             )
         self.told.append(call["Description"])
-        self._deploy(call["ConfigurationVersion"])
+        self._deploy(call["ConfigurationVersion"], call["Description"])
+
+    def get_deployment(self, **call: Any) -> dict[str, Any]:
+        assert (call["ApplicationId"], call["EnvironmentId"]) == ("app1234", "env1234")
+        return self.deployments[call["DeploymentNumber"] - 1]
 
     def get_paginator(self, name: str) -> "AppConfig":
         assert name == "list_deployments"
@@ -76,8 +80,11 @@ class AppConfig:
         assert call == {"ApplicationId": "app1234", "EnvironmentId": "env1234"}
         newest = list(reversed(self.deployments))
         for start in range(0, len(newest), 2):
-            yield {"Items": newest[start : start + 2]}
+            # A list does not tell the descriptions, as AppConfig's does not.
+            shown = newest[start : start + 2]
+            yield {"Items": [{name: each[name] for name in each if name != "Description"} for each in shown]}
 
-    def _deploy(self, version: str) -> None:
+    def _deploy(self, version: str, description: str = "") -> None:
         number = len(self.deployments) + 1
-        self.deployments.append({"DeploymentNumber": number, "ConfigurationVersion": version, "State": "COMPLETE"})
+        deployment = {"DeploymentNumber": number, "ConfigurationVersion": version, "State": "COMPLETE"}
+        self.deployments.append({**deployment, "Description": description} if description else deployment)

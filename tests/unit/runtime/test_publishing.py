@@ -1,6 +1,9 @@
 """Nothing serves unrecorded, and of two who change it at once neither is lost."""
 
+import dataclasses
+import json
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,14 +22,16 @@ POLICY = Policy(version="p1", thresholds=Thresholds(challenge=0.2, review=0.5, d
 FIRST = Serving(policy=POLICY, champion="run-1")
 
 
-def publisher(client: AppConfig, releases: MemoryReleaseStore) -> Publisher:
+def publisher(
+    client: AppConfig, releases: MemoryReleaseStore, pause: Callable[[float], None] = lambda _seconds: None
+) -> Publisher:
     return Publisher(
         client,  # type: ignore[arg-type]  # a fake of AppConfig
         PROFILE,
         "str1234",
         releases,
         clock=lambda: 1_000,
-        pause=lambda _seconds: None,
+        pause=pause,
     )
 
 
@@ -39,7 +44,7 @@ def test_a_change_is_recorded_and_deployed_with_who_and_why() -> None:
     done = publisher(client, releases).change(shadowing("run-2"), by="jane", reason="because " * 500, run="run-2")
     assert done.changed
     assert client.serving == FIRST.shadowing_with("run-2")
-    assert client.told == [("because " * 500)[:1_024]]
+    assert client.told == [("release 2: " + "because " * 500)[:1_024]]
     second, first = releases.history()
     assert (first.number, first.at, first.document) == (1, 0, FIRST)
     assert (second.number, second.at, second.by, second.run) == (2, 1_000, "jane", "run-2")
@@ -56,7 +61,7 @@ def test_what_changes_nothing_is_neither_recorded_nor_deployed_again() -> None:
 
 def test_it_is_recorded_before_it_is_deployed_and_completed_by_the_next_who_comes() -> None:
     client, releases = AppConfig(FIRST), MemoryReleaseStore()
-    client.busy = 100
+    client.busy = 1_000
     with pytest.raises(BusyError):
         publisher(client, releases).change(shadowing("run-2"), by="jane", reason="try")
     assert client.serving == FIRST
@@ -65,6 +70,79 @@ def test_it_is_recorded_before_it_is_deployed_and_completed_by_the_next_who_come
     assert not again.changed
     assert client.serving == FIRST.shadowing_with("run-2")
     assert [each.reason for each in releases.history()] == ["try", "what served when this history began"]
+
+
+class Slow(AppConfig):
+    """Deployments take their time, and nobody else begins one before that."""
+
+    def __init__(self, *documents: Serving | bytes, seconds: float) -> None:
+        self.time = 0.0
+        self.seconds = seconds
+        self.busy_until = -1.0
+        super().__init__(*documents)
+
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
+
+    def start_deployment(self, **call: Any) -> None:
+        self.busy = int(self.time < self.busy_until)
+        super().start_deployment(**call)
+        self.busy_until = self.time + self.seconds
+
+
+def test_who_was_overtaken_while_it_waited_deploys_what_came_after_it() -> None:
+    client = Slow(FIRST, seconds=20.0)
+
+    def person() -> None:
+        quicker.change(lambda now: now.promoting("run-8"), by="joe", reason="back")
+
+    releases = Raced(person, before=False)
+    quicker = publisher(client, releases, client.wait)
+    run = publisher(client, releases, client.wait)
+    run.change(lambda now: now.canarying("run-9", 0.5), by="retrain:run-9", reason="canary")
+    assert [json.loads(client.versions[int(each) - 1])["champion"] for each in client.deployed] == [
+        "run-1",
+        "run-8",
+    ]
+    assert [each.by for each in releases.history()] == ["joe", "retrain:run-9", "unknown"]
+
+
+def test_another_deployment_is_waited_for_for_minutes_and_no_longer_than_there_is_patience() -> None:
+    client, releases = Slow(FIRST, seconds=0.0), MemoryReleaseStore()
+    client.busy_until = 170.0
+    patient = publisher(client, releases, client.wait)
+    with pytest.raises(BusyError):
+        dataclasses.replace(patient, patience=60.0).change(shadowing("run-2"), by="jane", reason="try")
+    assert client.time == pytest.approx(60.0)
+    patient.change(shadowing("run-2"), by="jane", reason="try")
+    assert client.serving == FIRST.shadowing_with("run-2")
+
+
+def test_what_a_writer_here_deployed_too_late_is_not_taken_for_what_somebody_wants() -> None:
+    client, releases = AppConfig(FIRST), MemoryReleaseStore()
+    publisher(client, releases).change(
+        lambda now: now.canarying("run-2", 0.5), by="retrain:run-2", reason="canary"
+    )
+    publisher(client, releases).change(lambda now: now.promoting("run-3"), by="jane", reason="back")
+    wanted = client.serving
+    # A writer that was cut off between reading the history and deploying it.
+    late = client.deployments[1]
+    client._deploy(late["ConfigurationVersion"], late["Description"])
+    assert publisher(client, releases).current().document == wanted
+    assert not publisher(client, releases).change(lambda now: now, by="jane", reason="nothing").changed
+    assert client.serving == wanted
+    assert len(list(releases.history())) == 3
+
+
+def test_what_was_deployed_by_hand_before_a_late_writer_came_is_not_lost() -> None:
+    client, releases = AppConfig(FIRST), MemoryReleaseStore()
+    for version in ("run-2", "run-3"):
+        publisher(client, releases).change(shadowing(version), by="jane", reason=version)
+    by_hand = FIRST.shadowing_with("run-7")
+    client.by_hand(by_hand)
+    late = client.deployments[1]
+    client._deploy(late["ConfigurationVersion"], late["Description"])
+    assert publisher(client, releases).current().document == by_hand
 
 
 def test_what_was_deployed_by_hand_is_kept_and_recorded() -> None:

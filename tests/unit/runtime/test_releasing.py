@@ -10,7 +10,7 @@ from fraud.bundle import CorruptBundleError, Manifest
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.publishing import Publisher
-from runtime.releasing import NotReleasedError, Releaser
+from runtime.releasing import NotReleasedError, OvertakenError, Releaser
 from runtime.stores.releases import Event, Lineage, MemoryReleaseStore
 from tests.unit.runtime.appconfig import PROFILE, AppConfig
 
@@ -101,17 +101,132 @@ def test_a_model_goes_all_the_way(world: World) -> None:
 def test_each_step_is_taken_once_however_often_it_is_asked(world: World) -> None:
     steps = (
         lambda: world.releaser.shadow("run-1", **TOLD),
-        lambda: world.releaser.canary("run-1", 0.05, **TOLD),
-        lambda: world.releaser.promote("run-1", keeps_former=True, **TOLD),
+        lambda: world.releaser.canary("run-1", 0.05, champion="run-0", **TOLD),
+        lambda: world.releaser.promote("run-1", keeps_former=True, champion="run-0", **TOLD),
         lambda: world.releaser.confirm("run-1", **TOLD),
         lambda: world.releaser.withdraw("run-1", **TOLD),
     )
     for step in steps:
         step()
-        before = (world.client.deployed, world.releases.lineage("run-1"), world.serving)
+        before = (world.client.deployed, world.state("run-1"), world.serving)
         again = step()
         assert again is None or not again.changed
-        assert (world.client.deployed, world.releases.lineage("run-1"), world.serving) == before
+        assert (world.client.deployed, world.state("run-1"), world.serving) == before
+
+
+def test_a_stage_that_is_entered_again_begins_again(world: World) -> None:
+    for enter in (
+        lambda: world.releaser.shadow("run-1", **TOLD),
+        lambda: world.releaser.canary("run-1", 0.05, **TOLD),
+        lambda: world.releaser.promote("run-1", keeps_former=True, **TOLD),
+    ):
+        enter()
+        before = world.releases.lineage("run-1")
+        enter()
+        after = world.releases.lineage("run-1")
+        assert before is not None
+        assert after is not None
+        assert after.events[:-1] == before.events
+        assert (after.state, after.events[-1].at > before.events[-1].at) == (before.state, True)
+
+
+PERSON = {"by": "arn:jane", "reason": "complaints"}
+
+
+@pytest.mark.parametrize(("planned", "who"), [("run-0", "run-2"), ("", "run-2"), ("run-2", "run-0")])
+def test_a_run_replaces_nobody_but_the_champion_that_it_was_compared_with(
+    world: World, planned: str, who: str
+) -> None:
+    world.releaser.shadow("run-1", **TOLD)
+    if who != "run-0":
+        world.releaser.restore(who, **PERSON)
+    before = (world.serving, world.releases.lineage("run-1"))
+    with pytest.raises(OvertakenError, match=f"champion is {who} meanwhile.*planned for {planned or 'none'}"):
+        world.releaser.canary("run-1", 0.05, champion=planned, **TOLD)
+    with pytest.raises(OvertakenError, match=f"champion is {who} meanwhile"):
+        world.releaser.promote("run-1", keeps_former=True, champion=planned, **TOLD)
+    assert (world.serving, world.releases.lineage("run-1")) == before
+
+
+def test_a_person_who_is_quicker_than_the_change_is_not_overruled(world: World) -> None:
+    """The champion is looked at within the change, however often that has to be made again."""
+    world.releaser.shadow("run-1", **TOLD)
+    original = world.releases.serves
+
+    def overtaken(served: Any) -> None:
+        world.releases.serves = original  # type: ignore[method-assign]  # only once
+        world.releaser.restore("run-2", **PERSON)
+        original(served)
+
+    world.releases.serves = overtaken  # type: ignore[method-assign]  # somebody comes in between
+    with pytest.raises(OvertakenError):
+        world.releaser.promote("run-1", keeps_former=True, champion="run-0", **TOLD)
+    assert world.serving.champion == "run-2"
+
+
+def test_of_two_canaries_the_second_is_refused(world: World) -> None:
+    world.releaser.canary("run-2", 0.05, champion="run-0", **TOLD)
+    with pytest.raises(OvertakenError, match="run-2 is tried"):
+        world.releaser.canary("run-1", 0.05, champion="run-0", **TOLD)
+    assert world.serving.deciding == ("run-0", "run-2")
+
+
+def test_what_a_person_took_out_does_not_come_back_with_its_run(world: World) -> None:
+    world.releaser.promote("run-1", keeps_former=True, champion="run-0", **TOLD)
+    world.releaser.restore("run-0", **PERSON)
+    world.releaser.withdraw("run-1", **TOLD)  # its execution ends, and cleans up
+    for step in (
+        lambda: world.releaser.promote("run-1", keeps_former=True, champion="run-0", **TOLD),
+        lambda: world.releaser.canary("run-1", 0.05, champion="run-0", **TOLD),
+    ):
+        with pytest.raises(OvertakenError, match="arn:jane took model run-1 out: complaints"):
+            step()
+    assert world.serving.champion == "run-0"
+
+
+def test_what_was_withdrawn_for_a_failure_comes_back_with_its_run(world: World) -> None:
+    world.releaser.promote("run-1", keeps_former=True, champion="run-0", **TOLD)
+    world.releaser.withdraw("run-1", **TOLD)
+    with pytest.raises(OvertakenError, match="the champion is run-0, and no longer run-1"):
+        world.releaser.confirm("run-1", **TOLD)
+    assert world.state("run-1") == "withdrawn"
+    world.releaser.promote("run-1", keeps_former=True, champion="run-0", **TOLD)
+    assert world.serving.champion == "run-1"
+
+
+def test_what_a_person_let_in_is_not_taken_out_for_a_run(world: World) -> None:
+    world.releaser.canary("run-1", 0.5, **TOLD)
+    world.releaser.restore("run-1", **PERSON)
+    with pytest.raises(OvertakenError, match="arn:jane made model run-1 champion: complaints"):
+        world.releaser.withdraw("run-1", **TOLD)
+    assert (world.serving.champion, world.state("run-1")) == ("run-1", "champion")
+    world.releaser.withdraw("run-1", **PERSON)
+    assert world.serving.champion == "run-0"
+
+
+@pytest.mark.parametrize("lost", ["approval", "gate"])
+def test_nobody_goes_back_to_what_may_not_serve(world: World, lost: str) -> None:
+    world.releaser.promote("run-1", keeps_former=False, **TOLD)
+    world.releaser.promote("run-2", keeps_former=False, **TOLD)
+    if lost == "approval":
+        world.approved.remove("run-1")
+    else:
+        world.releases.happened("run-1", Event(what="rejected", at=1, by="retrain:run", reason="too weak"))
+        world.releases.happened("run-1", Event(what="approved", at=2, by="jane"))
+        world.releases.happened("run-1", Event(what="champion", at=3, by="jane"))
+    with pytest.raises(NotReleasedError, match=r"not approved|too weak"):
+        world.releaser.restore("run-1", **PERSON)
+    assert world.serving.champion == "run-2"
+    world.releaser.withdraw("run-2", **TOLD)
+    assert world.serving.champion == "run-0"
+
+
+def test_the_gate_is_not_overruled_by_a_later_word(world: World) -> None:
+    world.register("run-5", what="rejected")
+    world.approved.add("run-5")
+    world.releases.happened("run-5", Event(what="approved", at=2, by="jane"))
+    with pytest.raises(NotReleasedError, match="rejected by the gate: too weak"):
+        world.releaser.promote("run-5", keeps_former=False, **TOLD)
 
 
 @pytest.mark.parametrize("step", ["canary", "promote"])
@@ -211,6 +326,7 @@ def test_who_decides_was_approved_and_who_is_withdrawn_is_gone(
     world.register("run-1", "run-2", "run-3")
     releaser = world.releaser
     for step, version in steps:
+        serving = world.serving
         calls = {
             "shadow": lambda version=version: releaser.shadow(version, **TOLD),
             "canary": lambda version=version: releaser.canary(version, 0.1, **TOLD),
@@ -221,6 +337,10 @@ def test_who_decides_was_approved_and_who_is_withdrawn_is_gone(
         }
         try:
             calls[step]()
+        except OvertakenError:
+            assert step in ("canary", "confirm")
+            taken = serving.canary is not None and serving.canary.version != version
+            assert taken if step == "canary" else serving.champion != version
         except NotReleasedError:
             assert step in ("canary", "promote", "restore")
             assert version not in approved

@@ -10,6 +10,7 @@ import pytest
 
 from fraud.release import DataPolicy
 from training.checks import Checks, Known, check_dataset, single_auc, thin, write_checks
+from training.maturity import Curve, Maturity
 from training.profile import Profile, profile_of, read_profile, stability_index, write_profile
 from training.rows import Rows
 from training.split import Cuts, cut_by_time
@@ -72,6 +73,43 @@ def test_a_sound_dataset_passes_and_is_told_what_no_model_can_use() -> None:
         "fraud rate",
     ]
     assert checks.checks[1].sentence == "4 features; always missing: empty; constant: flat."
+
+
+def _maturity(*known: float) -> Maturity:
+    curves = tuple(
+        Curve(
+            name="all", frauds=50, horizon=9, ages=(1,), shares=(1.0,), naive=(1.0,), reached={}, at_maturity=each
+        )
+        for each in known
+    )
+    return Maturity(
+        as_of=1, maturity=1, sentence="Some are known.", enough=min(known, default=1) > 0.9, curves=curves
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "bound", "reason"),
+    [
+        ((0.6, 0.1), 0.0, "The dataset passed 6 checks. Some are known."),
+        ((0.6, 0.1), 0.7, "Some are known. At least 70.0% have to be known."),
+        ((0.95, 0.1), 0.7, "The dataset passed 6 checks. Some are known."),
+        ((0.95,), 0.7, "The dataset passed 6 checks."),
+        ((), 0.7, "The dataset passed 6 checks."),
+    ],
+    ids=["warned", "stopped", "of all groups", "enough", "too few to measure"],
+)
+def test_frauds_that_are_not_known_yet_warn_and_below_a_bound_stop_it(
+    known: tuple[float, ...], bound: float, reason: str
+) -> None:
+    rows = _rows()
+    names = frozenset(rows.event_ids)
+    policy = DataPolicy(minimum_known_share=bound)
+    checks = check_dataset(
+        rows, _cuts(rows), Known(as_of=ROWS * 1_000, frauds=names), policy, None, _maturity(*known)
+    )
+    assert checks.verdict.reason == reason
+    assert checks.verdict.passed == reason.startswith("The dataset passed")
+    assert checks.checks[5].name == "label maturity"
 
 
 def test_a_label_in_disguise_stops_it_by_name() -> None:

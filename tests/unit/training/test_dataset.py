@@ -22,6 +22,7 @@ from tests.unit.training.synthetic import (
     write_history,
     write_labels,
 )
+from training.__main__ import main
 from training.assessment import Assessment
 from training.contract import Contract, ProgramError
 from training.dataset import Options, assemble, build_dataset
@@ -150,6 +151,27 @@ def test_a_declined_payment_that_was_made_all_the_same_is_kept(kind: OutcomeKind
     assert len(rows.event_ids) == kept
 
 
+def test_a_payment_that_its_issuer_declined_is_no_genuine_one() -> None:
+    declined = Outcome(transaction=FOUND[3], kind="declined", event_time=FOUND[3].event_time + 5)
+    rows, excluded = _assemble(FOUND[:10], [], outcomes=[declined])
+    assert rows.event_ids == [FOUND[number].event_id for number in range(10) if number != 3]
+    assert excluded["blocked"] == 1
+
+
+@pytest.mark.parametrize(("asked", "days"), [((), 7), (("--maturity", "36h"), 1.5)])
+def test_the_maturity_is_the_plans_unless_another_is_asked_for(
+    tmp_path: Path, asked: tuple[str, ...], days: float
+) -> None:
+    write_history(tmp_path, FOUND, labels(FOUND, FRAUDS))
+    plan = tmp_path / "processing" / "input" / "plan" / "plan.json"
+    plan.parent.mkdir()
+    plan.write_text(json.dumps({"policy": {"data": {"maturity_days": 7, "minimum_frauds": 100}}}))
+    assert main(["dataset", "--as-of", str(AS_OF), *asked], Contract(tmp_path, cpus=1)) == 0
+    about = tmp_path / "processing" / "output" / "dataset" / "about"
+    assert json.loads((about / "maturity.json").read_text())["maturity"] == days * DAY
+    assert json.loads((about / "checks.json").read_text())["policy"]["maturity_days"] == days
+
+
 def test_a_payment_let_through_at_random_stands_for_those_that_were_not(tmp_path: Path) -> None:
     path = write_decisions(tmp_path, FOUND[:4], [{"amount": 1.0}] * 4)
     table = pq.read_table(path)
@@ -190,6 +212,8 @@ def test_weights_go_from_the_lake_into_the_parts_and_from_there_into_the_figures
     assert sorted(set(told.values())) == [1.0, 2.0, 4.0, 50.0]
     description = json.loads((folder / "about" / "dataset.json").read_text())
     assert description["clipped_weights"] == propensities.count(0.005) == 100
+    checks = json.loads((folder / "about" / "checks.json").read_text())["checks"]
+    assert "label maturity" in [each["name"] for each in checks]
 
     rows = pq.read_table(folder / "evaluation").to_pydict()
     part_ = read_part(folder / "evaluation", ("amount",))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud.release import GatePolicy
+from training.evaluate import _facts as facts_of
 from training.gate import Facts, judge
 
 unit = st.floats(0, 1)
@@ -162,6 +163,12 @@ def test_a_few_mismatches_change_no_verdict(
             "maximum_slice_loss",
             "for country FR its average precision is 0.1100 below that of champion v1 on 40 frauds",
         ),
+        (
+            {"calibration_factor": 2.01},
+            "maximum_calibration_factor",
+            "are a factor of 2.01 apart, above the bound of 2,",
+        ),
+        ({"calibration_factor": math.inf}, "maximum_calibration_factor", "cannot be read as probabilities"),
         ({"latency_us": 20_001.0}, "maximum_latency_us", "takes 20,001 microseconds in the median"),
         ({"bundle_bytes": 50_000_001}, "maximum_bundle_bytes", "50,000,001 bytes, above the bound of 50,000,000"),
     ],
@@ -175,3 +182,49 @@ def test_each_bound_fails_a_candidate_with_its_sentence(
     assert not verdict.passed
     assert sentence in verdict.reason
     assert [check.name for check in verdict.checks if not check.passed] == [name]
+
+
+def _document(*slices: dict[str, object], mean_score: float = 0.001) -> dict[str, object]:
+    figures = {"average_precision": 0.5, "expected_calibration_error": 0.0004, "mean_score": mean_score}
+    return {
+        "rows": 100_000,
+        "frauds": 100,
+        "fraud_rate": 0.001,
+        "candidate": {**figures, "average_precision": 0.6},
+        "champion": {**figures, "version": "v1"},
+        "difference": {"average_precision": {"confidence": 1.0}},
+        "consistency": None,
+        "slices": slices,
+    }
+
+
+@pytest.mark.parametrize(("mean_score", "passed"), [(0.0019, True), (0.0021, False), (0.0004, False)])
+def test_where_fraud_is_rare_the_frauds_promised_are_measured_by_those_there_were(
+    mean_score: float, passed: bool
+) -> None:
+    # 1 in 1,000: even a model that promises none at all has an absolute error of 0.001, far below 0.05.
+    verdict = judge(facts_of(_document(mean_score=mean_score)), GatePolicy())
+    assert verdict.passed is passed, verdict.reason
+    assert [each.name for each in verdict.checks if not each.passed] == ["maximum_calibration_factor"] * (
+        not passed
+    )
+
+
+@pytest.mark.parametrize(
+    ("reach", "frauds", "passed"),
+    [([-0.3, -0.01], 40, False), ([-0.3, 0.01], 40, True), ([-0.3, -0.01], 29, True), (None, 40, True)],
+)
+def test_a_loss_in_a_slice_counts_if_its_interval_confirms_it(
+    reach: list[float] | None, frauds: int, passed: bool
+) -> None:
+    lost = {"dimension": "country", "value": "FR", "frauds": frauds, "difference": -0.15, "difference_95": reach}
+    small = {
+        "dimension": "country",
+        "value": "DE",
+        "frauds": 90,
+        "difference": -0.05,
+        "difference_95": [-0.08, -0.01],
+    }
+    verdict = judge(facts_of(_document(small, lost), GatePolicy().minimum_slice_frauds), GatePolicy())
+    assert verdict.passed is passed, verdict.reason
+    assert ("country FR" in verdict.reason) != passed

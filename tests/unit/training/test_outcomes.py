@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from fraud.events import Event, Label, LabelKind, Outcome, OutcomeKind
 from tests.unit.training.synthetic import transactions
 from training.engines.events import EventTable, table_of
-from training.outcomes import YOUNG, Reports, first_reports, labels_of, verdicts
+from training.outcomes import YOUNG, Reports, first_reports, labels_of, never_made, verdicts
 
 FOUND, _ = transactions(2, 5)
 PAYMENT = FOUND[0]
@@ -50,6 +50,23 @@ def test_an_outcome_counts_once_for_each_kind_and_from_its_first_report() -> Non
     )
     assert _events(reports) == [told("captured", 4), told("declined", 3)]
     assert (reports.later, reports.implausible, reports.duplicates) == (0, 0, 1)
+
+
+def test_a_payment_is_never_made_if_declined_by_whomever_and_nobody_told_that_it_went_on() -> None:
+    def told(place: int, kind: OutcomeKind) -> Outcome:
+        return Outcome(transaction=FOUND[place], kind=kind, event_time=FOUND[place].event_time + 5)
+
+    names = np.array([each.event_id for each in FOUND], object)
+    declined = np.array([True, True, False, False, False])
+    outcomes = [
+        told(1, "captured"),
+        told(2, "declined"),
+        told(3, "declined"),
+        told(3, "authorised"),
+        told(0, "reviewed"),
+    ]
+    assert never_made(names, declined, table_of(outcomes)).tolist() == [True, False, True, False, False]
+    assert never_made(names, declined, table_of([])).tolist() == [True, True, False, False, False]
 
 
 def test_what_is_too_late_or_too_early_is_counted_and_not_used() -> None:

@@ -272,6 +272,24 @@ def test_a_model_whose_features_serving_does_not_see_is_not_promoted(
     )
 
 
+def test_frauds_that_were_let_through_count_by_their_weight_against_those_that_are_promised(
+    dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    root = stage_evaluation(tmp_path / "job", dataset, model)
+    path = root / "processing" / "input" / "dataset" / "evaluation" / "part-00000.parquet"
+    table = pq.read_table(path)
+    labels_ = table["label"].to_numpy()
+    place = table.column_names.index("weight")
+    pq.write_table(table.set_column(place, "weight", [1.0 + 9.0 * labels_]), path)
+    assert main(["evaluate", "--resamples", "2"], Contract(root, cpus=1)) == 0
+    document = _evaluation(root)
+    frauds = 10 * labels_.sum()
+    assert document["fraud_rate"] == pytest.approx(frauds / (frauds + (labels_ == 0).sum()))
+    measured = {each["name"]: each["measured"] for each in document["verdict"]["checks"]}
+    promised = document["candidate"]["mean_score"] / document["fraud_rate"]
+    assert measured["maximum_calibration_factor"] == pytest.approx(max(promised, 1 / promised))
+
+
 @pytest.mark.parametrize(("lagging", "promoted"), [("0.1", True), ("0.09", False)])
 def test_the_bounds_on_mismatches_are_those_of_the_plan(
     decided: Path, model: Path, tmp_path: Path, lagging: str, promoted: bool

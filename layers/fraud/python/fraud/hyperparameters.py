@@ -42,8 +42,8 @@ class Hyperparameters:
         1 by default although fraud is rare: weighing the frauds up moves every probability away from
         the true rate, which calibration then has to undo, and it does not improve the ranking.
     monotone, interactions : str
-        ``on`` or ``off``: whether the constraints of `training.constraints` hold. Off by default: on the handbook's
-        history the monotone ones cost 0.11 of average precision (docs/training.md).
+        ``on`` or ``off``: whether the constraints of `training.constraints` hold. Off by default: on the
+        handbook's history the monotone ones cost 0.11 of average precision (docs/training.md).
     memory : str
         ``resident``: the train part lies in memory; ``external``: it is read in batches and kept on disk as bins;
         ``auto``: external where it would not fit well.

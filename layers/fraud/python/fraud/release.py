@@ -92,8 +92,8 @@ class GatePolicy(_Policy, frozen=True, kw_only=True):
     maximum_calibration_error : float
         Thresholds are on probabilities, so a better ranking with wrong probabilities is not better.
     maximum_calibration_factor : float
-        The frauds that the scores promise may be so many times those that there were, or the other way round. Where
-        fraud is rare, every absolute error is small and this is the bound that binds.
+        The frauds that the scores promise may be so many times those that there were, or the other way round.
+        Where fraud is rare, every absolute error is small and this is the bound that binds.
     maximum_slice_loss : float
         Average precision that a candidate may be below the champion's by in any slice whose 95 % interval of the
         difference shows a loss; where it does not, the loss may be luck.
@@ -114,7 +114,7 @@ class GatePolicy(_Policy, frozen=True, kw_only=True):
     minimum_confidence: Share = 0.8
     minimum_lift: Positive = 3.0
     maximum_calibration_error: Share = 0.05
-    maximum_calibration_factor: Annotated[float, Meta(ge=1)] = 3.0
+    maximum_calibration_factor: Annotated[float, Meta(ge=1)] = 2.0
     maximum_slice_loss: Share = 0.1
     minimum_slice_frauds: Annotated[int, Meta(ge=1)] = 30
     maximum_mismatch: Share = 0.01
@@ -154,6 +154,11 @@ class ReleasePolicy(_Policy, frozen=True, kw_only=True):
         How long a person has; nobody's word is no.
     canary_share, canary_decisions, canary_minutes
         Decides on this share until there are so many decisions, or for so long; a share of 0 for no canary.
+    minimum_canary_decisions : int
+        Of its own that a canary, and a champion on probation, must have made when its time is over, or it goes
+        back: nothing speaks against a model that nobody met. Fewer than 200 are for platforms with few payments.
+    maximum_without_model : float
+        The share of payments decided without any model may grow by so much (absolute) while it decides.
     probation_minutes : float
         How long the champion before it stays in shadow and alarms still send it back.
     poll_seconds : int
@@ -175,6 +180,8 @@ class ReleasePolicy(_Policy, frozen=True, kw_only=True):
     canary_share: Share = 0.05
     canary_decisions: Count = 2_000
     canary_minutes: Annotated[float, Meta(ge=0, le=60 * 24 * 7)] = 240.0
+    minimum_canary_decisions: Count = 200
+    maximum_without_model: Share = 0.01
     probation_minutes: Annotated[float, Meta(ge=0, le=60 * 24 * 7)] = 60.0
     poll_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 300
 

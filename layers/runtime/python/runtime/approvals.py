@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_stepfunctions import SFNClient
 
-__all__ = ["Approvals", "Word", "is_approved"]
+__all__ = ["Approvals", "Word", "has_stopped", "is_approved"]
 
 APPROVED: Final = "Approved"
 REJECTED: Final = "Rejected"
@@ -21,6 +21,9 @@ RUN_ID = "run_id"
 BY = "decided_by"
 """And who approved or rejected it."""
 
+_ABSENT = "ValidationException"
+"""SageMaker's word for a package that does not exist; nothing else of the request could be invalid."""
+_ENDED_BADLY = ("FAILED", "TIMED_OUT", "ABORTED")
 _GONE = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
 
 
@@ -42,8 +45,23 @@ def is_approved(client: "SageMakerClient", lineage: Lineage) -> bool:
     """Whether the registry has a model as approved."""
     if not lineage.package:
         return False
-    described = client.describe_model_package(ModelPackageName=lineage.package)
+    try:
+        described = client.describe_model_package(ModelPackageName=lineage.package)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == _ABSENT:
+            return False  # Somebody deleted the package, and the approval with it.
+        raise
     return described.get("ModelApprovalStatus") == APPROVED
+
+
+def has_stopped(client: "SFNClient", execution: str) -> bool:
+    """Whether an execution ended badly, and was not re-driven since; one that is forgotten by now did."""
+    try:
+        return client.describe_execution(executionArn=execution)["status"] in _ENDED_BADLY
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            raise
+        return True
 
 
 @dataclass(frozen=True)
@@ -75,33 +93,48 @@ class Approvals:
         comment = described.get("ApprovalDescription", "")
         return run, Word(approved=status == APPROVED, by=_who(described), comment=comment)
 
-    def settle(self, run: str, word: Word, *, at: int) -> bool:
-        """Write down what was said, and tell it to the execution that waits.
+    def take_back(self, lineage: Lineage, word: Word, *, at: int) -> None:
+        """Reject a model that was approved and was rolled back, so that nothing goes back to it unasked."""
+        _, said = self.word(lineage.package) if lineage.package else ("", None)
+        if said is None or not said.approved:
+            return
+        self.say(lineage.package, word)
+        self._note(lineage.version, word, at=at)
+
+    def settle(self, run: str, word: Word, *, at: int, token: str = "") -> bool:
+        """Write down what was said, and tell it to the execution that waits, if one does.
 
         Parameters
         ----------
         at : int
             Milliseconds since the epoch, UTC.
+        token : str
+            Of the execution; without it, the one that was kept.
 
         Returns
         -------
         bool
             Whether one waited.
         """
-        what: Happened = "approved" if word.approved else "declined"
-        waiting = self.releases.waiting(run)
-        if waiting is None:
+        if not token:
+            waiting = self.releases.waiting(run)
+            token = "" if waiting is None else waiting.token
+        self._note(run, word, at=at)
+        if not token:
             return False
-        self.releases.happened(run, Event(what=what, at=at, by=word.by, reason=word.comment))
         told = True
         try:
-            self.executions.send_task_success(taskToken=waiting.token, output=msgspec.json.encode(word).decode())
+            self.executions.send_task_success(taskToken=token, output=msgspec.json.encode(word).decode())
         except ClientError as error:
             if error.response["Error"]["Code"] not in _GONE:
                 raise
             told = False  # It was told before, or waits no longer.
-        self.releases.answered(run)
+        self.releases.answered(run, token)
         return told
+
+    def _note(self, run: str, word: Word, *, at: int) -> None:
+        what: Happened = "approved" if word.approved else "declined"
+        self.releases.happened(run, Event(what=what, at=at, by=word.by, reason=word.comment))
 
 
 def _who(described: Any) -> str:

@@ -1,10 +1,10 @@
 """Changing the serving document: nothing serves unrecorded, and two who change it at once lose nothing.
 
 The history in the table of releases says what is to serve. A change is made to its last document, is added to it
-under the next number, which only one of two writers gets, and is deployed after that. Each writer ends by
-deploying the history's last document, whoever wrote it, so that a writer who was cut off or overtaken leaves
-nothing behind. What was deployed past the history, by hand, is found by its AppConfig version and taken into it
-first.
+under the next number, which only one of two writers gets, and is deployed after that. Each writer deploys the
+history's last document and no other, whoever wrote it, until it serves: a writer who was cut off or overtaken
+leaves nothing behind. What was deployed past the history, by hand, is found by its AppConfig version and taken
+into it first; what a writer here deployed bears its mark, and is not taken for that however late it comes.
 """
 
 import time
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["BusyError", "Published", "Publisher"]
 
 _ATTEMPTS = 6
-_PAUSE = 2.0
+_PAUSE = 3.0
 _LONGEST = 1_024
+_MARK = "release "
 _COUNTS = ("VALIDATING", "BAKING", "DEPLOYING", "COMPLETE")
 
 
@@ -63,6 +64,8 @@ class Publisher:
         Wall-clock milliseconds.
     pause : callable
         Waits for so many seconds.
+    patience : float
+        Seconds to wait for a deployment of somebody else, which has to end before the next can begin.
     """
 
     client: "AppConfigClient"
@@ -71,6 +74,7 @@ class Publisher:
     releases: ReleaseStore
     clock: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     pause: Callable[[float], None] = field(default=time.sleep)
+    patience: float = 180.0
 
     def current(self) -> Served:
         """The document that is to serve, after everything that was done by hand.
@@ -84,19 +88,20 @@ class Publisher:
         """
         for _ in range(_ATTEMPTS):
             last, deployed = self.releases.last_served(), self._deployed()
-            if last is not None and (last.configuration not in deployed or deployed[0] == last.configuration):
-                return last  # It serves, or it is about to.
-            if not deployed:
+            by_hand = self._by_hand(last, deployed)
+            if by_hand is None:
+                if last is not None:
+                    return last  # It serves, or it is about to.
                 raise ConfigurationError(
                     "nothing is deployed under the serving profile; deploy the data stack first"
                 )
             found = Served(
                 number=1 if last is None else last.number + 1,
-                document=self._document(deployed[0]),
+                document=self._document(by_hand),
                 at=0 if last is None else self.clock(),
                 by="unknown",
                 reason="what served when this history began" if last is None else "deployed by hand",
-                configuration=deployed[0],
+                configuration=by_hand,
             )
             try:
                 self.releases.serves(found)
@@ -126,7 +131,7 @@ class Publisher:
             before = self.current()
             document = change(before.document)
             if document == before.document:
-                self._deploy(before)
+                self._deploy()
                 return Published(before, changed=False)
             after = Served(
                 number=before.number + 1,
@@ -141,21 +146,42 @@ class Publisher:
                 self.releases.serves(after)
             except ConflictError:
                 continue
-            self._deploy(after)
+            self._deploy()
             return Published(after, changed=True)
         raise BusyError("the serving document: others change it all the time; try again")
 
-    def _deploy(self, served: Served) -> None:
-        """Deploy a document, and after it every one that was added to the history meanwhile."""
-        for _ in range(_ATTEMPTS):
-            if self._deployed()[:1] != [served.configuration] and not self._started(served):
-                self.pause(_PAUSE)
-                continue
+    def _deploy(self) -> None:
+        """Deploy what the history ends with, until that serves.
+
+        The history is read again before every attempt: one that waited meanwhile may have been overtaken.
+        """
+        for _ in range(max(1, round(self.patience / _PAUSE))):
             last = self.releases.last_served()
-            if last is None or last.number <= served.number:
+            if last is None or [version for _, version in self._deployed()[:1]] == [last.configuration]:
                 return
-            served = last
+            if not self._started(last):
+                self.pause(_PAUSE)
         raise BusyError("AppConfig deploys something else all the time; try again, and the change is completed")
+
+    def _by_hand(self, last: Served | None, deployed: list[tuple[int, str]]) -> str | None:
+        """The version that somebody deployed after the history's last document; None if nobody did."""
+        if last is not None and last.configuration not in [version for _, version in deployed]:
+            return None
+        for number, version in deployed:
+            if last is not None and version == last.configuration:
+                return None
+            if last is None or not self._is_ours(number):
+                return version
+        return None
+
+    def _is_ours(self, number: int) -> bool:
+        """Whether a deployment was begun here; a list of deployments does not tell."""
+        deployment = self.client.get_deployment(
+            ApplicationId=self.profile.appconfig_application,
+            EnvironmentId=self.profile.appconfig_environment,
+            DeploymentNumber=number,
+        )
+        return deployment.get("Description", "").startswith(_MARK)
 
     def _started(self, served: Served) -> bool:
         try:
@@ -165,7 +191,7 @@ class Publisher:
                 ConfigurationProfileId=self.profile.appconfig_profile,
                 ConfigurationVersion=served.configuration,
                 DeploymentStrategyId=self.strategy,
-                Description=served.reason[:_LONGEST],
+                Description=f"{_MARK}{served.number}: {served.reason}"[:_LONGEST],
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConflictException":
@@ -183,14 +209,13 @@ class Publisher:
         )["VersionNumber"]
         return str(version)
 
-    def _deployed(self) -> list[str]:
-        """The versions that were deployed, and not taken back, the last one first."""
+    def _deployed(self) -> list[tuple[int, str]]:
+        """The deployments that were not taken back, by number and version, the last one first."""
         pages = self.client.get_paginator("list_deployments").paginate(
             ApplicationId=self.profile.appconfig_application, EnvironmentId=self.profile.appconfig_environment
         )
         found = [each for page in pages for each in page["Items"] if each["State"] in _COUNTS]
-        found.sort(key=lambda each: each["DeploymentNumber"], reverse=True)
-        return [each["ConfigurationVersion"] for each in found]
+        return sorted(((each["DeploymentNumber"], each["ConfigurationVersion"]) for each in found), reverse=True)
 
     def _document(self, version: str) -> Serving:
         content = self.client.get_hosted_configuration_version(

@@ -9,6 +9,7 @@ id           part               holds
 ============ ================== ==========================================================================
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -51,6 +52,7 @@ _PAGE = 50
 _LAST = 10**12 - 1
 _OUT: tuple[Happened, ...] = ("rejected", "declined", "withdrawn")
 _IN: tuple[Happened, ...] = ("shadow", "canary", "champion")
+_WORDS: tuple[Happened, ...] = ("approved", "declined")
 
 
 class UnreadableRecordError(RuntimeError):
@@ -112,8 +114,9 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """What happened last."""
-        return self.events[-1].what if self.events else ""
+        """What happened last; that one that was withdrawn is then declined as well tells less than that it was."""
+        last = [event.what for event in self.events[-2:]]
+        return "withdrawn" if last == ["withdrawn", "declined"] else last[-1] if last else ""
 
     @property
     def released(self) -> bool:
@@ -123,16 +126,31 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def withdrawn(self) -> bool:
         """Whether it was turned away, and not released again since."""
-        moved = [event.what for event in self.events if event.what in (*_OUT, *_IN)]
-        return bool(moved) and moved[-1] in _OUT
+        moved = self.moved
+        return moved is not None and moved.what in _OUT
+
+    @property
+    def moved(self) -> Event | None:
+        """The last time that it was let in, or turned away."""
+        return next((event for event in reversed(self.events) if event.what in (*_OUT, *_IN)), None)
 
     def last(self, what: Happened) -> Event | None:
         """The last time that something happened."""
         return next((event for event in reversed(self.events) if event.what == what), None)
 
-    def then(self, event: Event) -> "Lineage":
-        """With one more event; unchanged if the same happened last, since a step may be taken twice."""
-        if self.state == event.what:
+    def then(self, event: Event, *, anew: bool = False) -> "Lineage":
+        """With one more event; unchanged if it only repeats the last of its kind.
+
+        A step may be taken twice, and the registry may tell the same word late, after further steps.
+
+        Parameters
+        ----------
+        anew : bool
+            Whether a repetition counts too: a stage that is entered again begins again.
+        """
+        said = event.what in _WORDS
+        last = next((each for each in reversed(self.events) if (each.what in _WORDS) == said), None)
+        if last is not None and last.what == event.what and not anew:
             return self
         return msgspec.structs.replace(self, events=(*self.events, event))
 
@@ -190,8 +208,13 @@ class ReleaseStore:
             return self.lineage(lineage.version) or lineage
         return lineage
 
-    def happened(self, run: str, event: Event) -> Lineage | None:
+    def happened(self, run: str, event: Event, *, anew: bool = False) -> Lineage | None:
         """Add to what happened to a run's model; None if it was never registered.
+
+        Parameters
+        ----------
+        anew : bool
+            See `Lineage.then`.
 
         Raises
         ------
@@ -203,7 +226,7 @@ class ReleaseStore:
             if item is None:
                 return None
             before = _decoded(item, Lineage)
-            after = before.then(event)
+            after = before.then(event, anew=anew)
             if after is before:
                 return before
             changed = _record(after, int(item["revision"]["N"]) + 1)
@@ -223,9 +246,13 @@ class ReleaseStore:
         item = self._item(run, "approval")
         return None if item is None else _decoded(item, Waiting)
 
-    def answered(self, run: str) -> None:
-        """Forget the token."""
-        self._items.write([Write((f"run#{run}", "approval"), None)])
+    def answered(self, run: str, token: str) -> None:
+        """Forget a token; one that was kept in its place meanwhile stays."""
+        item = self._item(run, "approval")
+        if item is None or _decoded(item, Waiting).token != token:
+            return
+        with contextlib.suppress(ConflictError):
+            self._items.write([Write((f"run#{run}", "approval"), None, "document", item)])
 
     def serves(self, served: Served) -> None:
         """Add a document to the history.

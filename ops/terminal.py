@@ -42,7 +42,7 @@ Env = Annotated[str, typer.Option("--env", help=f"Which deployment: {', '.join(E
 Port = Annotated[int, typer.Option("--port", help="Port of the local cloud on 127.0.0.1.")]
 Table_ = Annotated[Path, typer.Argument(help="A CSV or Parquet file, or a folder of Parquet files.")]
 MappingFile = Annotated[
-    str, typer.Option("--mapping", help="A mapping file, or the name of one that ships: handbook, sparkov, s_ffsd.")
+    str, typer.Option("--mapping", help="A mapping file, or one that ships: handbook, sparkov, s_ffsd.")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many rows.")]
 Since = Annotated[datetime | None, typer.Option("--since", help="Leave out rows before this time (UTC).")]

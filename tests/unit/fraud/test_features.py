@@ -30,7 +30,9 @@ def test_a_registered_feature(feature: Feature, world: World, check: Callable[[F
     check(feature, world)
 
 
-@pytest.mark.parametrize("entity", {*STANDARD.entities, *HANDBOOK.entities}, ids=lambda entity: entity.name)
+@pytest.mark.parametrize(
+    "entity", dict.fromkeys((*STANDARD.entities, *HANDBOOK.entities)), ids=lambda entity: entity.name
+)
 def test_an_entity(entity: object) -> None:
     checks.may_be_an_entity(entity)  # type: ignore[arg-type]
 

@@ -126,7 +126,7 @@ def _forest(seed: int, threads: int) -> Any:
 
 
 PEERS: dict[str, Peer] = {
-    "xgboost": Peer(OURS, _ours),
+    "xgboost-ours": Peer(OURS, _ours),
     "xgboost-handbook": _boosted(_HANDBOOK),
     "xgboost-handbook-selected": _boosted(_SELECTED),
     "logistic": Peer({"scaled": True, "max_iter": 1_000}, _classifier(_logistic)),

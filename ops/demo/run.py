@@ -55,8 +55,8 @@ WORLD: Final = WorldOptions(
 )
 FIRST: Final[dict[str, object]] = {"maturity": "3d", "validation_share": 0.1, "evaluation_share": 0.15}
 # The new kinds of fraud are a few days old by then: larger shares would leave none of them to learn from.
-# With some twenty frauds in each part, where boosting stops is chance unless it is slow and patient, and so few prove
-# no confidence.
+# With some twenty frauds in each part, where boosting stops is chance unless it is slow and patient, and no gain
+# can be sure.
 SECOND: Final[dict[str, object]] = {
     "maturity": "3d",
     "validation_share": 0.04,

@@ -133,7 +133,24 @@ def test_a_mapping_without_labels_is_refused(files: tuple[Path, Path], tmp_path:
 
 
 def test_names_of_models_are_those_that_there_are() -> None:
-    assert [each.value for each in ModelName] == list(PEERS)
+    assert [each.value for each in ModelName] == ["xgboost", *PEERS]
+
+
+@pytest.mark.parametrize(
+    ("features", "folds", "settings"),
+    [
+        ("handbook", "1", "xgboost-handbook"),
+        ("handbook", "2", "xgboost-handbook-selected"),
+        ("standard", "2", "xgboost-ours"),
+    ],
+)
+def test_xgboost_has_the_settings_that_suit_the_features(
+    files: tuple[Path, Path], features: str, folds: str, settings: str
+) -> None:
+    options = ("--first-test", "2026-03-15", "--folds", folds, "--features", features, "--json-only")
+    usual, named = _ran(files, *options), _ran(files, *options, "--model", settings)
+    assert (usual["settings"], usual["parameters"]) == (settings, named["parameters"])
+    assert usual["mean"] == named["mean"]
 
 
 @pytest.mark.parametrize(("days", "late"), [(0, "24h"), (1, "24h"), (3, "3d"), (7, "7d"), (14, "14d")])

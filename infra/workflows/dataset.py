@@ -1,6 +1,6 @@
 """Phase 2: the dataset, on as many machines as the plan says, and whether it is fit to learn from."""
 
-from infra.workflows.states import State, choose, process
+from infra.workflows.states import State, choose, planned_machines, process
 from infra.workflows.verdict import read_verdict
 
 __all__ = ["dataset"]
@@ -18,11 +18,7 @@ def dataset(*, tune: str, train: str, stop: str) -> dict[str, State]:
             inputs={"ProcessingInputs.$": "$.dataset.inputs"},
             output="dataset",
             output_uri="$.places.dataset",
-            machines={
-                "InstanceCount.$": "$.dataset.machines.count",
-                "InstanceType.$": "$.dataset.machines.type",
-                "VolumeSizeInGB.$": "$.dataset.machines.volume_gb",
-            },
+            machines=planned_machines("$.dataset.machines"),
             # Several machines must reach one another; SageMaker does not promise that to isolated processing jobs.
             network={
                 "EnableNetworkIsolation.$": "$.dataset.machines.isolated",

@@ -3,7 +3,6 @@
 from typing import Any
 
 from infra.workflows.states import State, choose, process, read_input
-from infra.workflows.train import ONE_MACHINE
 from infra.workflows.verdict import read_verdict
 
 __all__ = ["evaluate"]
@@ -38,8 +37,6 @@ def _evaluate(*further: dict[str, Any]) -> State:
         },
         output="evaluation",
         output_uri="$.places.evaluation",
-        machines=ONE_MACHINE,
-        network={"EnableNetworkIsolation": True},
         seconds=_SECONDS,
         next_state="CheckModel",
     )

@@ -1,7 +1,7 @@
 """Phases 7 and 8: the model scores beside the champion, and both are compared on what became of the payments."""
 
 from infra.workflows.release import watch
-from infra.workflows.states import State, call_function, choose, process
+from infra.workflows.states import State, call_function, choose, planned_machines, process
 from infra.workflows.verdict import read_verdict
 
 __all__ = ["shadow"]
@@ -41,12 +41,7 @@ def shadow(*, next_state: str, back: str) -> dict[str, State]:
             inputs={"ProcessingInputs.$": "$.comparison.inputs"},
             output="comparison",
             output_uri="$.places.comparison",
-            machines={
-                "InstanceCount.$": "$.comparison.machines.count",
-                "InstanceType.$": "$.comparison.machines.type",
-                "VolumeSizeInGB.$": "$.comparison.machines.volume_gb",
-            },
-            network={"EnableNetworkIsolation": True},
+            machines=planned_machines("$.comparison.machines"),
             seconds=_SECONDS,
             next_state="CheckComparison",
         ),

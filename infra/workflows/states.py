@@ -10,18 +10,24 @@ from typing import Any
 
 __all__ = [
     "INPUT",
+    "ISOLATED",
+    "ONE_MACHINE",
     "State",
     "Way",
     "ask_function",
     "call_function",
     "choose",
     "name_of_job",
+    "planned_machines",
     "process",
     "read_input",
     "run_job",
 ]
 
 type State = dict[str, Any]
+
+ONE_MACHINE: Mapping[str, Any] = {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
+ISOLATED: Mapping[str, Any] = {"EnableNetworkIsolation": True}
 type Way = tuple[str, Any, str]
 """A path in the state, the value at which it counts, and where it leads."""
 
@@ -57,6 +63,15 @@ _JOB_RETRY = [
 ]
 # From a job's own limit to the task's: provisioning of instances, download of the image, upload of results.
 _AROUND_SECONDS = 1800
+
+
+def planned_machines(path: str) -> dict[str, str]:
+    """The machines of a processing job, where the plan says how many and what they are."""
+    return {
+        "InstanceCount.$": f"{path}.count",
+        "InstanceType.$": f"{path}.type",
+        "VolumeSizeInGB.$": f"{path}.volume_gb",
+    }
 
 
 def call_function(
@@ -151,10 +166,10 @@ def process(
     inputs: Mapping[str, Any],
     output: str,
     output_uri: str,
-    machines: Mapping[str, Any],
-    network: Mapping[str, Any],
     seconds: int,
     next_state: str,
+    machines: Mapping[str, Any] = ONE_MACHINE,
+    network: Mapping[str, Any] = ISOLATED,
 ) -> State:
     """A processing job of one step of the container program, whose result is what it writes to S3.
 

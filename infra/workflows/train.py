@@ -4,9 +4,8 @@ from typing import Any
 
 from infra.workflows.states import State, name_of_job, process, read_input, run_job
 
-__all__ = ["ONE_MACHINE", "train", "tune"]
+__all__ = ["train", "tune"]
 
-ONE_MACHINE = {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
 _TUNE_SECONDS = 8 * 3600
 # A spot machine may be waited for as long as it may then work: the plan's `stopping` says both.
 _TRAIN_SECONDS = 8 * 3600
@@ -30,8 +29,6 @@ def tune(*, next_state: str) -> dict[str, State]:
             },
             output="parameters",
             output_uri="$.places.parameters",
-            machines=ONE_MACHINE,
-            network={"EnableNetworkIsolation": True},
             seconds=_TUNE_SECONDS,
             next_state=next_state,
         )

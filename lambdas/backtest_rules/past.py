@@ -85,7 +85,7 @@ class PastDecisions:
         # Athena's parameters stand for values only, and the local cloud has none: every text here went through
         # `quoted`, every number through `:d`, and the names are our own.
         return (
-            f"SELECT {', '.join(columns)} FROM decisions AS d LEFT JOIN (SELECT transaction_id, "  # noqa: S608 - see above
+            f"SELECT {', '.join(columns)} FROM decisions AS d LEFT JOIN (SELECT transaction_id, "  # noqa: S608 - texts are `quoted`, numbers `:d`
             f"max_by(is_fraud, known_at) AS is_fraud FROM labels WHERE {self._window.label_condition} "
             f"GROUP BY transaction_id) AS l ON l.transaction_id = d.transaction_id "
             f"WHERE {self._window.condition}{chosen} "
@@ -146,13 +146,13 @@ _SAMPLE = f"mod(mod({_MIXED} * {_MIXED}, {_PRIME}) * {_MIXED}, {_PRIME})"
 
 def count_of(window: Window) -> str:
     """How many decisions there are, in SQL."""
-    return f"SELECT count(DISTINCT event_id) AS n FROM decisions WHERE {window.condition}"  # noqa: S608 - see `sql`
+    return f"SELECT count(DISTINCT event_id) AS n FROM decisions WHERE {window.condition}"  # noqa: S608 - texts are `quoted`, numbers `:d`
 
 
 def span_of(merchant_id: str) -> str:
     """The times of a merchant's first and last decision, in SQL; nothing where there is none."""
     mine = f"merchant_id = {quoted(merchant_id)}"
-    return f"SELECT min(event_time), max(event_time) FROM decisions WHERE {mine}"  # noqa: S608 - see `sql`
+    return f"SELECT min(event_time), max(event_time) FROM decisions WHERE {mine}"  # noqa: S608 - texts are `quoted`, numbers `:d`
 
 
 def part_of(found: int, most: int) -> int | None:

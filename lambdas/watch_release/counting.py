@@ -99,7 +99,7 @@ def sql(stage: Stage) -> str:
     day = quoted(f"{datetime.fromtimestamp(first / 1_000, UTC):%Y-%m-%d}")
     # Every text here went through `quoted`, and every number through `:d`. TRY: a key that a map does not have.
     return (
-        "SELECT during, model_version, count(*), sum(approved), count(mine), count(mine - theirs), "  # noqa: S608 - see above
+        "SELECT during, model_version, count(*), sum(approved), count(mine), count(mine - theirs), "  # noqa: S608 - texts are `quoted`, numbers `:d`
         "avg(mine - theirs), var_samp(mine - theirs) FROM (SELECT event_id, max(model_version) AS model_version, "
         f"max(CASE WHEN recorded_at >= {since:d} THEN 1 ELSE 0 END) AS during, "
         "max(CASE WHEN decision = 'approve' THEN 1 ELSE 0 END) AS approved, "

@@ -1,0 +1,116 @@
+"""What the platform measures of itself: every metric in the namespace `Paywarden`, its unit, and who counts it.
+
+Functions count nothing else, and dashboards and alarms show nothing else: tests hold both to this list. A metric
+has the dimension `service`, the function that counts it. Those by tier are counted once more under `service` and
+`tier`, the usage plan of the merchant. There is no other dimension, and none whose values merchants make: each
+combination is a metric that is paid for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = ["API", "MEASURES", "NAMESPACE", "TIERS", "Measure"]
+
+NAMESPACE = "Paywarden"
+
+TIERS = ("standard", "high", "none")
+"""The usage plans by name; ``none`` is that of a merchant whose plan is not among them."""
+
+type Unit = Literal["Count", "Milliseconds", "Seconds", "None"]
+
+API = ("score_transaction", "read_decision", "manage_settings", "backtest_rules", "record_outcome", "record_label")
+"""The functions that answer merchants."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One metric.
+
+    Attributes
+    ----------
+    of : tuple of str
+        The functions that count it.
+    means : str
+        One sentence.
+    by_tier : bool
+        Whether it is counted by the merchant's tier as well.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    means: str
+    unit: Unit = "Count"
+    by_tier: bool = False
+
+
+_SCORING = ("score_transaction",)
+_UPDATES = ("update_features",)
+_RELEASE = ("watch_release",)
+_DRIFT = ("watch_drift",)
+
+_ALL = (
+    Measure(name="Approve", of=_SCORING, by_tier=True, means="Payments that were approved."),
+    Measure(name="Challenge", of=_SCORING, by_tier=True, means="Payments that the payer has to confirm."),
+    Measure(name="Review", of=_SCORING, by_tier=True, means="Payments that a person has to look at."),
+    Measure(name="Decline", of=_SCORING, by_tier=True, means="Payments that were declined."),
+    Measure(name="Degraded", of=_SCORING, by_tier=True, means="1 for a decision without state or model, else 0."),
+    Measure(name="Repeated", of=_SCORING, means="1 for a request that was answered before, else 0."),
+    Measure(name="PassedThrough", of=_SCORING, means="Declines that were let through at random, to learn from."),
+    Measure(name="RuleFailed", of=_SCORING, means="Merchants' rules that could not be evaluated."),
+    Measure(name="SettingsUnreadable", of=_SCORING, means="Merchants' settings that are not understood."),
+    Measure(name="ServingRefreshFailed", of=_SCORING, means="A new serving document that was not taken over."),
+    Measure(name="ChallengerFailed", of=_SCORING, means="A challenger that could not be loaded."),
+    Measure(
+        name="KeyringRefreshFailed",
+        of=("score_transaction", "manage_settings"),
+        means="Token keys that were not read anew.",
+    ),
+    Measure(name="Answered", of=API, means="Calls that were answered and counted nothing else."),
+    Measure(name="Refused", of=API, means="Requests that were refused by the caller's own fault."),
+    Measure(name="Failed", of=API, means="Calls, payments of a batch, or reports that failed on our side."),
+    Measure(name="AuthorizerFailed", of=("authorize_merchant",), means="Keys that could not be checked."),
+    Measure(name="SettingsChanged", of=("manage_settings",), means="Changes of rules, lists and policies."),
+    Measure(name="Backtests", of=("backtest_rules",), means="Drafts that were tried on past decisions."),
+    Measure(name="UnreadableDecisions", of=("backtest_rules",), means="Rows of the lake that hold no decision."),
+    Measure(name="Outcomes", of=("record_outcome",), means="Reports of what was done with a payment."),
+    Measure(name="Labels", of=("record_label",), means="Reports of what became known of a payment."),
+    Measure(
+        name="LabelLag",
+        of=("record_label",),
+        unit="Seconds",
+        means="From the moment that a label was known to its record.",
+    ),
+    Measure(name="Relayed", of=("relay_decisions",), means="Lines of the ledger that the bus took."),
+    Measure(name="RelayFailed", of=("relay_decisions",), means="Lines of the ledger that the bus refused."),
+    Measure(name="Applied", of=_UPDATES, means="Events that were folded into their states."),
+    Measure(name="Duplicate", of=_UPDATES, means="Events that had been folded before."),
+    Measure(name="Late", of=_UPDATES, means="Events that came after their window had gone."),
+    Measure(name="Covered", of=_UPDATES, means="Events that a bootstrap had counted already."),
+    Measure(name="Mismatched", of=_UPDATES, means="Events whose id was folded with another content."),
+    Measure(name="Rejected", of=_UPDATES, means="Events from the future."),
+    Measure(name="Conflict", of=_UPDATES, means="Writes that lost a race for a state and were made again."),
+    Measure(name="Throttled", of=_UPDATES, means="Writes that the table had no capacity for at first."),
+    Measure(name="Poison", of=_UPDATES, means="Messages that hold no event, or an impossible one."),
+    Measure(
+        name="FeatureLag", of=_UPDATES, unit="Milliseconds", means="From an event's record to its features, each."
+    ),
+    Measure(name="ReleaseLooks", of=_RELEASE, means="Looks at a model that is being released."),
+    Measure(name="ReleaseApprovalChange", of=_RELEASE, unit="None", means="Change of the share approved."),
+    Measure(name="ReleaseScoreChange", of=_RELEASE, unit="None", means="Change of the mean score."),
+    Measure(name="MonitoredDecisions", of=_DRIFT, means="Decisions that the last report of monitoring looked at."),
+    Measure(name="ScoreDrift", of=_DRIFT, unit="None", means="Population stability index of the scores."),
+    Measure(name="FeatureDrift", of=_DRIFT, unit="None", means="The largest index of any feature."),
+    Measure(name="MissingDrift", of=_DRIFT, unit="None", means="The largest change of a feature's missing rate."),
+    Measure(name="SkewedFeatures", of=_DRIFT, means="Features that serving saw otherwise than it should."),
+    Measure(name="ApprovalRate", of=_DRIFT, unit="None", means="Share of payments approved."),
+    Measure(name="ChallengeRate", of=_DRIFT, unit="None", means="Share of payments challenged."),
+    Measure(name="CalibrationError", of=_DRIFT, unit="None", means="Expected against known frauds, matured."),
+    Measure(name="MaturedAuc", of=_DRIFT, unit="None", means="Area under the ROC curve, on matured labels."),
+    Measure(name="ExactlyOnceViolations", of=_DRIFT, means="Payments decided on twice, or folded twice or never."),
+    Measure(name="LabelSilence", of=_DRIFT, unit="Seconds", means="Since the last label was recorded."),
+)
+
+MEASURES: Mapping[str, Measure] = MappingProxyType({each.name: each for each in _ALL})
+"""By name."""

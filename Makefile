@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 PORT ?= 4566
 
-.PHONY: help setup demo test bench fuzz load up down deploy lint format requirements clean
+.PHONY: help setup demo test bench fuzz load load-day drills up down deploy lint format requirements clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,12 @@ fuzz: setup ## Fuzz the API, deployed to a local cloud of its own, from its Open
 
 load: setup ## Put a local cloud of its own under load, break things meanwhile, and look for lost decisions; 7 minutes
 	@$(BIN)/python -m tests.load
+
+load-day: setup ## Play a day's traffic to a local cloud of its own, with a sale and attacks; 10 minutes
+	@$(BIN)/python -m tests.load --day
+
+drills: setup ## Break a local cloud of its own in twelve ways, and judge what is left; rows in build/drills.json
+	@$(BIN)/python -m tests.drills
 
 up: setup ## Start the local cloud and deploy to it; it stays until `make down`
 	@$(BIN)/paywarden up --port $(PORT)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["KINDS", "AlarmKind", "kind_of", "name_of"]
+__all__ = ["HALVES", "KINDS", "AlarmKind", "Owner", "Severity", "kind_of", "name_of", "tells"]
 
 type Severity = Literal["page", "ticket"]
 type Owner = Literal["platform", "models"]
@@ -58,16 +58,20 @@ _ALL = (
     *_burns("label-lag", "Labels are recorded long after they were known.", page=False),
     _one("exactly-once", "page", "A payment was decided on twice, or folded twice or never."),
     _one("degraded-decisions", "page", "Decisions are made without state or model."),
-    _one("authorizer-failures", "page", "Merchants' keys cannot be checked."),
+    # The calls themselves fail, and that the objective tells; this says why.
+    _one("authorizer-failures", "ticket", "Merchants' keys cannot be checked."),
     _one("relay-behind", "page", "Decisions do not reach the bus: features and lake are late."),
+    # What they name is gone from the stream a day after it was written.
     _one("unrelayed", "page", "Decisions never reached the bus.", runbook="dead-letters"),
     _one("undelivered", "page", "Events that the bus could not deliver.", runbook="dead-letters"),
-    _one("dead-letters-updates", "page", "Events that could not be folded.", runbook="dead-letters"),
+    _one("dead-letters-updates", "ticket", "Events that could not be folded.", runbook="dead-letters"),
     _one("dead-letters-labels", "ticket", "Labels from the bus that were not recorded.", runbook="dead-letters"),
     _one("unwithdrawn", "page", "The model of a failed retraining is still being released.", owner="models"),
-    _one("updates-behind", "ticket", "The queue of events for the features is behind."),
+    # While nothing is folded no lag is measured, so the objective is silent.
+    _one("updates-behind", "page", "The queue of events for the features stands still."),
     _one("labels-behind", "ticket", "The queue of labels from the bus is behind."),
     _one("stale-serving", "ticket", "A new serving document is not taken over; the one before goes on."),
+    _one("unreadable-settings", "ticket", "A merchant's rules, lists or policy are not understood."),
     _one("stale-token-keys", "ticket", "New token keys are not taken over; those before go on."),
     _one("function-errors", "ticket", "A function fails."),
     _one("function-throttles", "ticket", "A function is throttled."),
@@ -111,6 +115,10 @@ KINDS: Mapping[str, AlarmKind] = MappingProxyType({each.name: each for each in _
 """By name."""
 
 
+HALVES = ("long", "short")
+"""What the two alarms are of that a burn is made of, by their windows; they tell nobody, the burn does."""
+
+
 def name_of(kind: str, *, prefix: str, of: str = "") -> str:
     """The name of an alarm.
 
@@ -127,3 +135,8 @@ def kind_of(name: str, *, prefix: str) -> AlarmKind | None:
     rest = name.removeprefix(f"{prefix}-")
     found = [each for each in KINDS if rest == each or rest.startswith(f"{each}-")]
     return KINDS[max(found, key=len)] if found and rest != name else None
+
+
+def tells(name: str) -> bool:
+    """Whether an alarm tells people itself, and is not the half of one that does."""
+    return name.rpartition("-")[2] not in HALVES

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from fraud.monitoring import MonitoringPolicy
 from fraud.release import DataPolicy, ReleasePolicy, RunPolicy
 from fraud.runs import PolicyError, policy_of
 
@@ -40,8 +41,6 @@ class Capabilities:
         Can build and pull container images; otherwise jobs run `Environment.training_image` by name.
     usage_plan_by_authorizer : bool
         API Gateway takes the usage identifier from the authorizer (`ApiKeySourceType.AUTHORIZER`).
-    composite_alarms : bool
-        CloudFormation knows `AWS::CloudWatch::CompositeAlarm`.
     snap_start : bool
         Lambda starts copies of a function from a snapshot; otherwise each one initialises itself.
     schedules : bool
@@ -50,7 +49,6 @@ class Capabilities:
 
     container_images: bool = True
     usage_plan_by_authorizer: bool = True
-    composite_alarms: bool = True
     snap_start: bool = True
     schedules: bool = True
 
@@ -112,6 +110,8 @@ class Environment:
         How often a scoring process polls for a new serving document.
     store_patience_ms : int
         How long a decision waits for states and settings before it is made without them.
+    release_latency_ms : int
+        What 1 in 100 decisions may take while a model is being released, before it goes back.
     updater_concurrency : int
         The most copies of update_features at once.
     backtest_concurrency : int or None
@@ -128,6 +128,8 @@ class Environment:
     loose_runs : bool
         Whether that may also loosen gate, release and approval, and be as of a moment to come, for history that is
         replayed; otherwise it may only tighten them.
+    monitoring_policy : MonitoringPolicy
+        What models and data are held to by the daily look at the lake.
     """
 
     name: str
@@ -147,6 +149,7 @@ class Environment:
     authorizer_cache_seconds: int = 60
     config_refresh_seconds: int = 60
     store_patience_ms: int = 150
+    release_latency_ms: int = 500
     updater_concurrency: int = 20
     backtest_concurrency: int | None = 5
     backtest_throttle: Throttle = Throttle(rate=1, burst=5)
@@ -154,6 +157,7 @@ class Environment:
     training_image: str = "paywarden-training:local"
     run_policy: RunPolicy = field(default_factory=RunPolicy)
     loose_runs: bool = False
+    monitoring_policy: MonitoringPolicy = field(default_factory=MonitoringPolicy)
     capabilities: Capabilities = Capabilities()
 
     def __post_init__(self) -> None:
@@ -207,6 +211,8 @@ DEV = Environment(
         data=DataPolicy(maturity_days=3),
     ),
     loose_runs=True,
+    # Histories are weeks old here, and windows over months grow with them: many features drift by that alone.
+    monitoring_policy=MonitoringPolicy(minimum_decisions=200, maximum_drifted=0.5, cool_down_days=0.01),
 )
 
 # The local cloud is dev on another target: its capabilities, and the processor it runs on.
@@ -214,10 +220,11 @@ LOCAL = replace(
     DEV,
     name="local",
     architecture=_host_architecture(),
+    # A busy laptop is no measure of a model either.
+    release_latency_ms=10_000,
     capabilities=Capabilities(
         container_images=False,
         usage_plan_by_authorizer=False,
-        composite_alarms=False,
         snap_start=False,
         schedules=False,
     ),

@@ -1,8 +1,9 @@
 """What merchants may expect, as numbers, and how quickly using up the allowance wakes somebody.
 
 An objective leaves an allowance: of 10,000 calls a month 5 may fail at 99.95 %. A burn rate is how many times
-faster than evenly the allowance is being used up. An alarm looks at a long window, so that a blip wakes nobody, and
-at a short one, so that it ends soon after the trouble does (Google, *The Site Reliability Workbook*, chapter 5).
+faster than evenly the allowance is being used up. An alarm looks at a long window, so that a blip wakes nobody,
+and at a short one, so that it ends soon after the trouble does (Google, *The Site Reliability Workbook*,
+chapter 5).
 """
 
 from collections.abc import Mapping
@@ -53,6 +54,8 @@ class Slo:
         What good is, in `unit`, where it is a duration.
     pages : bool
         Whether it wakes people; otherwise only the burn ``steady`` is watched.
+    least : int
+        How many have to be bad in the long window: one failed call of three at night wakes nobody.
     """
 
     name: str
@@ -61,16 +64,26 @@ class Slo:
     within: float | None = None
     unit: Literal["ms", "s", ""] = ""
     pages: bool = True
+    least: int = 10
 
     @property
     def allowance(self) -> float:
         """The share that may be bad."""
-        return 1 - self.objective
+        # 1 - 0.99 is not 0.01 to the last bit.
+        return round(1 - self.objective, 9)
 
     @property
     def burns(self) -> tuple[Burn, ...]:
         """Those that are watched."""
         return BURNS if self.pages else BURNS[-1:]
+
+    def burning(self, burn: Burn, long: tuple[int, int], short: tuple[int, int]) -> bool:
+        """Whether an alarm is on, by what was bad and what there was in all, in each of its windows.
+
+        The alarms ask CloudWatch the same; this says it in one place, for those who calculate and for tests.
+        """
+        shares = [bad / total if total else 0.0 for bad, total in (long, short)]
+        return long[0] >= self.least and all(share >= burn.rate * self.allowance for share in shares)
 
 
 _ALL = (
@@ -84,7 +97,7 @@ _ALL = (
         objective=0.99,
         within=300,
         unit="ms",
-        means="Calls of the API that are answered in time, measured at API Gateway.",
+        means="Decisions on single payments that are answered in time, measured at API Gateway.",
     ),
     Slo(
         name="feature-freshness",

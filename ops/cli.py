@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.progress import TaskID
-from rich.table import Column, Table
 
 from ops.backtests.commands import backtest_rules
 from ops.backtests.models import backtest
+from ops.capacity.commands import capacity
 from ops.contract.commands import api_app
+from ops.dashboards.commands import dashboards
 from ops.deployment import DeploymentError, connect
 from ops.explaining.commands import explain
 from ops.featurestore.commands import features_app, parity
@@ -19,11 +20,19 @@ from ops.inputs import MappingError, schedule
 from ops.labels.commands import labels_app
 from ops.localcloud.errors import LocalCloudError
 from ops.localcloud.settings import DEFAULT_PORT
+from ops.logs.commands import logs
 from ops.merchants.commands import merchants_app
 from ops.models.commands import models_app
+from ops.monitoring import MonitoringError, monitor
+from ops.queues.commands import quarantine_app, redrive
+from ops.rebuilding.commands import rebuild_state
+from ops.recovery.commands import restore_app
+from ops.replaying.commands import replay
+from ops.rollback import rollback_app
 from ops.runs import train
 from ops.scoring.commands import score
 from ops.settings.commands import lists_app, policy_app, rules_app
+from ops.status.commands import resources, status
 from ops.terminal import (
     Env,
     Limit,
@@ -38,6 +47,7 @@ from ops.terminal import (
     progress_bars,
 )
 from ops.tokens.commands import tokens_app
+from ops.tracing.commands import trace
 
 __all__ = ["app", "main"]
 
@@ -55,12 +65,25 @@ app.add_typer(lists_app, name="lists")
 app.add_typer(policy_app, name="policy")
 app.add_typer(models_app, name="models")
 app.add_typer(labels_app, name="labels")
+app.add_typer(restore_app, name="restore")
+app.add_typer(rollback_app, name="rollback")
+app.add_typer(quarantine_app, name="quarantine")
+app.command()(status)
+app.command()(resources)
+app.command()(redrive)
+app.command()(logs)
+app.command("rebuild-state")(rebuild_state)
 app.command()(parity)
 app.command("backtest-rules")(backtest_rules)
 app.command()(backtest)
 app.command()(score)
 app.command()(explain)
+app.command()(dashboards)
+app.command()(trace)
 app.command()(train)
+app.command()(monitor)
+app.command()(replay)
+app.command()(capacity)
 
 
 @app.command()
@@ -85,21 +108,6 @@ def down(port: Port = DEFAULT_PORT) -> None:
     from ops.localcloud.control import down as stop
 
     console.print("The local cloud is down." if stop(port) else "No local cloud was running.")
-
-
-@app.command()
-def status(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
-    """Show where a deployment is and what serves."""
-    from ops.measures import serving_champion
-
-    deployment = connect(env, port=port)
-    table = Table("resource", Column("name", overflow="fold"))
-    # Outputs with digits in their names are the CDK's own wiring between stacks.
-    for name in sorted(name for name in deployment.resources if name.isalpha()):
-        table.add_row(name, deployment.resources[name])
-    table.add_row("API", deployment.api_url)
-    table.add_row("champion", serving_champion(deployment) or "none yet: run `paywarden train`")
-    console.print(table)
 
 
 @app.command()
@@ -144,8 +152,8 @@ def import_(
     )
 
 
-@app.command()
-def replay(
+@app.command("send")
+def send_(
     path: Table_,
     mapping: MappingFile,
     key: Annotated[str, typer.Option("--key", envvar="PAYWARDEN_KEY", help="The merchant's secret key.")],
@@ -176,7 +184,7 @@ def replay(
     api = Api(deployment.api_url, {merchant: key}, threads=threads)
     replays = deployment.environment.replay_time
     with progress_bars() as progress:
-        task = progress.add_task("replay", total=sum(1 + (row.label is not None) for row in rows))
+        task = progress.add_task("sending", total=sum(1 + (row.label is not None) for row in rows))
         done = send(
             api,
             schedule(rows),
@@ -220,16 +228,22 @@ def main() -> None:
     from ops.featurestore.lifecycle import GenerationError
     from ops.featurestore.merging import BusyError
     from ops.featurestore.online import ParityError
+    from ops.functions import FunctionError
     from ops.history import ImportConflictError
     from ops.inputs.convert import RowError
     from ops.labels.maturity import MaturityError
     from ops.labels.reading import LabelFileError
     from ops.merchants import MerchantError
     from ops.models.desk import ModelError
+    from ops.queues.letters import QueueError
+    from ops.recovery.errors import RecoveryError
+    from ops.replaying.errors import ReplayError
     from ops.retraining import RetrainingError
+    from ops.rollback import RollbackError
     from ops.scoring.vectors import ScoringError
     from ops.settings import RefusedError
     from ops.tokens import RotationError
+    from ops.tracing.errors import TraceError
     from runtime.configuration import ConfigurationError
     from training.engines.events import EventTableError
 
@@ -243,6 +257,7 @@ def main() -> None:
         DeploymentError,
         EventTableError,
         ExplainError,
+        FunctionError,
         GenerationError,
         ImportConflictError,
         KeyringError,
@@ -252,12 +267,18 @@ def main() -> None:
         MaturityError,
         MerchantError,
         ModelError,
+        MonitoringError,
         ParityError,
+        QueueError,
+        RecoveryError,
         RefusedError,
+        ReplayError,
         RetrainingError,
+        RollbackError,
         RotationError,
         RowError,
         ScoringError,
+        TraceError,
     ) as error:
         console.print(f"[red]paywarden:[/red] {escape(str(error))}", highlight=False)
         raise SystemExit(1) from error

@@ -2,7 +2,7 @@
 
 import io
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import batched
 
@@ -19,7 +19,7 @@ from ops.inputs import Row, from_frame, to_frame
 from runtime.stores.features import MOST_ITEMS, FeatureStore, Marker
 from runtime.stores.generations import Generation, Generations
 
-__all__ = ["ImportConflictError", "Imported", "LaterLabels", "import_history"]
+__all__ = ["ImportConflictError", "Imported", "LaterLabels", "import_history", "labels_until"]
 
 _ATTEMPTS = 5
 _BATCH = 10
@@ -114,10 +114,15 @@ def _upload(deployment: Deployment, name: str, content: bytes, *, fingerprint: s
         kept = client.head_object(Bucket=bucket, Key=key)["Metadata"]
         if kept.get("fingerprint") != fingerprint:
             raise ImportConflictError(f"{name!r} holds other rows already; import these under another name")
-        return int(kept[_UNTIL])
+        return labels_until(kept)
     metadata = {"fingerprint": fingerprint, _UNTIL: str(until)}
     client.put_object(Bucket=bucket, Key=key, Body=content, Metadata=metadata)
     return until
+
+
+def labels_until(metadata: Mapping[str, str]) -> int:
+    """The moment (ms) up to which the labels of an import are in the states, from what is kept with its rows."""
+    return int(metadata[_UNTIL])
 
 
 def _fold(events: list[Event], progress: Callable[[str, int, int], None]) -> dict[Key, State]:
@@ -237,7 +242,7 @@ def _later_labels(deployment: Deployment) -> Iterator[Label]:
     client, bucket = deployment.client("s3"), deployment["LakeBucket"]
     for name in import_names(client, bucket):
         found = client.get_object(Bucket=bucket, Key=import_key(name))
-        until = int(found["Metadata"][_UNTIL])
+        until = labels_until(found["Metadata"])
         for row in from_frame(pd.read_parquet(io.BytesIO(found["Body"].read()))):
             if row.label is not None and row.label.known_at > until:
                 yield row.label

@@ -9,9 +9,9 @@ pin() {
 }
 pin uv
 pin development
-# Serving speaks to libxgboost through its C API, has the SDK from the runtime, and loads the rules' engine without its command line: what only
+# Serving speaks to libxgboost through its C API and loads the rules' engine without its command line: what only
 # their packages' Python code imports stays out of the layer.
-unwanted=(numpy scipy botocore python-dateutil six urllib3 annotated-doc colorama markdown-it-py mdurl prompt-toolkit pygments rich shellingham typer wcwidth)
+unwanted=(numpy scipy annotated-doc colorama markdown-it-py mdurl prompt-toolkit pygments rich shellingham typer wcwidth)
 pin vendor --constraints requirements/development.txt "${unwanted[@]/#/--no-emit-package=}"
 pin training-image --constraints requirements/development.txt
 # The peers have wishes of their own, so nothing of the project's environment binds them.

@@ -1,4 +1,4 @@
-"""Replaying payments and labels over HTTP in event order, in bursts."""
+"""Sending past payments and labels over HTTP in event order, in bursts."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence

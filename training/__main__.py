@@ -1,4 +1,4 @@
-"""The container's entry: `python -m training train | dataset | consistency | evaluate`."""
+"""The container's entry: `python -m training STEP`, such as train, dataset or monitor."""
 
 import argparse
 import signal
@@ -87,6 +87,15 @@ def _run(options: argparse.Namespace, contract: Contract) -> None:
             maturity=_maturity(options, contract),
         )
         compare(contract, asked, resamples=options.resamples, seed=options.seed)
+    elif options.step == "replay":
+        from training.replay import replay
+
+        replay(contract)
+    elif options.step == "monitor":
+        from training.monitor import monitor
+
+        look = partial(monitor, contract, engine=options.engine, resamples=options.resamples, seed=options.seed)
+        _with(options.engine, contract, look)
     elif options.step == "evaluate":
         from training.evaluate import evaluate
 
@@ -146,9 +155,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     _lake_options(consistency)
 
+    monitoring = steps.add_parser(
+        "monitor",
+        help="processing job: plan, the inputs of dataset, champion, evaluation -> monitoring, a look at the lake",
+    )
+    monitoring.add_argument("--engine", choices=ENGINES, default="vectorised", help="spark for past one machine")
+    monitoring.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
+    monitoring.add_argument("--seed", type=int, default=17)
+
     evaluation = steps.add_parser("evaluate", help="processing job: plan, dataset, model, champion -> evaluation")
     evaluation.add_argument("--resamples", type=int, default=200, help="of the bootstrap by card")
     evaluation.add_argument("--seed", type=int, default=17)
+
+    steps.add_parser(
+        "replay",
+        help="processing job: plan, bundles, decisions, labels, history, outcomes -> report: decided once more",
+    )
 
     comparison = steps.add_parser(
         "compare", help="processing job: plan, decisions, labels, outcomes -> comparison of a model in shadow"

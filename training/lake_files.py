@@ -36,7 +36,12 @@ type Flags = npt.NDArray[np.bool_]
 
 
 def lake_files(
-    folder: Path, more: tuple[str, ...], optional: tuple[str, ...] = (), *, since: int | None = None
+    folder: Path,
+    more: tuple[str, ...],
+    optional: tuple[str, ...] = (),
+    *,
+    since: int | None = None,
+    only: Path | None = None,
 ) -> Iterator[tuple[Path, pa.Table]]:
     """Every file's transactions with further columns, checked and with defaults filled in; optional ones as is.
 
@@ -47,9 +52,11 @@ def lake_files(
     since : int, optional
         Milliseconds, UTC: days of the lake (``day=2026-01-31``) that were over a day before are not opened. A row
         arrives when it is written or later, so none of theirs was written since; one day is for clocks.
+    only : Path, optional
+        Only this file of the folder.
     """
     needed = {field.name for field in _FIELDS if field.required} | set(more)
-    for path in sorted(folder.rglob("*.parquet")) if folder.is_dir() else ():
+    for path in (only,) if only is not None else sorted(folder.rglob("*.parquet")) if folder.is_dir() else ():
         if since is not None and _over(path.relative_to(folder), since):
             continue
         try:

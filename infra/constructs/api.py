@@ -138,6 +138,7 @@ class MerchantApi(Construct):
     Attributes
     ----------
     api : aws_apigateway.RestApi
+    methods : mapping of (method, path) to aws_apigateway.Method
     usage_plans : mapping of str to aws_apigateway.UsagePlan
         By the name of the plan; empty where the environment lacks `usage_plan_by_authorizer`.
     """
@@ -179,14 +180,16 @@ class MerchantApi(Construct):
         # Each path's other methods reach its function too, which knows the ones it has: an integration of API
         # Gateway's own would answer some bodies with a 500.
         others = {("ANY", path): function for (_, path), function in calls.items()}
-        for (method, path), function in {**calls, **others}.items():
-            self.api.root.resource_for_path(path).add_method(
+        self.methods = {
+            (method, path): self.api.root.resource_for_path(path).add_method(
                 method,
                 apigateway.LambdaIntegration(function, allow_test_invoke=False),
                 authorizer=request_authorizer,
                 authorization_type=apigateway.AuthorizationType.CUSTOM,
                 api_key_required=planned,
             )
+            for (method, path), function in {**calls, **others}.items()
+        }
         for problem in _PROBLEMS:
             self._answer(problem)
         plans = environment.plans if planned else ()

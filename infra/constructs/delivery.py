@@ -10,11 +10,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.function import log_retention, notify, removal_policy
+from infra.constructs.alarm import Topics, watch
+from infra.constructs.function import log_retention, removal_policy
 from infra.constructs.roles import complete_before, service_role
 from infra.environments import Environment
 
@@ -28,6 +28,8 @@ class LakeDelivery(Construct):
     ----------
     rule : aws_events.CfnRule
     stream : aws_kinesisfirehose.CfnDeliveryStream
+    folder : str
+        Of the lake.
     freshness : aws_cloudwatch.Alarm
         Rows have waited too long for their way to S3.
     """
@@ -45,10 +47,10 @@ class LakeDelivery(Construct):
         table: glue.CfnTable,
         folder: str,
         undelivered: sqs.IQueue,
-        alarm_topic: sns.ITopic,
+        topics: Topics,
     ) -> None:
         super().__init__(scope, id_)
-        self._lake, self._database, self._table, self._folder = lake, database, table, folder
+        self._lake, self._database, self._table, self.folder = lake, database, table, folder
         log_group = logs.LogGroup(
             self, "logs", retention=log_retention(environment), removal_policy=removal_policy(environment)
         )
@@ -69,24 +71,23 @@ class LakeDelivery(Construct):
         )
         complete_before(role, self.stream)
         self.rule = self._rule(bus, detail_types, undelivered)
-        self.freshness = notify(
-            cloudwatch.Alarm(
-                self,
-                "freshness-alarm",
-                metric=cloudwatch.Metric(
-                    namespace="AWS/Firehose",
-                    metric_name="DeliveryToS3.DataFreshness",
-                    dimensions_map={"DeliveryStreamName": self.stream.ref},
-                    statistic=cloudwatch.Stats.MAXIMUM,
-                    period=cdk.Duration.minutes(5),
-                ),
-                threshold=cdk.Duration.minutes(15).to_seconds(),
-                evaluation_periods=3,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-                alarm_description=f"Rows wait too long on their way to the lake's {folder}. See docs/runbooks.",
+        self.freshness = watch(
+            self,
+            "freshness-alarm",
+            "lake-behind",
+            environment=environment,
+            topics=topics,
+            metric=cloudwatch.Metric(
+                namespace="AWS/Firehose",
+                metric_name="DeliveryToS3.DataFreshness",
+                dimensions_map={"DeliveryStreamName": self.stream.ref},
+                statistic=cloudwatch.Stats.MAXIMUM,
+                period=cdk.Duration.minutes(5),
             ),
-            alarm_topic,
+            threshold=cdk.Duration.minutes(15).to_seconds(),
+            periods=3,
+            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            of=folder,
         )
 
     def _rule(self, bus: events.IEventBus, detail_types: Sequence[str], undelivered: sqs.IQueue) -> events.CfnRule:
@@ -94,7 +95,7 @@ class LakeDelivery(Construct):
             self,
             "rule-role",
             service="events",
-            description=f"hands events to the lake's {self._folder}",
+            description=f"hands events to the lake's {self.folder}",
             statements=[iam.PolicyStatement(actions=["firehose:PutRecord"], resources=[self.stream.attr_arn])],
         )
         # The library's target for Firehose has no place for a dead-letter queue; the resource itself has.
@@ -142,8 +143,8 @@ class LakeDelivery(Construct):
             iam.PolicyStatement(
                 actions=["s3:AbortMultipartUpload", "s3:PutObject"],
                 resources=[
-                    self._lake.arn_for_objects(f"{self._folder}/*"),
-                    self._lake.arn_for_objects(f"errors/{self._folder}/*"),
+                    self._lake.arn_for_objects(f"{self.folder}/*"),
+                    self._lake.arn_for_objects(f"errors/{self.folder}/*"),
                 ],
             ),
             iam.PolicyStatement(
@@ -159,7 +160,7 @@ class LakeDelivery(Construct):
             self,
             "role",
             service="firehose",
-            description=f"writes the lake's {self._folder}",
+            description=f"writes the lake's {self.folder}",
             statements=statements,
         )
 
@@ -194,9 +195,9 @@ class LakeDelivery(Construct):
         return stream.ExtendedS3DestinationConfigurationProperty(
             bucket_arn=self._lake.bucket_arn,
             role_arn=role.role_arn,
-            prefix=f"{self._folder}/day=!{{timestamp:yyyy-MM-dd}}/",
+            prefix=f"{self.folder}/day=!{{timestamp:yyyy-MM-dd}}/",
             error_output_prefix=(
-                f"errors/{self._folder}/!{{firehose:error-output-type}}/day=!{{timestamp:yyyy-MM-dd}}/"
+                f"errors/{self.folder}/!{{firehose:error-output-type}}/day=!{{timestamp:yyyy-MM-dd}}/"
             ),
             # Firehose takes no less than 64 MiB where it converts; the time decides in practice.
             buffering_hints=stream.BufferingHintsProperty(

@@ -4,19 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra.constructs.alarm import Topics, watch
 from infra.constructs.code import CodeLayers, architecture_of, asset_code
 from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
 from infra.layers import function_bundle
 
-__all__ = ["Function", "log_retention", "notify", "removal_policy"]
+__all__ = ["Function", "log_retention", "removal_policy"]
 
 
 def removal_policy(environment: Environment) -> cdk.RemovalPolicy:
@@ -47,14 +46,6 @@ def log_retention(environment: Environment) -> logs.RetentionDays:
         ) from None
 
 
-def notify(alarm: cloudwatch.Alarm, topic: sns.ITopic) -> cloudwatch.Alarm:
-    """Tell the operators when an alarm goes off, and when it is over."""
-    action = actions.SnsAction(topic)
-    alarm.add_alarm_action(action)
-    alarm.add_ok_action(action)
-    return alarm
-
-
 class Function(Construct):
     """A Lambda function with its own role, log group and alarms.
 
@@ -82,7 +73,7 @@ class Function(Construct):
         verb_noun: str,
         environment: Environment,
         layers: CodeLayers,
-        alarm_topic: sns.ITopic,
+        topics: Topics,
         description: str,
         timeout: cdk.Duration,
         memory: int,
@@ -130,9 +121,10 @@ class Function(Construct):
             },
         )
         complete_before(self.role, self.function)
+        minute = cdk.Duration.minutes(1)
         if errors_alarm:
-            self._alarm("errors", self.function.metric_errors(period=cdk.Duration.minutes(1)), alarm_topic)
-        self._alarm("throttles", self.function.metric_throttles(period=cdk.Duration.minutes(1)), alarm_topic)
+            self._watch("function-errors", self.function.metric_errors(period=minute), topics)
+        self._watch("function-throttles", self.function.metric_throttles(period=minute), topics)
 
     @property
     def live(self) -> lambda_.Alias:
@@ -165,16 +157,16 @@ class Function(Construct):
             ],
         )
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, topic: sns.ITopic) -> None:
-        alarm = cloudwatch.Alarm(
+    def _watch(self, kind: str, metric: cloudwatch.Metric, topics: Topics) -> None:
+        watch(
             self,
-            f"{name}-alarm",
+            f"{kind.removeprefix('function-')}-alarm",
+            kind,
+            environment=self._environment,
+            topics=topics,
             metric=metric,
             threshold=1,
-            evaluation_periods=5,
-            datapoints_to_alarm=2,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{self.verb_noun}: {name} in 2 of 5 minutes. See docs/runbooks.",
+            periods=5,
+            breaching=2,
+            of=self.verb_noun,
         )
-        notify(alarm, topic)

@@ -83,6 +83,7 @@ LABEL_COLUMNS: Mapping[str, str] = MappingProxyType(
         "recorded_at": "bigint",
         "source": "string",
         "confidence": "double",
+        "correlation_id": "string",
     }
 )
 """Column name to Hive type: what became known, as the event `label.recorded` carries it."""
@@ -93,6 +94,7 @@ OUTCOME_COLUMNS: Mapping[str, str] = MappingProxyType(
         "outcome": "string",
         "outcome_time": "bigint",
         "recorded_at": "bigint",
+        "correlation_id": "string",
     }
 )
 """Column name to Hive type: what was done with a transaction, as the event `outcome.recorded` carries it."""

@@ -2,17 +2,24 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.function import notify
+from infra.constructs.alarm import Topics, watch
+from infra.environments import Environment
 
 __all__ = ["DeadLetters", "WorkQueue"]
+
+_MINUTE = cdk.Duration.minutes(1)
 
 
 class DeadLetters(Construct):
     """A queue for what could not be handled: kept as long as SQS keeps anything, and alarmed at the first message.
+
+    Parameters
+    ----------
+    kind : str
+        Of its alarm, see `infra.alarms`.
 
     Attributes
     ----------
@@ -20,7 +27,7 @@ class DeadLetters(Construct):
     depth : aws_cloudwatch.Alarm
     """
 
-    def __init__(self, scope: Construct, id_: str, *, alarm_topic: sns.ITopic, holds: str) -> None:
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment, topics: Topics, kind: str) -> None:
         super().__init__(scope, id_)
         self.queue = sqs.Queue(
             self,
@@ -29,31 +36,36 @@ class DeadLetters(Construct):
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
         )
-        self.depth = notify(
-            cloudwatch.Alarm(
-                self,
-                "depth-alarm",
-                metric=self.queue.metric_approximate_number_of_messages_visible(
-                    period=cdk.Duration.minutes(1), statistic=cloudwatch.Stats.MAXIMUM
-                ),
-                threshold=1,
-                evaluation_periods=1,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-                alarm_description=f"Dead letters: {holds}. Find the cause, then redrive. See docs/runbooks.",
+        self.depth = watch(
+            self,
+            "depth-alarm",
+            kind,
+            environment=environment,
+            topics=topics,
+            metric=self.queue.metric_approximate_number_of_messages_visible(
+                period=_MINUTE, statistic=cloudwatch.Stats.MAXIMUM
             ),
-            alarm_topic,
+            threshold=1,
+            periods=1,
         )
 
 
 class WorkQueue(Construct):
     """A standard queue whose messages get `attempts` chances and then go to the dead-letter queue.
 
+    Parameters
+    ----------
+    holds : str
+        What is in it, in one word: its alarms are of the kinds ``dead-letters-<holds>`` and ``<holds>-behind``.
+
     Attributes
     ----------
     queue, dead_letters : aws_sqs.Queue
+    depth : aws_cloudwatch.Alarm
+        There are dead letters.
     age : aws_cloudwatch.Alarm
-        The oldest message is older than `oldest`.
+        The oldest message is older than `oldest`. SQS leaves out of this age what was received more than three
+        times, so `oldest` has to be less than three times the visibility timeout to catch a consumer that fails.
     """
 
     def __init__(
@@ -61,14 +73,17 @@ class WorkQueue(Construct):
         scope: Construct,
         id_: str,
         *,
-        alarm_topic: sns.ITopic,
+        environment: Environment,
+        topics: Topics,
         holds: str,
         consumer_timeout: cdk.Duration,
         attempts: int,
         oldest: cdk.Duration,
     ) -> None:
         super().__init__(scope, id_)
-        letters = DeadLetters(self, "dead-letters", alarm_topic=alarm_topic, holds=holds)
+        letters = DeadLetters(
+            self, "dead-letters", environment=environment, topics=topics, kind=f"dead-letters-{holds}"
+        )
         self.dead_letters = letters.queue
         self.depth = letters.depth
         self.queue = sqs.Queue(
@@ -81,18 +96,16 @@ class WorkQueue(Construct):
             retention_period=cdk.Duration.days(4),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=attempts, queue=self.dead_letters),
         )
-        self.age = notify(
-            cloudwatch.Alarm(
-                self,
-                "age-alarm",
-                metric=self.queue.metric_approximate_age_of_oldest_message(
-                    period=cdk.Duration.minutes(1), statistic=cloudwatch.Stats.MAXIMUM
-                ),
-                threshold=oldest.to_seconds(),
-                evaluation_periods=3,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-                alarm_description=f"The queue is behind: {holds}. See docs/runbooks.",
+        self.age = watch(
+            self,
+            "age-alarm",
+            f"{holds}-behind",
+            environment=environment,
+            topics=topics,
+            metric=self.queue.metric_approximate_age_of_oldest_message(
+                period=_MINUTE, statistic=cloudwatch.Stats.MAXIMUM
             ),
-            alarm_topic,
+            threshold=oldest.to_seconds(),
+            periods=3,
+            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         )

@@ -2,26 +2,21 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.constructs.function import notify
+from infra.alarms import name_of
+from infra.constructs.alarm import Topics, watch
 from infra.environments import Environment
 
 __all__ = ["ReleaseAlarms", "rollback_alarms"]
 
 _MINUTE = cdk.Duration.minutes(1)
 _BACK = ("errors", "latency", "failed", "degraded", "stale-serving")
-_TOLD = ("approval-change", "score-change")
 
 
 def rollback_alarms(environment: Environment) -> list[str]:
     """The names of those that send back, which are fixed: whoever asks for them is deployed before they are."""
-    return [_name(environment, each) for each in _BACK]
-
-
-def _name(environment: Environment, short: str) -> str:
-    return f"{environment.prefix}-release-{short}"
+    return [name_of(f"release-{each}", prefix=environment.prefix) for each in _BACK]
 
 
 class ReleaseAlarms(Construct):
@@ -48,55 +43,33 @@ class ReleaseAlarms(Construct):
         failed: cloudwatch.Metric,
         degraded: cloudwatch.Metric,
         stale: cloudwatch.Metric,
-        topic: sns.ITopic,
+        topics: Topics,
     ) -> None:
         super().__init__(scope, id_)
-        self._topic = topic
         release = environment.run_policy.release
-        back = "a model that is being released goes back"
-        rows: tuple[tuple[str, cloudwatch.Metric, float, int, int, str], ...] = (
-            ("errors", errors, 1, 3, 2, f"Decisions fail: {back}"),
-            ("latency", latency, 500, 5, 3, f"1 in 100 decisions takes more than 500 ms: {back}"),
-            ("failed", failed, 1, 3, 2, f"Decisions fail, alone or in batches: {back}"),
-            ("degraded", degraded, 0.01, 5, 3, f"1 in 100 decisions is made without state or model: {back}"),
-            ("stale-serving", stale, 1, 5, 2, f"A serving document is not taken over: {back}"),
-            *(
-                (short, _measured(metric), bound, 10, 1, f"{what} changed with a model that is being released")
-                for short, metric, bound, what in zip(
-                    _TOLD,
-                    ("ReleaseApprovalChange", "ReleaseScoreChange"),
-                    (release.maximum_approval_change, release.maximum_score_change),
-                    ("Approvals", "The mean score"),
-                    strict=True,
-                )
-            ),
+        rows: tuple[tuple[str, cloudwatch.Metric, float, int, int], ...] = (
+            ("errors", errors, 1, 3, 2),
+            # Milliseconds, of 1 in 100.
+            ("latency", latency, environment.release_latency_ms, 5, 3),
+            ("failed", failed, 1, 3, 2),
+            # A share.
+            ("degraded", degraded, 0.01, 5, 3),
+            ("stale-serving", stale, 1, 5, 2),
+            ("approval-change", _measured("ReleaseApprovalChange"), release.maximum_approval_change, 10, 1),
+            ("score-change", _measured("ReleaseScoreChange"), release.maximum_score_change, 10, 1),
         )
-        for short, metric, threshold, periods, breaching, told in rows:
-            self._alarm(short, _name(environment, short), metric, threshold, periods, breaching, told)
-
-    def _alarm(
-        self,
-        id_: str,
-        name: str,
-        metric: cloudwatch.Metric,
-        threshold: float,
-        periods: int,
-        breaching: int,
-        told: str,
-    ) -> None:
-        alarm = cloudwatch.Alarm(
-            self,
-            id_,
-            alarm_name=name,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=periods,
-            datapoints_to_alarm=breaching,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{told}. See docs/runbooks.",
-        )
-        notify(alarm, self._topic)
+        for short, metric, threshold, periods, breaching in rows:
+            watch(
+                self,
+                short,
+                f"release-{short}",
+                environment=environment,
+                topics=topics,
+                metric=metric,
+                threshold=threshold,
+                periods=periods,
+                breaching=breaching,
+            )
 
 
 def _measured(name: str) -> cloudwatch.Metric:

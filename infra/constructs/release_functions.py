@@ -56,7 +56,7 @@ def release_variables(data: DataStack, *, environment: Environment) -> dict[str,
             "GLUE_DATABASE": data.lake.database.ref,
             "ROLLBACK_ALARMS": ",".join(rollback_alarms(environment)),
         },
-        "request_approval": {**releases, "ALARM_TOPIC": data.alarm_topic.topic_arn},
+        "request_approval": {**releases, "ALARM_TOPIC": data.topics.tickets.topic_arn},
         "settle_approval": releases,
     }
 
@@ -141,7 +141,7 @@ def allow_approval(function: Function, data: DataStack, *, environment: Environm
 def allow_asking(function: Function, data: DataStack, *, group: str) -> None:
     """Let a function ask people for their word, and say that of the bounds itself."""
     function.allow("sagemaker:UpdateModelPackage", on=[_packages(function, group)])
-    function.allow("sns:Publish", on=[data.alarm_topic.topic_arn])
+    function.allow("sns:Publish", on=[data.topics.tickets.topic_arn])
 
 
 def on_word(scope: Construct, *, group: str, settle_approval: Function) -> events.Rule:

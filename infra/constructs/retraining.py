@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -12,11 +11,12 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.constructs.function import Function, log_retention, notify, removal_policy
+from infra.constructs.alarm import Topics, watch
+from infra.constructs.function import Function, log_retention, removal_policy
+from infra.constructs.job_role import logs_and_traces, passes_to_jobs, runs_jobs
 from infra.constructs.queue import DeadLetters
 from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
@@ -27,7 +27,6 @@ __all__ = ["Retraining"]
 # Every job is named after its run, its step and the re-drive; the role knows no other jobs.
 _JOBS = {"processing-job": ("dataset", "tune", "evaluate", "compare"), "training-job": ("train",)}
 
-_RULE_PREFIX = "StepFunctionsGetEventsForSageMaker"
 _ENDED_BADLY = ["FAILED", "TIMED_OUT", "ABORTED"]
 
 
@@ -49,7 +48,7 @@ class Retraining(Construct):
         functions: Mapping[str, Function],
         job_role: iam.IRole,
         training_image: str,
-        alarm_topic: sns.ITopic,
+        topics: Topics,
         models: s3.IBucket,
     ) -> None:
         super().__init__(scope, id_)
@@ -61,14 +60,10 @@ class Retraining(Construct):
             description="what a retraining may do",
             statements=[
                 iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(arns.values())),
-                iam.PolicyStatement(actions=["sns:Publish"], resources=[alarm_topic.topic_arn]),
-                *self._jobs(),
-                iam.PolicyStatement(
-                    actions=["iam:PassRole"],
-                    resources=[job_role.role_arn],
-                    conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-                ),
-                _delivery(),
+                iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.tickets.topic_arn]),
+                *runs_jobs(self, _JOBS),
+                passes_to_jobs(job_role),
+                logs_and_traces(),
             ],
         )
         log_group = logs.LogGroup(
@@ -88,7 +83,7 @@ class Retraining(Construct):
                 **arns,
                 "job_role": job_role.role_arn,
                 "training_image": training_image,
-                "alarm_topic": alarm_topic.topic_arn,
+                "alarm_topic": topics.tickets.topic_arn,
                 "models_bucket": models.bucket_name,
             },
             role=fixed(role),
@@ -97,29 +92,26 @@ class Retraining(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         complete_before(role, self.state_machine)
-        self.failed = notify(
-            cloudwatch.Alarm(
-                self,
-                "failed-alarm",
-                metric=self.state_machine.metric_failed(period=cdk.Duration.minutes(5)),
-                threshold=1,
-                evaluation_periods=1,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-                alarm_description="A retraining failed: its execution says in which phase. See docs/runbooks.",
-            ),
-            alarm_topic,
+        self.failed = watch(
+            self,
+            "failed-alarm",
+            "retraining-failed",
+            environment=environment,
+            topics=topics,
+            metric=self.state_machine.metric_failed(period=cdk.Duration.minutes(5)),
+            threshold=1,
+            periods=1,
         )
-        self._on_failure(functions["release_model"], alarm_topic)
+        self._on_failure(functions["release_model"], environment, topics)
 
-    def _on_failure(self, release_model: Function, topic: sns.ITopic) -> None:
+    def _on_failure(self, release_model: Function, environment: Environment, topics: Topics) -> None:
         """The one way of every failure: people are told, and what the run had released is taken out again.
 
         EventBridge keeps what it could not hand to Lambda, and Lambda what failed at all three attempts: a model
         that nobody watches any more must not go on unnoticed.
         """
         self.unwithdrawn = DeadLetters(
-            self, "unwithdrawn", alarm_topic=topic, holds="models of failed retrainings that were not withdrawn"
+            self, "unwithdrawn", environment=environment, topics=topics, kind="unwithdrawn"
         )
         queue = self.unwithdrawn.queue
         release_model.allow("sqs:SendMessage", on=[queue.queue_arn])
@@ -147,7 +139,7 @@ class Retraining(Construct):
         )
         rule.add_target(
             targets.SnsTopic(
-                topic,
+                topics.tickets,
                 message=events.RuleTargetInput.from_text(
                     f"Paywarden: run {name} ended as {status}. What it had released is being withdrawn; an alarm "
                     f"tells if that fails, and paywarden models show {name} what came of it. Read why in the "
@@ -172,60 +164,3 @@ class Retraining(Construct):
                 max_event_age=cdk.Duration.hours(24),
             )
         )
-
-    def _jobs(self) -> list[iam.PolicyStatement]:
-        stack = cdk.Stack.of(self)
-        statements = []
-        for resource, steps in _JOBS.items():
-            kind = "ProcessingJob" if resource == "processing-job" else "TrainingJob"
-            statements.append(
-                iam.PolicyStatement(
-                    actions=[
-                        "sagemaker:AddTags",
-                        f"sagemaker:Create{kind}",
-                        f"sagemaker:Describe{kind}",
-                        "sagemaker:ListTags",
-                        f"sagemaker:Stop{kind}",
-                    ],
-                    resources=[
-                        stack.format_arn(service="sagemaker", resource=resource, resource_name=f"*-{step}-r*")
-                        for step in steps
-                    ],
-                )
-            )
-        # Step Functions hears of a job's end through rules of its own, with these fixed names.
-        statements.append(
-            iam.PolicyStatement(
-                actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                resources=[
-                    stack.format_arn(
-                        service="events",
-                        resource="rule",
-                        resource_name=f"{_RULE_PREFIX}{kind}Rule",
-                    )
-                    for kind in ("ProcessingJobs", "TrainingJobs")
-                ],
-            )
-        )
-        return statements
-
-
-def _delivery() -> iam.PolicyStatement:
-    # Delivering logs and traces are actions on no resource of ours: AWS offers none to name.
-    return iam.PolicyStatement(
-        actions=[
-            "logs:CreateLogDelivery",
-            "logs:DeleteLogDelivery",
-            "logs:DescribeLogGroups",
-            "logs:DescribeResourcePolicies",
-            "logs:GetLogDelivery",
-            "logs:ListLogDeliveries",
-            "logs:PutResourcePolicy",
-            "logs:UpdateLogDelivery",
-            "xray:GetSamplingRules",
-            "xray:GetSamplingTargets",
-            "xray:PutTelemetryRecords",
-            "xray:PutTraceSegments",
-        ],
-        resources=["*"],
-    )

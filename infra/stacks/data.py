@@ -2,11 +2,10 @@
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra.constructs.alarm import make_topics
 from infra.constructs.function import removal_policy
 from infra.constructs.lake import Lake, private_bucket
 from infra.constructs.serving import Serving
@@ -19,7 +18,7 @@ __all__ = ["DataStack"]
 class DataStack(PaywardenStack):
     """Attributes: features, decisions, merchants, settings, releases, lake, models, bus, secrets, serving.
 
-    And alarm_topic. The secrets are `token_secret` and `key_secret`.
+    And topics, which alarms tell. The secrets are `token_secret` and `key_secret`.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
@@ -65,7 +64,7 @@ class DataStack(PaywardenStack):
             removal_policy=removal_policy(environment),
         )
         self.serving = Serving(self, "serving", environment=environment)
-        self.alarm_topic = self._alarm_topic()
+        self.topics = make_topics(self)
         self._outputs()
 
     def _table(
@@ -96,19 +95,6 @@ class DataStack(PaywardenStack):
             removal_policy=removal_policy(self._environment),
         )
 
-    def _alarm_topic(self) -> sns.Topic:
-        # Not under the AWS-managed key, which CloudWatch may not use; alarms hold no data of merchants.
-        topic = sns.Topic(self, "alarms", enforce_ssl=True)
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                actions=["sns:Publish"],
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            )
-        )
-        return topic
-
     def _outputs(self) -> None:
         self.outputs(
             LakeBucket=self.lake.bucket.bucket_name,
@@ -127,4 +113,6 @@ class DataStack(PaywardenStack):
             AppConfigStrategy=self.serving.strategy.ref,
             GlueDatabase=self.lake.database.ref,
             AthenaWorkgroup=self.lake.workgroup.ref,
+            PageTopic=self.topics.pages.topic_arn,
+            TicketTopic=self.topics.tickets.topic_arn,
         )

@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
-from infra.constructs import CodeLayers, Function, LakeDelivery, WorkQueue, notify
+from infra.constructs import CodeLayers, Function, LakeDelivery, WorkQueue, watch
 from infra.constructs.queue import DeadLetters
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
@@ -33,18 +33,20 @@ class FeaturesStack(PaywardenStack):
         self._data = data
         self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
         self.unrelayed = DeadLetters(
-            self, "unrelayed", alarm_topic=data.alarm_topic, holds="decisions that never reached the bus"
+            self, "unrelayed", environment=environment, topics=data.topics, kind="unrelayed"
         )
         self.undelivered = DeadLetters(
-            self, "undelivered", alarm_topic=data.alarm_topic, holds="events that the bus could not deliver"
+            self, "undelivered", environment=environment, topics=data.topics, kind="undelivered"
         )
         self.relay_decisions = self._relay_decisions(environment)
-        self.iterator_age = self._iterator_age()
+        self.iterator_age = self._iterator_age(environment)
         self.updates, self.update_features = self._update_features(environment)
         self.deliveries = self._deliveries(environment)
         self.outputs(
             UpdateQueueUrl=self.updates.queue.queue_url,
             UpdateDeadLetterQueueUrl=self.updates.dead_letters.queue_url,
+            UnrelayedQueueUrl=self.unrelayed.queue.queue_url,
+            UndeliveredQueueUrl=self.undelivered.queue.queue_url,
         )
 
     def _relay_decisions(self, environment: Environment) -> Function:
@@ -54,7 +56,7 @@ class FeaturesStack(PaywardenStack):
             verb_noun="relay_decisions",
             environment=environment,
             layers=self._layers,
-            alarm_topic=data.alarm_topic,
+            topics=data.topics,
             description="Paywarden: from the decisions table's stream to the bus",
             timeout=cdk.Duration.seconds(30),
             memory=512,
@@ -83,21 +85,19 @@ class FeaturesStack(PaywardenStack):
         )
         return function
 
-    def _iterator_age(self) -> cloudwatch.Alarm:
-        return notify(
-            cloudwatch.Alarm(
-                self,
-                "iterator-age-alarm",
-                metric=self.relay_decisions.function.metric(
-                    "IteratorAge", statistic=cloudwatch.Stats.MAXIMUM, period=cdk.Duration.minutes(1)
-                ),
-                threshold=cdk.Duration.minutes(1).to_milliseconds(),
-                evaluation_periods=3,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-                alarm_description="relay_decisions is behind: features are stale. See docs/runbooks.",
+    def _iterator_age(self, environment: Environment) -> cloudwatch.Alarm:
+        return watch(
+            self,
+            "iterator-age-alarm",
+            "relay-behind",
+            environment=environment,
+            topics=self._data.topics,
+            metric=self.relay_decisions.function.metric(
+                "IteratorAge", statistic=cloudwatch.Stats.MAXIMUM, period=cdk.Duration.minutes(1)
             ),
-            self._data.alarm_topic,
+            threshold=cdk.Duration.minutes(2).to_milliseconds(),
+            periods=3,
+            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         )
 
     def _update_features(self, environment: Environment) -> tuple[WorkQueue, Function]:
@@ -106,11 +106,12 @@ class FeaturesStack(PaywardenStack):
         work = WorkQueue(
             self,
             "updates",
-            alarm_topic=data.alarm_topic,
-            holds="events for the feature table",
+            environment=environment,
+            topics=data.topics,
+            holds="updates",
             consumer_timeout=timeout,
             attempts=5,
-            oldest=cdk.Duration.minutes(2),
+            oldest=cdk.Duration.minutes(5),
         )
         rule = events.Rule(
             self,
@@ -132,7 +133,7 @@ class FeaturesStack(PaywardenStack):
             verb_noun="update_features",
             environment=environment,
             layers=self._layers,
-            alarm_topic=data.alarm_topic,
+            topics=data.topics,
             description="Paywarden: folds events into the feature table, each exactly once",
             timeout=timeout,
             memory=1024,
@@ -179,7 +180,7 @@ class FeaturesStack(PaywardenStack):
                 table=table,
                 folder=table.node.id,
                 undelivered=self.undelivered.queue,
-                alarm_topic=self._data.alarm_topic,
+                topics=self._data.topics,
             )
             for table in (lake.decisions, lake.labels, lake.outcomes)
         )

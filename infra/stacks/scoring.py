@@ -38,9 +38,10 @@ _REPORT_TIMEOUT = cdk.Duration.seconds(10)
 
 
 class ScoringStack(PaywardenStack):
-    """Attributes: the functions by their names, api, and reported_labels.
+    """Attributes: the functions by their names, api, decide, and reported_labels.
 
-    The last is the queue of what other systems report over the bus.
+    `decide` is the API's method that decides on one payment; the last is the queue of what other systems report
+    over the bus.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
@@ -56,7 +57,7 @@ class ScoringStack(PaywardenStack):
             self,
             environment=environment,
             layers=CodeLayers(self, "layers", architecture=environment.architecture),
-            alarm_topic=data.alarm_topic,
+            topics=data.topics,
         )
         self.authorize_merchant = self._authorize_merchant()
         self.score_transaction = self._score_transaction(environment)
@@ -89,6 +90,7 @@ class ScoringStack(PaywardenStack):
             throttles={("POST", "/v1/rules/backtest"): environment.backtest_throttle},
         )
         self.api = merchants.api
+        self.decide = merchants.methods["POST", "/v1/decisions"]
         self.outputs(
             ApiUrl=self.api.url,
             ApiId=self.api.rest_api_id,
@@ -229,8 +231,9 @@ class ScoringStack(PaywardenStack):
         work = WorkQueue(
             self,
             "reported-labels",
-            alarm_topic=self._data.alarm_topic,
-            holds="labels reported over the bus",
+            environment=self.environment_settings,
+            topics=self._data.topics,
+            holds="labels",
             consumer_timeout=_REPORT_TIMEOUT,
             attempts=5,
             oldest=cdk.Duration.minutes(5),

@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.constructs import CodeLayers, Function
 from infra.constructs.job_role import JobRole
 from infra.constructs.lake import LEARNT_FROM
+from infra.constructs.monitoring import Monitoring
 from infra.constructs.release_functions import (
     allow_approval,
     allow_asking,
@@ -29,7 +30,7 @@ __all__ = ["TrainingStack"]
 
 
 class TrainingStack(PaywardenStack):
-    """Attributes: functions (by their names), job_role, retraining."""
+    """Attributes: functions (by their names), job_role, monitoring_role, replay_role, retraining, monitoring."""
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
         super().__init__(
@@ -42,6 +43,26 @@ class TrainingStack(PaywardenStack):
         self._environment = environment
         self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
         self.job_role = JobRole(self, "jobs", lake=data.lake.bucket, models=data.models).role
+        # A replay has no side effects: it reads the lake and what was laid out for it, and may write nothing
+        # that anybody learns from or serves by.
+        self.replay_role = JobRole(
+            self,
+            "replays",
+            lake=data.lake.bucket,
+            models=data.models,
+            reads=("replays",),
+            writes=("replays",),
+            description="what a replay of the past may do",
+        ).role
+        self.monitoring_role = JobRole(
+            self,
+            "looks",
+            lake=data.lake.bucket,
+            models=data.models,
+            reads=("bundles", "monitoring", "runs"),
+            writes=("monitoring",),
+            description="what a look at models and data may do",
+        ).role
         image = self._image()
         packages = model_packages(self, environment=environment)
         group = f"{environment.prefix}-models"
@@ -56,33 +77,60 @@ class TrainingStack(PaywardenStack):
             functions=self.functions,
             job_role=self.job_role,
             training_image=image,
-            alarm_topic=data.alarm_topic,
+            topics=data.topics,
             models=data.models,
+        )
+        self.functions["watch_drift"] = self._watch_drift()
+        self.monitoring = Monitoring(
+            self,
+            "monitoring",
+            environment=environment,
+            functions=self.functions,
+            job_role=self.monitoring_role,
+            training_image=image,
+            topics=data.topics,
         )
         if environment.capabilities.schedules:
             self._schedule()
-        self.outputs(RetrainStateMachine=self.retraining.state_machine.state_machine_arn, ModelPackageGroup=group)
+        self.outputs(
+            RetrainStateMachine=self.retraining.state_machine.state_machine_arn,
+            MonitorStateMachine=self.monitoring.state_machine.state_machine_arn,
+            ModelPackageGroup=group,
+            ReplayRole=self.replay_role.role_arn,
+            TrainingImage=image,
+            UnwithdrawnQueueUrl=self.retraining.unwithdrawn.queue.queue_url,
+        )
 
     def _image(self) -> str:
         if not self._environment.capabilities.container_images:
             return self._environment.training_image
         image = training_image(self, "image")
-        image.repository.grant_pull(self.job_role)
+        for role in (self.job_role, self.monitoring_role, self.replay_role):
+            image.repository.grant_pull(role)
         return image.image_uri
 
     def _schedule(self) -> None:
-        rule = events.Rule(
-            self,
-            "weekly",
-            description="Paywarden: learn from the week's labels",
-            schedule=events.Schedule.cron(week_day="MON", hour="3", minute="0"),
-        )
-        rule.add_target(
-            targets.SfnStateMachine(
+        for name, when, machine, what in (
+            (
+                "weekly",
+                events.Schedule.cron(week_day="MON", hour="3", minute="0"),
                 self.retraining.state_machine,
-                input=events.RuleTargetInput.from_object({"reason": "the weekly schedule"}),
+                "learn from the week's labels",
+            ),
+            # After the weekly one has begun, so that drift does not start a second one beside it.
+            (
+                "daily",
+                events.Schedule.cron(hour="5", minute="0"),
+                self.monitoring.state_machine,
+                "how models and data do",
+            ),
+        ):
+            rule = events.Rule(self, name, description=f"Paywarden: {what}", schedule=when)
+            rule.add_target(
+                targets.SfnStateMachine(
+                    machine, input=events.RuleTargetInput.from_object({"reason": f"the {name} schedule"})
+                )
             )
-        )
 
     def _plan_training(self) -> Function:
         data = self._data
@@ -94,6 +142,7 @@ class TrainingStack(PaywardenStack):
                 "MODELS_BUCKET": data.models.bucket_name,
                 "RUN_POLICY": msgspec.json.encode(self._environment.run_policy).decode(),
                 "LOOSE_RUNS": str(self._environment.loose_runs).lower(),
+                "MONITORING_POLICY": msgspec.json.encode(self._environment.monitoring_policy).decode(),
                 **data.serving.variables,
             },
             # It lists the whole lake, whose names go into the fingerprint of what was learnt from.
@@ -104,8 +153,20 @@ class TrainingStack(PaywardenStack):
             on=[data.lake.bucket.bucket_arn],
             conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in LEARNT_FROM]}},
         )
+        # Whether the champion's run left an evaluation that monitoring can compare with.
+        function.allow(
+            "s3:ListBucket",
+            on=[data.models.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": ["runs/*/evaluation/*"]}},
+        )
         function.allow("s3:GetObject", "s3:PutObject", on=[data.models.arn_for_objects("runs/*/plan/plan.json")])
-        function.allow("s3:PutObject", on=[data.models.arn_for_objects("runs/*/parameters/given.json")])
+        function.allow(
+            "s3:PutObject",
+            on=[
+                data.models.arn_for_objects("monitoring/*/plan/plan.json"),
+                data.models.arn_for_objects("runs/*/parameters/given.json"),
+            ],
+        )
         function.allow(
             "appconfig:GetLatestConfiguration",
             "appconfig:StartConfigurationSession",
@@ -121,6 +182,27 @@ class TrainingStack(PaywardenStack):
             variables={"MODELS_BUCKET": models.bucket_name},
         )
         function.allow("s3:GetObject", on=[models.arn_for_objects("runs/*.json")])
+        return function
+
+    def _watch_drift(self) -> Function:
+        models, machine = self._data.models, self.retraining.state_machine
+        function = self._function(
+            "watch_drift",
+            description="Paywarden: counts what monitoring found, and starts a retraining for drift",
+            variables={
+                "MODELS_BUCKET": models.bucket_name,
+                "RETRAIN_STATE_MACHINE": machine.state_machine_arn,
+            },
+        )
+        function.allow(
+            "s3:GetObject",
+            on=[models.arn_for_objects("drift/*"), models.arn_for_objects("monitoring/*/monitoring.json")],
+        )
+        function.allow("s3:PutObject", on=[models.arn_for_objects("drift/*")])
+        function.allow(
+            "s3:ListBucket", on=[models.bucket_arn], conditions={"StringLike": {"s3:prefix": ["drift/*"]}}
+        )
+        function.allow("states:ListExecutions", "states:StartExecution", on=[machine.state_machine_arn])
         return function
 
     def _release(self, image: str, group: str) -> tuple[Function, ...]:
@@ -157,7 +239,7 @@ class TrainingStack(PaywardenStack):
             verb_noun=verb_noun,
             environment=self._environment,
             layers=self._layers,
-            alarm_topic=self._data.alarm_topic,
+            topics=self._data.topics,
             description=description,
             timeout=cdk.Duration.minutes(minutes),
             memory=512,

@@ -8,7 +8,7 @@ from runtime import clients
 from runtime.keys import KeyHash, authenticate
 from runtime.settings import load
 from runtime.stores.merchants import Credential, DynamoMerchantStore, MerchantStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, instrumented, logger
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ store: MerchantStore = DynamoMerchantStore(clients.dynamodb(), settings.merchant
 hashed = KeyHash(clients.secretsmanager().get_secret_value(SecretId=settings.key_secret)["SecretString"].encode())
 
 
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway with a policy for every path of the API, which it may cache."""
     del context
@@ -29,8 +30,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         credential = caller(event)
     except Exception as error:
         # To Lambda a wrong key is an error too, so that its own count tells nothing.
-        metrics.add_metric("AuthorizerFailed", MetricUnit.Count, 1)
-        metrics.flush_metrics()
+        count("AuthorizerFailed")
         logger.error("key not checked: %s", type(error).__name__)
         raise
     if credential is None:

@@ -12,7 +12,7 @@ from runtime.configuration import Profile, current
 from runtime.http import UNREACHABLE, Answer, Request, answered, unavailable
 from runtime.settings import load
 from runtime.stores.settings import DynamoSettingsStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, instrumented, logger
 
 from .trying import Trial
 
@@ -42,11 +42,11 @@ trial = Trial(
     clock=lambda: time.time_ns() // 1_000_000,
     patience=PATIENCE,
     replays=settings.replay_time,
-    unread=lambda: metrics.add_metric("UnreadableDecisions", MetricUnit.Count, 1),
+    unread=lambda: count("UnreadableDecisions"),
 )
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway."""
     del context
@@ -60,5 +60,5 @@ def serve(request: Request) -> Answer:
     except (*UNREACHABLE, QueryError) as error:
         logger.error("no backtest: %s", error)
         raise unavailable() from error
-    metrics.add_metric("Backtests", MetricUnit.Count, 1)
+    count("Backtests")
     return told

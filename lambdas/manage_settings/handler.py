@@ -13,7 +13,7 @@ from runtime.http import answered
 from runtime.keyring import read_keyring
 from runtime.settings import load
 from runtime.stores.settings import DynamoSettingsStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, instrumented, logger
 
 from .kept import Kept
 from .lists import ListCalls
@@ -55,13 +55,13 @@ CALLS = routes(
 )
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway."""
     del context
     given = answered(event, CALLS)
     changed = event["httpMethod"] != "GET" and given["statusCode"] == 200
-    metrics.add_metric("SettingsChanged", MetricUnit.Count, int(changed))
+    count("SettingsChanged", int(changed))
     if changed:
         logger.info("settings changed", extra={"call": f"{event['httpMethod']} {event['resource']}"})
     return given

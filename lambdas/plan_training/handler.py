@@ -1,6 +1,6 @@
 """The first step of a training run: its name, its moment, what there is to learn from, and what it holds to.
 
-The same function plans the comparison after a shadow, which is a look at the lake as well.
+The same function plans the comparison after a shadow, and monitoring: both are looks at the lake as well.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from fraud.monitoring import MonitoringPolicy
 from fraud.policy import Policy
 from fraud.release import RunPolicy
 from fraud.runids import run_id_of
@@ -17,10 +18,11 @@ from fraud.runs import policy_of
 from runtime import clients
 from runtime.configuration import Profile, current
 from runtime.settings import load
-from runtime.telemetry import logger
+from runtime.telemetry import instrumented, logger
 
 from .asked import read_input
-from .places import keep, snapshot
+from .monitoring import monitoring
+from .places import keep, keep_monitoring, snapshot
 from .plans import DECIDED, Part, Plan, choose_engine, machine_to_compare, read_from, state_of
 
 SOURCES = ("history", *DECIDED)
@@ -32,22 +34,36 @@ class Settings(Profile):
     models_bucket: str
     run_policy: str
     loose_runs: bool
+    monitoring_policy: str = "{}"
 
 
 settings = load(Settings)
 s3 = clients.s3()
 appconfigdata = clients.appconfigdata()
 own_policy = msgspec.json.decode(settings.run_policy, type=RunPolicy)
+own_monitoring = msgspec.json.decode(settings.monitoring_policy, type=MonitoringPolicy)
 
 
-@logger.inject_lambda_context
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer the state machine with the state that every later step works by, or with that of a comparison."""
+    """Answer the state machine with the state that every later step works by, or one of the two other looks."""
     del context
     lake, models = settings.lake_bucket, settings.models_bucket
     if "challenger" in event:
         return compare(event, {each: snapshot(s3, lake, each) for each in DECIDED}, lake=lake, models=models)
     serving = current(appconfigdata, settings)
+    if "monitor" in event:
+        champion = serving.champion or ""
+        looked = monitoring(
+            event,
+            champion=champion,
+            evaluated=bool(champion) and snapshot(s3, models, f"runs/{champion}/evaluation") is not None,
+            snapshots={source: snapshot(s3, lake, source) for source in SOURCES},
+            own=own_policy,
+            bounds=own_monitoring,
+        )
+        keep_monitoring(s3, models, looked)
+        return looked.state(lake=lake, models=models)
     planned = plan(
         event,
         champion=serving.champion or "",

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from botocore.exceptions import ClientError
 
+from .monitoring import Look
 from .plans import Part, Plan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["keep", "snapshot"]
+__all__ = ["keep", "keep_monitoring", "snapshot"]
 
 
 def snapshot(client: "S3Client", lake: str, source: str) -> Part | None:
@@ -56,6 +57,12 @@ def keep(client: "S3Client", models: str, plan: Plan) -> Plan:
     given = f"runs/{plan.run_id}/parameters/given.json"
     client.put_object(Bucket=models, Key=given, Body=_readable(plan.parameters), ContentType="application/json")
     return plan
+
+
+def keep_monitoring(client: "S3Client", models: str, look: Look) -> None:
+    """Write the plan of a look at the lake; planned anew, it only knows of more objects."""
+    key = f"monitoring/{look.run_id}/plan/plan.json"
+    client.put_object(Bucket=models, Key=key, Body=_readable(look), ContentType="application/json")
 
 
 def _readable(document: object) -> bytes:

@@ -17,6 +17,7 @@ __all__ = [
     "Plan",
     "choose_engine",
     "machine_to_compare",
+    "machines_to_read",
     "read_from",
     "state_of",
 ]
@@ -149,7 +150,7 @@ def state_of(plan: Plan, *, lake: str, models: str) -> dict[str, Any]:
             "inputs": [
                 read_from(name, uri) for name, uri in {"plan": f"{run}/plan/", **inputs, **champion}.items()
             ],
-            "machines": msgspec.to_builtins(_machines(plan.engine, size)),
+            "machines": msgspec.to_builtins(machines_to_read(plan.engine, size)),
         },
         "training": _training(plan.asked),
         "release": msgspec.to_builtins(release),
@@ -170,7 +171,8 @@ def choose_engine(wanted: str, size: int) -> str:
     return "spark" if size > SPARK_FROM_BYTES else "vectorised"
 
 
-def _machines(engine: str, size: int) -> Machines:
+def machines_to_read(engine: str, size: int) -> Machines:
+    """The machines of a job that computes the features of a lake of so many bytes."""
     if engine != "spark":
         return Machines()
     count = min(max(-(-size // BYTES_PER_SPARK_MACHINE), FEWEST_SPARK_MACHINES), MOST_SPARK_MACHINES)

@@ -9,7 +9,7 @@ from runtime.bundles import BundleStore
 from runtime.http import Answer, Request, answered
 from runtime.settings import load
 from runtime.stores.decisions import DecisionStore, DynamoDecisionStore
-from runtime.telemetry import logger, metrics
+from runtime.telemetry import instrumented, logger
 
 from .reading import Explainer, read
 
@@ -29,7 +29,7 @@ explainer = Explainer(
 )
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway."""
     del context

@@ -9,7 +9,7 @@ import msgspec
 from fraud.release import Verdict
 from runtime import clients
 from runtime.settings import load
-from runtime.telemetry import logger
+from runtime.telemetry import instrumented, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,7 +39,7 @@ settings = load(Settings)
 s3 = clients.s3()
 
 
-@logger.inject_lambda_context
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer the state machine with ``passed``, ``reason`` and ``labels``."""
     del context

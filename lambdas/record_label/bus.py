@@ -8,11 +8,16 @@ import msgspec
 
 from runtime.http import Problem, Request, counted
 from runtime.stores.decisions import DecisionStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import correlated, count, logger
 
 from .recording import record
 
-__all__ = ["record_reported"]
+__all__ = ["lag", "record_reported"]
+
+
+def lag(seconds: float) -> None:
+    """Count how long a label had been known."""
+    count("LabelLag", seconds)
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -39,22 +44,27 @@ def record_reported(messages: Sequence[Any], *, store: DecisionStore, clock: int
         The ids of the messages to deliver again. Those that never can be used end among the dead letters.
     """
     failed = []
+    ids = []
     for message in messages:
         try:
             request, sent_at = _request(message["body"])
+            ids.append(request.correlation_id)
             # The time of the event and not of its delivery: a message that comes twice says the same thing twice.
-            record(request, store=store, received_at=min(sent_at, clock), recorded_at=clock)
+            record(request, store=store, received_at=min(sent_at, clock), recorded_at=clock, news=lag)
         except Problem as problem:
             counted(problem)
         except Exception as error:
             # Whatever it is, the messages beside it are not at fault.
             logger.error("a label was not recorded: %s", type(error).__name__, exc_info=error)
-            metrics.add_metric("Failed", MetricUnit.Count, 1)
+            count("Failed")
         else:
-            metrics.add_metric("Labels", MetricUnit.Count, 1)
+            count("Labels")
             continue
         failed.append(message["messageId"])
-    logger.info("labels of the bus", extra={"messages": len(messages), "failed": len(failed)})
+    logger.info(
+        "labels of the bus",
+        extra={"messages": len(messages), "failed": len(failed), "correlation_ids": correlated(ids)},
+    )
     return failed
 
 
@@ -69,6 +79,12 @@ def _request(body: str) -> tuple[Request, int]:
         remedy = "Send an event whose detail is an object with a merchant_id and what POST /v1/labels takes."
         raise Problem(400, "invalid-body", "Invalid body", remedy, "merchant_id") from None
     request = Request(
-        merchant_id=merchant_id, request_id=event.id, body=msgspec.json.encode(detail), headers={}, path={}
+        merchant_id=merchant_id,
+        request_id=event.id,
+        body=msgspec.json.encode(detail),
+        headers={},
+        path={},
+        # The event's own: whoever sent it knows it from the bus.
+        correlation_id=event.id,
     )
     return request, round(event.time.timestamp() * 1_000)

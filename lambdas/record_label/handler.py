@@ -2,15 +2,16 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from runtime import clients, reports
 from runtime.http import Answer, Request, answered
 from runtime.settings import load
 from runtime.stores.decisions import DecisionStore, DynamoDecisionStore
-from runtime.telemetry import metrics
+from runtime.telemetry import instrumented
 
-from .bus import record_reported
+from .bus import lag, record_reported
 from .recording import record
 
 
@@ -24,7 +25,7 @@ settings = load(Settings)
 ledger: DecisionStore = DynamoDecisionStore(clients.dynamodb(), settings.decisions_table)
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway 202 once a label is in the ledger, from where it cannot be lost; or serve the queue.
 
@@ -39,4 +40,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 def serve(request: Request) -> Answer:
     """Record one label now."""
-    return reports.recorded(request, record, store=ledger, replay=settings.replay_time, counted="Labels")
+    return reports.recorded(
+        request, partial(record, news=lag), store=ledger, replay=settings.replay_time, counted="Labels"
+    )

@@ -1,6 +1,6 @@
 """Labels in the ledger: every change of what is known is a line of its own, and a repeat is none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,7 +39,14 @@ class _Line:
         return self.label.known_at, self.label.is_fraud
 
 
-def record(request: Request, *, store: DecisionStore, received_at: int, recorded_at: int) -> str:
+def record(
+    request: Request,
+    *,
+    store: DecisionStore,
+    received_at: int,
+    recorded_at: int,
+    news: Callable[[float], object] | None = None,
+) -> str:
     """Put a label beside its decision, unless it was said before; return the answer's JSON.
 
     It says something new if the verdict that holds at its time is another one, if its source has not said so
@@ -50,6 +57,9 @@ def record(request: Request, *, store: DecisionStore, received_at: int, recorded
     ----------
     received_at, recorded_at : int
         The receipt time, which `known_at` defaults to, and the wall clock, in ms.
+    news : callable, optional
+        Told of a label that is recorded anew how long it had been known when it was received, in seconds. Until
+        the receipt and not until now: where histories are replayed, now is years later.
 
     Raises
     ------
@@ -79,9 +89,11 @@ def record(request: Request, *, store: DecisionStore, received_at: int, recorded
                 source=label.source,
                 confidence=label.confidence,
             ),
-            row=label_row(label, recorded_at),
+            row=label_row(label, recorded_at, request.correlation_id),
         )
         if store.put(line) is None:
+            if news is not None:
+                news(max(0, received_at - label.known_at) / 1_000)
             return line.answer
         # Another report, or this one by an attempt whose answer was lost, has the number: look again.
     raise unavailable()

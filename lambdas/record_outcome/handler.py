@@ -11,7 +11,7 @@ from runtime.contract.answers import OutcomeRecorded
 from runtime.http import Answer, Problem, Request, answered
 from runtime.settings import load
 from runtime.stores.decisions import DecisionStore, DynamoDecisionStore
-from runtime.telemetry import metrics
+from runtime.telemetry import instrumented
 
 MOST_SKEW = 120_000
 """How far the clocks of two functions may differ, in ms; no outcome really comes before its payment."""
@@ -27,7 +27,7 @@ settings = load(Settings)
 ledger: DecisionStore = DynamoDecisionStore(clients.dynamodb(), settings.decisions_table)
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway: 202 once the outcome is in the ledger, from where it cannot be lost."""
     del context
@@ -71,5 +71,5 @@ def record(request: Request, *, store: DecisionStore, received_at: int, recorded
             outcome=outcome.kind,
             received_at=reports.written(outcome.event_time),
         ),
-        row=outcome_row(outcome, recorded_at),
+        row=outcome_row(outcome, recorded_at, request.correlation_id),
     )

@@ -14,7 +14,7 @@ from runtime.approvals import RUN_ID
 from runtime.bundles import MANIFEST, MODEL, BundleStore
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore, Event, Lineage
-from runtime.telemetry import logger
+from runtime.telemetry import instrumented, logger
 
 from .artifact import unpack
 
@@ -67,7 +67,7 @@ bundles = BundleStore(s3, settings.models_bucket)
 releases = DynamoReleaseStore(clients.dynamodb(), settings.releases_table)
 
 
-@logger.inject_lambda_context
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer the state machine with the registered version, its model package and the verdict."""
     del context

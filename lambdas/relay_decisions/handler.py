@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from runtime import clients
 from runtime.settings import load
 from runtime.stores.decisions import DECISION
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import correlated, count, instrumented, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -30,14 +32,16 @@ settings = load(Settings)
 bus = clients.events()
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Publish a batch of the stream; name the records that did not get through."""
     del context
-    failed = relay(event["Records"], bus, settings.event_bus)
-    metrics.add_metric("Relayed", MetricUnit.Count, len(event["Records"]) - len(failed))
-    metrics.add_metric("RelayFailed", MetricUnit.Count, len(failed))
-    logger.info("relayed", extra={"records": len(event["Records"]), "failed": len(failed)})
+    lines = [record for record in event["Records"] if record["eventName"] == "INSERT"]
+    failed = relay(lines, bus, settings.event_bus)
+    count("Relayed", len(lines) - len(failed))
+    count("RelayFailed", len(failed))
+    ids = correlated(map(_correlation_id, lines))
+    logger.info("relayed", extra={"records": len(lines), "failed": len(failed), "correlation_ids": ids})
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
@@ -73,3 +77,17 @@ def _entries(records: Sequence[Any], event_bus: str) -> Iterator[tuple[str, Any]
             "EventBusName": event_bus,
         }
         yield record["dynamodb"]["SequenceNumber"], entry
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """Of a row, what the log needs."""
+
+    correlation_id: str = ""
+
+
+def _correlation_id(record: Any) -> str:
+    try:
+        return msgspec.json.decode(record["dynamodb"]["NewImage"]["row"]["S"], type=_Row).correlation_id
+    except msgspec.MsgspecError:
+        # Nothing that is said about a line may keep it from the bus.
+        return ""

@@ -19,7 +19,7 @@ from runtime.publishing import Published, Publisher
 from runtime.releasing import RUN, NotReleasedError, OvertakenError, Releaser
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore, Happened
-from runtime.telemetry import logger
+from runtime.telemetry import instrumented, logger
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ releaser = Releaser(
 )
 
 
-@logger.inject_lambda_context
+@instrumented
 def handler(event: dict[str, Any], context: Called) -> dict[str, Any]:
     """Answer with what serves now, since when the model is what it was made, or that it was refused."""
     asked = msgspec.convert(event, Asked)

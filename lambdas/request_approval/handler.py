@@ -11,7 +11,7 @@ from runtime import clients
 from runtime.approvals import Approvals, Word
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore, Event, Waiting
-from runtime.telemetry import logger
+from runtime.telemetry import instrumented, logger
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ approvals = Approvals(clients.sagemaker(), clients.stepfunctions(), releases)
 topic = clients.sns()
 
 
-@logger.inject_lambda_context
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Keep the token, and answer with whether anybody has to be waited for."""
     del context

@@ -19,7 +19,7 @@ from runtime.settings import load
 from runtime.stores.decisions import DynamoDecisionStore
 from runtime.stores.features import DynamoFeatureStore
 from runtime.stores.snapshots import DynamoSnapshots
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, instrumented, logger
 
 from .batch import decide_many
 from .models import LiveModels
@@ -52,7 +52,7 @@ def done_without(error: Exception) -> None:
 def unreadable(error: Exception) -> None:
     """Tell that a merchant's settings are not understood; what counted before goes on."""
     logger.error("settings unreadable: %s", error)
-    metrics.add_metric("SettingsUnreadable", MetricUnit.Count, 1)
+    count("SettingsUnreadable")
 
 
 settings = load(Settings)
@@ -92,7 +92,7 @@ snapshot.before_snapshot(clients.disconnect)
 snapshot.after_restore(restart, models.renew, lambda: tokens.renew(time.time()), failed=done_without)
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway."""
     del context
@@ -153,12 +153,12 @@ def _measured(call: Callable[[Asking], str], request: Request) -> Answer:
 
 def _told(outcome: Outcome) -> str:
     if not outcome.repeated:
-        metrics.add_metric(outcome.action.capitalize(), MetricUnit.Count, 1)
-    metrics.add_metric("Degraded", MetricUnit.Count, int(outcome.degraded))
-    metrics.add_metric("Repeated", MetricUnit.Count, int(outcome.repeated))
+        count(outcome.action.capitalize())
+    count("Degraded", int(outcome.degraded))
+    count("Repeated", int(outcome.repeated))
     if outcome.passed:
-        metrics.add_metric("PassedThrough", MetricUnit.Count, 1)
+        count("PassedThrough")
     if outcome.failed_rules:
-        metrics.add_metric("RuleFailed", MetricUnit.Count, outcome.failed_rules)
+        count("RuleFailed", outcome.failed_rules)
     logger.info("decided", extra={"action": outcome.action, "repeated": outcome.repeated})
     return outcome.answer

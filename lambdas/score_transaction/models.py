@@ -11,7 +11,7 @@ from fraud.serving import Serving
 from runtime.booster import BoosterError
 from runtime.bundles import BundleStore, Live, ServedModel
 from runtime.configuration import ConfigurationError, Refresher, ServingReader
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, logger
 
 __all__ = ["LiveModels"]
 
@@ -62,7 +62,7 @@ class LiveModels:
         for name, failed in self._failed.items():
             if failed.is_set():
                 failed.clear()
-                metrics.add_metric(name, MetricUnit.Count, 1)
+                count(name)
         self._refresher.nudge(now)
 
     def take(self) -> None:

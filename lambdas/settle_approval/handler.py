@@ -8,7 +8,7 @@ from runtime import clients
 from runtime.approvals import Approvals
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore
-from runtime.telemetry import logger
+from runtime.telemetry import instrumented, logger
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ approvals = Approvals(
 )
 
 
-@logger.inject_lambda_context
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Take the event "SageMaker Model Package State Change"; answer with whether an execution was told.
 

@@ -14,7 +14,7 @@ from fraud.features import STANDARD
 from runtime import clients
 from runtime.settings import load
 from runtime.stores.features import DynamoFeatureStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import correlated, count, instrumented, logger
 
 from .updating import MOST_AHEAD, Delivery, Report, Updater
 
@@ -42,30 +42,38 @@ updater = Updater(
 )
 
 
-@metrics.log_metrics
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Apply a batch; name the messages to deliver again, so that one bad one blocks no other."""
     del context
     poison: list[str] = []
-    report = updater.apply(list(read(event["Records"], poison)))
-    count(report, poison)
+    ids: list[str] = []
+    report = updater.apply(list(read(event["Records"], poison, ids)))
+    tell(report, poison, ids)
     return {"batchItemFailures": [{"itemIdentifier": name} for name in (*poison, *report.failed)]}
 
 
-def read(records: list[Any], poison: list[str]) -> Iterator[Delivery]:
-    """The events in a batch of messages; the ids of those that hold none are added to `poison`."""
+def read(records: list[Any], poison: list[str], ids: list[str]) -> Iterator[Delivery]:
+    """The events in a batch of messages.
+
+    The ids of messages that hold none are added to `poison`, and the correlation ids of the events to `ids`.
+    """
     for record in records:
         try:
             detail = msgspec.json.decode(record["body"])["detail"]
             recorded_at = msgspec.convert(detail["recorded_at"], _Moment)
-            yield Delivery(record["messageId"], event_of(detail), recorded_at)
+            event, correlation_id = event_of(detail), detail.get("correlation_id")
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
             # The message itself may hold anything, so only the kind of error is logged.
             logger.error("no event in message %s: %s", record["messageId"], type(error).__name__)
             poison.append(record["messageId"])
+        else:
+            # Rows from before there were ids have none.
+            ids.append(correlation_id if isinstance(correlation_id, str) else "")
+            yield Delivery(record["messageId"], event, recorded_at)
 
 
-def count(report: Report, poison: list[str]) -> None:
+def tell(report: Report, poison: list[str], ids: list[str]) -> None:
     """The batch in metrics and one log line."""
     counts = {
         "Applied": report.applied,
@@ -81,7 +89,8 @@ def count(report: Report, poison: list[str]) -> None:
     for reason in report.unusable:
         logger.error("an event cannot be folded: %s", reason)
     for name, value in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, value)
-    if report.lags:
-        metrics.add_metric("FeatureLag", MetricUnit.Milliseconds, max(report.lags))
-    logger.info("batch applied", extra={name.lower(): value for name, value in counts.items()})
+        count(name, value)
+    for lag in report.lags:
+        count("FeatureLag", lag)
+    told = {name.lower(): value for name, value in counts.items()}
+    logger.info("batch applied", extra={**told, "correlation_ids": correlated(ids)})

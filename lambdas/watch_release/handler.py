@@ -12,7 +12,7 @@ from runtime import clients
 from runtime.athena import Athena
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, instrumented, logger
 
 from .counting import Counts, Stage, counts_of, sql
 from .judging import Look, enough_to_judge, judge
@@ -38,26 +38,25 @@ alarms = clients.cloudwatch()
 releases = DynamoReleaseStore(clients.dynamodb(), settings.releases_table)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context
+@instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer with the verdict, its sentence, and how many decisions there were."""
     del context
     stage = msgspec.convert(event, Stage)
-    metrics.add_metric("ReleaseLooks", MetricUnit.Count, 1)
-    counts = count(stage)
+    count("ReleaseLooks")
+    counts = seen(stage)
     now = time.time_ns() // 1_000_000
     verdict = judge(Look(stage=stage, now=now, counts=counts, alarms=alarming(stage.since), role=holds(stage)))
     for name, change in (("ReleaseApprovalChange", counts.approval), ("ReleaseScoreChange", counts.score)):
         if change is not None and enough_to_judge(stage, counts.decisions):
             # What could be chance is told as nothing, so that an alarm stands on what is not.
-            metrics.add_metric(name, MetricUnit.NoUnit, abs(change.value) if change.certain else 0.0)
+            count(name, abs(change.value) if change.certain else 0.0)
     answer = {"verdict": verdict.verdict, "reason": verdict.reason, "decisions": counts.decisions}
     logger.info("looked", extra={"stage": stage.stage, "version": stage.version, **answer})
     return answer
 
 
-def count(stage: Stage) -> Counts:
+def seen(stage: Stage) -> Counts:
     """What the lake has of the stage so far."""
     return counts_of(stage, lake.rows(sql(stage), until=lake.clock() + _PATIENCE))
 

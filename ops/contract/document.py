@@ -66,7 +66,7 @@ def document() -> dict[str, Any]:
                     "schema": {"type": "string"},
                 },
                 "correlation_id": {
-                    "description": "Your own id of the request, if you sent one that is valid.",
+                    "description": "Your own id of the request if you sent one that is valid, and else ours.",
                     "schema": _CORRELATION,
                 },
                 "version": {

@@ -9,16 +9,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Buffers"]
+__all__ = ["Buffers", "UnreachableError"]
 
 _MEBIBYTE = 1024 * 1024
 _TICK_SECONDS = 0.25
+# Firehose waits longer from try to try, and gives up after a day; here nothing is given up.
+_AGAIN_SECONDS = 1.0
+
+
+class UnreachableError(Exception):
+    """The destination cannot be reached just now: what was to be delivered has to wait."""
 
 
 @dataclass
 class _Buffer:
     stream: dict[str, Any]
     destination: dict[str, Any]
+    since: float
     due: float
     limit: int
     context: Callable[..., Any]
@@ -72,10 +79,12 @@ class Buffers:
         with self._lock:
             buffer = self._buffers.get(id(destination))
             if buffer is None:
+                now = self._clock()
                 buffer = self._buffers[id(destination)] = _Buffer(
                     stream,
                     destination,
-                    due=self._clock() + hints.get("IntervalInSeconds", 300),
+                    since=now,
+                    due=now + hints.get("IntervalInSeconds", 300),
                     limit=hints.get("SizeInMBs", 5) * _MEBIBYTE,
                     context=context,
                 )
@@ -95,9 +104,28 @@ class Buffers:
         for buffer in buffers:
             self._flush(buffer)
 
+    def waiting(self) -> list[tuple[dict[str, Any], Callable[..., Any], float]]:
+        """Streams with records that wait, the context of each, and the age of its oldest record in seconds."""
+        now = self._clock()
+        with self._lock:
+            return [(each.stream, each.context, now - each.since) for each in self._buffers.values()]
+
     def _flush(self, buffer: _Buffer) -> None:
         with self._delivery:
-            buffer.context(self._deliver, buffer.stream, buffer.destination, buffer.records)
+            try:
+                buffer.context(self._deliver, buffer.stream, buffer.destination, buffer.records)
+            except UnreachableError:
+                self._keep(buffer)
+
+    def _keep(self, buffer: _Buffer) -> None:
+        """Put what could not be delivered before what has come since."""
+        with self._lock:
+            newer = self._buffers.pop(id(buffer.destination), None)
+            if newer is not None:
+                buffer.records.extend(newer.records)
+                buffer.size += newer.size
+            buffer.due = self._clock() + _AGAIN_SECONDS
+            self._buffers[id(buffer.destination)] = buffer
 
     def _tick(self) -> None:
         while not self._closed.wait(_TICK_SECONDS):

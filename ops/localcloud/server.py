@@ -139,12 +139,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201 - the log of this process
         return 2
     sagemaker = _make_sagemaker(options, seam.publish_event)
-    buffers = seam.install(sagemaker, time.monotonic)
-    buffers.start()
+    background = seam.install(sagemaker, time.monotonic)
+    background.start()
     try:
         asyncio.run(_serve(seam.asgi_application(), options.port, options.log_level))
     finally:
-        buffers.close()
+        background.close()
         sagemaker.close()
         seam.kill_workers()
         shutil.rmtree(temporary, ignore_errors=True)

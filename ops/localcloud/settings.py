@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["ACCOUNT", "DEFAULT_PORT", "HOST", "INTERRUPT_TAG", "REGION", "environment"]
+__all__ = ["ACCOUNT", "DEFAULT_PORT", "HOST", "INTERRUPT_TAG", "OUTAGE_TAG", "REGION", "environment"]
 
 HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 4566
@@ -10,6 +10,8 @@ ACCOUNT: Final = "000000000000"
 REGION: Final = "eu-west-1"
 # Put on a training job, it takes the job's spot instances away: AWS has no call for that.
 INTERRUPT_TAG: Final = "local:interrupt"
+# While a delivery stream has it, its bucket cannot be reached.
+OUTAGE_TAG: Final = "local:outage"
 
 
 def environment(port: int = DEFAULT_PORT, *, region: str = REGION) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ops.terminal import Env, Port, console, ms
 
 __all__ = ["models_app"]
 
-models_app = typer.Typer(no_args_is_help=True, help="Models: what serves, who approved it, and the way back.")
+models_app = typer.Typer(no_args_is_help=True, help="Models: what there is, what serves, who approved it.")
 
 Version = Annotated[str, typer.Argument(help="The model, as `paywarden models list` shows it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why: the records and the registry keep it.")]
@@ -83,32 +83,6 @@ def reject_model(
 ) -> None:
     """Reject a model; an execution that waits for it ends, and the champion stays."""
     _say(version, reason, yes=yes, env=env, port=port, approved=False)
-
-
-@models_app.command("rollback")
-def roll_back(
-    version: Annotated[
-        str | None, typer.Argument(help="The model to go back to, approved; by default the champion before.")
-    ] = None,
-    reason: Reason = "rolled back by hand",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would serve.")] = False,
-    yes: Yes = False,
-    env: Env = "local",
-    port: Port = DEFAULT_PORT,
-) -> None:
-    """Go back to an earlier model: its bundle is verified, and it decides on every payment from then on."""
-    desk = Desk.of(connect(env, port=port), acts=not dry_run)
-    target, champion = desk.target(version), desk.serving().champion
-    if dry_run:
-        console.print(f"Model {target} would follow {champion or 'none'}; its bundle is whole.", highlight=False)
-        return
-    _ask(f"Model {target} takes over from {champion or 'none'} in {env}, on every payment. Go back?", yes=yes)
-    published = desk.roll_back(target, reason=reason)
-    console.print(
-        f"Model {target} serves, as number {published.served.number} of the history. Functions take it over "
-        "within a minute or so.",
-        highlight=False,
-    )
 
 
 @models_app.command("history")

@@ -255,12 +255,12 @@ def test_an_import_can_be_repeated_and_not_replaced(
     assert again.unchanged > 0
 
 
-def test_the_handbook_is_replayed_through_its_mapping(deployment: Deployment, keys: dict[str, str]) -> None:
+def test_the_handbook_is_sent_through_its_mapping(deployment: Deployment, keys: dict[str, str]) -> None:
     if not HANDBOOK.exists():
         pytest.skip(f"the benchmark data is not beside this clone: {HANDBOOK}")
     assert load_mapping(MAPPINGS / "handbook.toml")
     command = [
-        Path(sys.executable).with_name("paywarden"), "replay", HANDBOOK, "--mapping", "handbook", "--limit", "150",
+        Path(sys.executable).with_name("paywarden"), "send", HANDBOOK, "--mapping", "handbook", "--limit", "150",
         "--port", str(deployment.port),
     ]  # fmt: skip
     done = subprocess.run(

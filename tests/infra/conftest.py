@@ -32,6 +32,7 @@ FUNCTIONS = {
     "watch_release": "training",
     "request_approval": "training",
     "settle_approval": "training",
+    "watch_drift": "training",
 }
 
 

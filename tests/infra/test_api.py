@@ -250,12 +250,11 @@ OUTPUTS = {
     "data": {
         *("LakeBucket", "ModelsBucket", "FeaturesTable", "DecisionsTable", "MerchantsTable", "EventBus"),
         *("TokenSecret", "AppConfigApplication", "AppConfigEnvironment", "AppConfigProfile", "AppConfigStrategy"),
-        *("KeySecret", "SettingsTable", "GlueDatabase", "AthenaWorkgroup"),
+        *("KeySecret", "SettingsTable", "GlueDatabase", "AthenaWorkgroup", "PageTopic", "TicketTopic"),
     },
-    "features": {"UpdateQueueUrl", "UpdateDeadLetterQueueUrl"},
+    "features": {"UpdateQueueUrl", "UpdateDeadLetterQueueUrl", "UnrelayedQueueUrl", "UndeliveredQueueUrl"},
     "scoring": {"ApiUrl", "ApiId", "ApiStage"},
     "training": {"RetrainStateMachine"},
-    "monitoring": {"AlarmTopic"},
 }
 
 

@@ -45,6 +45,7 @@ TOO_HEAVY = (
     "rich",
     "scipy",
     "typer",
+    "wrapt",
     "xgboost",
 )
 ROUNDS = 3

@@ -152,6 +152,10 @@ FUNCTIONS = {
         {*ANSWERS_A_TASK, "sagemaker:UpdateModelPackage", "sns:Publish"},
     ),
     "settle_approval": ("training", ANSWERS_A_TASK),
+    "watch_drift": (
+        "training",
+        {"s3:GetObject", "s3:ListBucket", "s3:PutObject", "states:ListExecutions", "states:StartExecution"},
+    ),
 }
 
 # AWS defines no resource for these, so a statement can only say "*".
@@ -222,7 +226,8 @@ def test_only_the_job_role_can_be_passed_and_only_to_sagemaker(platform: Callabl
         for policy in platform("prod").resources(part, "AWS::IAM::Policy").values()
         for action in actions(policy["Properties"]["PolicyDocument"]["Statement"])
     ]
-    assert everywhere.count("iam:PassRole") == 1
+    # The other one is that of monitoring, which passes a role that writes reports alone.
+    assert everywhere.count("iam:PassRole") == 2
 
 
 def test_the_state_machine_knows_only_its_own_jobs_rules_and_functions(platform: Callable[[str], Any]) -> None:
@@ -263,10 +268,32 @@ def test_a_job_reads_the_lake_and_writes_runs_only(platform: Callable[[str], Any
     assert "cloudwatch:namespace" in metrics["Condition"]["StringLike"]
 
 
+def test_a_replay_reads_what_was_laid_out_for_it_and_writes_nowhere_else(platform: Callable[[str], Any]) -> None:
+    statements = platform("prod").statements("training", "replaysrole")
+    told = set(actions(statements))
+    assert {each for each in told if each.startswith("s3:")} == {
+        *("s3:GetObject", "s3:ListBucket"),
+        *("s3:AbortMultipartUpload", "s3:PutObject"),
+    }
+    # Logs, metrics of SageMaker's own and the image are all else: no table, no queue, no bus, no function.
+    assert {each.partition(":")[0] for each in told} == {"s3", "logs", "cloudwatch", "ecr"}
+    (writing,) = [each for each in statements if "s3:PutObject" in listed(each["Action"])]
+    assert json.dumps(writing["Resource"]).count("/*") == json.dumps(writing["Resource"]).count("/replays/*") == 1
+    (reading,) = [each for each in statements if "s3:GetObject" in listed(each["Action"])]
+    found = json.dumps(reading["Resource"])
+    assert [folder for folder in (*LEARNT_FROM, "replays") if f'"/{folder}/*"' not in found] == []
+    assert len(reading["Resource"]) == len(LEARNT_FROM) + 1
+
+
 def test_the_plan_looks_for_everything_that_a_job_reads(platform: Callable[[str], Any]) -> None:
     statements = platform("prod").statements("training", "plantrainingrole")
-    (listing,) = [each for each in statements if "s3:ListBucket" in listed(each["Action"])]
-    assert listing["Condition"]["StringLike"]["s3:prefix"] == [f"{folder}/*" for folder in LEARNT_FROM]
+    lake, evaluations = (
+        each["Condition"]["StringLike"]["s3:prefix"]
+        for each in statements
+        if "s3:ListBucket" in listed(each["Action"])
+    )
+    assert lake == [f"{folder}/*" for folder in LEARNT_FROM]
+    assert listed(evaluations) == ["runs/*/evaluation/*"]
 
 
 @pytest.mark.parametrize("verb_noun", ["record_outcome", "record_label"])
@@ -322,7 +349,12 @@ def test_a_plan_writes_its_own_files_and_a_verdict_is_read_from_a_run(platform: 
         ]
         for role in ("plantrainingrole", "readverdictrole")
     )
-    assert json.dumps(plan["Resource"]).endswith('"/runs/*/parameters/given.json"]]}')
+    assert [
+        key
+        for key in ("/runs/*/parameters/given.json", "/monitoring/*/plan/plan.json")
+        if f'"{key}"]]}}' not in json.dumps(plan["Resource"])
+    ] == []
+    assert len(plan["Resource"]) == 2
     assert json.dumps(verdict["Resource"]).endswith('"/runs/*.json"]]}')
 
 
@@ -337,7 +369,7 @@ def test_alarms_are_looked_at_by_their_names(platform: Callable[[str], Any]) -> 
     alarms = prod.resources("monitoring", "AWS::CloudWatch::Alarm").values()
     made = {each["Properties"].get("AlarmName", "") for each in alarms}
     told = {f"paywarden-prod-release-{each}-change" for each in ("approval", "score")}
-    assert allowed == {each for each in made if each} - told
+    assert allowed == {each for each in made if each.startswith("paywarden-prod-release-")} - told
     assert told < made
     assert {each.rpartition("release-")[2] for each in allowed} == {
         *("errors", "latency", "failed", "degraded", "stale-serving")

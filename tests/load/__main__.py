@@ -23,6 +23,8 @@ from ops.localcloud.deploy import bootstrap_and_deploy
 from tests.load import rollout
 from tests.load.brownout import Brownout, Mode, proxied
 from tests.load.checks import Happened, judged
+from tests.load.day import planned, played
+from tests.load.day_report import told_day
 from tests.load.generator import AGAIN, Orders, read_log
 from tests.load.plan import PHASES
 from tests.load.report import show, write
@@ -50,15 +52,30 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, help="of a local cloud that is deployed to and unused, and is left running"
     )
+    parser.add_argument("--day", action="store_true", help="play a day's curve instead, with nothing broken")
+    parser.add_argument("--payments", type=int, default=1_500, help="of the day (%(default)s)")
+    parser.add_argument(
+        "--hour",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="how long an hour of the day takes (%(default)s)",
+    )
+    parser.add_argument("--picture", type=Path, default=FOLDER / "day.png", help="of the day (%(default)s)")
     given = parser.parse_args()
     port = given.port or _free_port()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    day = planned(given.payments, given.hour, seed=given.seed) if given.day else None
     try:
         if given.port is None:
             control.up(port)
             _say(f"deploying to a local cloud on port {port}")
             bootstrap_and_deploy(port)
         deployment = connect("local", port=port)
+        if day is not None:
+            _say(f"a day of {len(day.calls):,} calls in {24 * given.hour / 60:.0f} minutes")
+            hours = played(deployment, day, given.hour, threads=given.threads, log=FOLDER / "day.jsonl")
+            return told_day(hours, day, given.hour, picture=given.picture, path=ROOT / "build" / "load-day.json")
         state = Brownout(delay=DELAY)
         with proxied(port, state, Random(given.seed)) as store_port:
             happened = _under_load(deployment, state, store_port, given)

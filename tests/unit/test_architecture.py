@@ -47,6 +47,8 @@ FORBIDDEN = {
 # Whoever reads the process's environment does so in one place, into one value.
 READS_ENVIRONMENT = {
     "layers/runtime/python/runtime/settings.py",
+    # Lambda writes the trace of each invocation there.
+    "layers/runtime/python/runtime/tracing.py",
     "training/contract.py",
     "ops/deployment.py",
     "ops/localcloud/control.py",

@@ -2,26 +2,69 @@
 
 ministack has no SageMaker, does not take Firehose as a target of a rule, delivers a stream's records one
 object each, forgets a stream mapping's failure settings, cannot drop the authorizers' answers that it keeps,
-and cannot re-drive an execution. Its registries are plain dictionaries and its modules look functions up when
-they call them, so what is missing is put in from here. Everything used is checked first: on another version,
-or if something has moved, starting fails with a sentence.
+cannot re-drive an execution, evaluates alarms by a metric's name alone and counts little. Its registries are
+plain dictionaries and its modules look functions up when they call them, so what is missing is put in from here.
+Everything used is checked first: on another version, or if something has moved, starting fails with a sentence.
 """
 
+import functools
 import importlib.metadata
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
+from ops.localcloud.alarms import Metrics
 from ops.localcloud.delivery import Buffers
 from ops.localcloud.errors import SeamError
 from ops.localcloud.sagemaker import SageMaker
-from ops.localcloud.seam import delivery, events, executions, functions, gateway, sagemaker, tasks
+from ops.localcloud.seam import (
+    alarms,
+    delivery,
+    events,
+    executions,
+    functions,
+    gateway,
+    measures,
+    sagemaker,
+    tasks,
+    telemetry,
+)
 from ops.localcloud.seam.emulator import MINISTACK, app, check_functions, check_registries
 from ops.localcloud.seam.events import publish_event
 from ops.localcloud.seam.functions import kill_workers
 
-__all__ = ["MINISTACK", "asgi_application", "check", "install", "kill_workers", "publish_event"]
+__all__ = ["MINISTACK", "Background", "asgi_application", "check", "install", "kill_workers", "publish_event"]
 
-_MODULES: Final = (delivery, events, executions, functions, gateway, sagemaker, tasks)
+_MODULES: Final = (
+    alarms,
+    delivery,
+    events,
+    executions,
+    functions,
+    gateway,
+    measures,
+    sagemaker,
+    tasks,
+    telemetry,
+)
+
+
+@dataclass(frozen=True)
+class Background:
+    """What works beside the requests: Firehose's buffers, and the evaluation of alarms."""
+
+    buffers: Buffers
+    watch: alarms.Watch
+
+    def start(self) -> None:
+        """Begin, on threads of their own."""
+        self.buffers.start()
+        self.watch.start()
+
+    def close(self) -> None:
+        """Stop."""
+        self.watch.close()
+        self.buffers.close()
 
 
 def check(version: str | None = None) -> None:
@@ -49,7 +92,7 @@ def check(version: str | None = None) -> None:
     functions.check_workers()
 
 
-def install(service: SageMaker, clock: Callable[[], float]) -> Buffers:
+def install(service: SageMaker, clock: Callable[[], float]) -> Background:
     """Put everything the emulator lacks into it.
 
     Parameters
@@ -61,8 +104,8 @@ def install(service: SageMaker, clock: Callable[[], float]) -> Buffers:
 
     Returns
     -------
-    Buffers
-        Of Firehose; to be started and closed with the server.
+    Background
+        To be started and closed with the server.
     """
     executions.install_executions()
     tasks.install_tasks()
@@ -70,7 +113,10 @@ def install(service: SageMaker, clock: Callable[[], float]) -> Buffers:
     functions.install_streams()
     functions.quicken_workers()
     gateway.install_authorizer_flush()
-    return delivery.install_delivery(clock)
+    buffers, metrics = delivery.install_delivery(clock), Metrics()
+    measures.install_measures(metrics)
+    telemetry.install_telemetry(metrics)
+    return Background(buffers, alarms.install_alarms(metrics, functools.partial(telemetry.sample, buffers)))
 
 
 def asgi_application() -> Any:

@@ -5,8 +5,9 @@ import contextvars
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ops.localcloud.delivery import Buffers
+from ops.localcloud.delivery import Buffers, UnreachableError
 from ops.localcloud.seam.emulator import Function, eventbridge, firehose
+from ops.localcloud.settings import OUTAGE_TAG
 
 __all__ = ["FUNCTIONS", "install_delivery"]
 
@@ -61,6 +62,8 @@ def _deliver_joined(put_alone: Callable[[Any, Any, Any], None]) -> Callable[[Any
     """Deliver a buffer as one object, or record by record where AWS would not join them either."""
 
     def deliver(stream: Any, dest: Any, records: Sequence[tuple[str, bytes]]) -> None:
+        if OUTAGE_TAG in stream["tags"]:
+            raise UnreachableError(f"{stream['name']}: its bucket cannot be reached")
         config = dest["config"]
         apart = ("ProcessingConfiguration", "DynamicPartitioningConfiguration")
         if any((config.get(name) or {}).get("Enabled") for name in apart):

@@ -16,13 +16,17 @@ __all__ = [
     "app",
     "check_functions",
     "check_registries",
+    "cloudwatch",
     "dynamodb",
     "eventbridge",
     "firehose",
     "lambda_runtime",
     "lambda_svc",
     "provisioners",
+    "responses",
     "router",
+    "sns",
+    "sqs",
     "stepfunctions",
 ]
 
@@ -35,13 +39,17 @@ type Registry = tuple[ModuleType, str]
 # Imported by name: the emulator carries no types, and nothing here may pretend that it does.
 app: Any = importlib.import_module("ministack.app")
 apigateway_v1: Any = importlib.import_module("ministack.services.apigateway_v1")
+cloudwatch: Any = importlib.import_module("ministack.services.cloudwatch")
 dynamodb: Any = importlib.import_module("ministack.services.dynamodb")
 eventbridge: Any = importlib.import_module("ministack.services.eventbridge")
 firehose: Any = importlib.import_module("ministack.services.firehose")
 lambda_runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
 lambda_svc: Any = importlib.import_module("ministack.services.lambda_svc")
 provisioners: Any = importlib.import_module("ministack.services.cloudformation.provisioners")
+responses: Any = importlib.import_module("ministack.core.responses")
 router: Any = importlib.import_module("ministack.core.router")
+sns: Any = importlib.import_module("ministack.services.sns")
+sqs: Any = importlib.import_module("ministack.services.sqs")
 stepfunctions: Any = importlib.import_module("ministack.services.stepfunctions")
 
 

@@ -49,6 +49,7 @@ ENVIRONMENT = {
     "ATHENA_WORKGROUP": "payments",
     "GLUE_DATABASE": "payments",
     "MODELS_BUCKET": "models",
+    "RETRAIN_STATE_MACHINE": "arn:aws:states:eu-west-1:123456789012:stateMachine:retrain",
     "EVENT_BUS": "payments",
     "TOKEN_SECRET": "token-key",
     "KEY_SECRET": "key-pepper",

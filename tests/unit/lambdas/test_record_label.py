@@ -148,6 +148,27 @@ def test_the_function_answers_202_and_then_the_same_again(
     assert function.handler(event, Context()) == first
 
 
+def test_how_long_it_was_known_is_counted_once_and_its_request_is_kept(
+    function: ModuleType,
+    ledger: MemoryDecisionStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(function, "ledger", ledger)
+    event = lambda_event("label_request")
+    event["headers"] |= {"Paywarden-Replay-Time": str(NOW), "Paywarden-Correlation-Id": "report-1"}
+    event["body"] = json.dumps({**json.loads(event["body"]), "known_at": "2026-01-01T10:00:00Z"})
+    for _ in range(2):
+        assert function.handler(event, Context())["statusCode"] == 202
+    first, second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    # Until it was received, however long ago that is: a history is replayed here.
+    assert first["LabelLag"] == [(NOW - PAID) / 1_000]
+    assert first["_aws"]["CloudWatchMetrics"][0]["Metrics"][0] == {"Name": "LabelLag", "Unit": "Seconds"}
+    assert "LabelLag" not in second
+    [label] = [record for (_, kind), record in ledger.records.items() if kind.startswith("label#")]
+    assert json.loads(label.row)["correlation_id"] == "report-1"
+
+
 def test_the_function_answers_a_problem(
     function: ModuleType, ledger: MemoryDecisionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,7 +167,7 @@ def test_what_is_written_is_relayed_and_folded(
         "body": json.dumps({"detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])})
     }
     poison: list[str] = []
-    (delivery,) = load("update_features").read([delivered], poison)
+    (delivery,) = load("update_features").read([delivered], poison, [])
     assert poison == []
     assert delivery.event == Outcome(transaction=PAYMENT, kind="declined", event_time=NOW)
     assert delivery.recorded_at == NOW + 3

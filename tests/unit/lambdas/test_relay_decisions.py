@@ -1,5 +1,6 @@
 """From the ledger's stream to the bus: everything new, nothing twice on purpose, nothing dropped."""
 
+import io
 import json
 from collections.abc import Collection
 from types import ModuleType
@@ -89,3 +90,23 @@ def test_a_bus_that_is_down_fails_the_batch(function: ModuleType) -> None:
 
     with pytest.raises(ConnectionError):
         function.relay(stream(2), Down(), "payments")
+
+
+def test_only_what_was_published_counts_and_the_requests_are_named(
+    function: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logged: io.StringIO
+) -> None:
+    def about(record: dict[str, Any], row: str) -> dict[str, Any]:
+        image = {**record["dynamodb"]["NewImage"], "row": {"S": row}}
+        return {**record, "dynamodb": {**record["dynamodb"], "NewImage": image}}
+
+    monkeypatch.setattr(function, "bus", Bus(refused={1}))
+    rows = ('{"correlation_id": "a"}', '{"correlation_id": "b"}', "{}", '{"correlation_id": 7}', "no JSON")
+    lines = [about(record, row) for record, row in zip(stream(len(rows)), rows, strict=True)]
+    expired = [{**record, "eventName": "REMOVE"} for record in stream(3)]
+    assert function.handler({"Records": [*lines, *expired]}, Context()) == {
+        "batchItemFailures": [{"itemIdentifier": "1"}]
+    }
+    told = json.loads(capsys.readouterr().out)
+    assert (told["Relayed"], told["RelayFailed"]) == ([4.0], [1.0])
+    said = json.loads(logged.getvalue().splitlines()[-1])
+    assert (said["records"], said["failed"], said["correlation_ids"]) == (5, 1, ["a", "b"])

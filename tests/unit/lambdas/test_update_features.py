@@ -56,7 +56,21 @@ def test_events_are_applied_and_poison_is_named(function: ModuleType, capsys: py
     written = capsys.readouterr().out
     assert counted(written, "Applied") == 2
     assert counted(written, "Poison") == 2
-    assert counted(written, "FeatureLag") > 0
+    [document] = [json.loads(line) for line in written.splitlines() if '"_aws"' in line]
+    assert len(document["FeatureLag"]) == 2, "one value for each event"
+    assert min(document["FeatureLag"]) > 0
+
+
+def test_the_requests_that_a_batch_comes_from_are_named_once(function: ModuleType, logged: Any) -> None:
+    event = lambda_event("update_queue")
+    good = event["Records"][0]
+    ids = ("basket-1", "basket-2", "basket-1", None, 7)
+    event["Records"] = [
+        message(good, f"m{number}", {**detail(good), "transaction_id": f"t{number}", "correlation_id": each})
+        for number, each in enumerate(ids)
+    ]
+    assert failures(function.handler(event, Context())) == []
+    assert json.loads(logged.getvalue().splitlines()[-1])["correlation_ids"] == ["basket-1", "basket-2"]
 
 
 def test_a_redelivered_batch_changes_nothing(function: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +85,7 @@ def test_a_redelivered_batch_changes_nothing(function: ModuleType, capsys: pytes
 
 POISON = {
     "no JSON": "this is no JSON",
-    "a list": "[]",
+    "a list": "[17]",
     "a number": "70071992",
     "nothing": "",
     "no detail": "{}",

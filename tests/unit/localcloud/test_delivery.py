@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ops.localcloud.delivery import Buffers
+from ops.localcloud.delivery import Buffers, UnreachableError
 
 
 class Recorder:
@@ -53,3 +53,25 @@ def test_destinations_do_not_mix() -> None:
     recorder.now += 1
     recorder.buffers.flush_due()
     assert recorder.delivered == [[b"one"]]
+
+
+def test_what_cannot_be_delivered_waits_before_what_comes_later() -> None:
+    recorder, target = Recorder(), destination(seconds=5)
+    reachable = recorder.deliver
+
+    def unreachable(*_: Any) -> None:
+        raise UnreachableError("gone")
+
+    recorder.buffers = Buffers(lambda *given: deliver(*given), lambda: recorder.now)
+    deliver: Any = unreachable
+    recorder.add(target, b"a")
+    recorder.now += 5
+    recorder.buffers.flush_due()
+    recorder.add(target, b"b")
+    recorder.now += 5
+    recorder.buffers.flush_due()
+    assert recorder.delivered == []
+    deliver = reachable
+    recorder.now += 1
+    recorder.buffers.flush_due()
+    assert recorder.delivered == [[b"a", b"b"]]

@@ -62,9 +62,9 @@ def test_a_group_alone_shows_what_there_is(group: list[str]) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["replay", "x.csv", "--mapping", "handbook"],
+        ["send", "x.csv", "--mapping", "handbook"],
         ["import", "x.csv"],
-        ["replay", "x.csv", "--mapping", "handbook", "--key", "k", "--threads", "0"],
+        ["send", "x.csv", "--mapping", "handbook", "--key", "k", "--threads", "0"],
         ["merchants", "add"],
         ["train", "--as-of", "soon"],
         ["nothing"],

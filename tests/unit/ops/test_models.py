@@ -121,7 +121,6 @@ def test_a_word_reaches_the_registry_and_the_run_that_waits(
 
 def test_it_asks_first_and_no_is_no(world: World) -> None:
     assert run("approve", "run-3", "--reason", "x", answer="n\n").exit_code == 1
-    assert run("rollback", answer="n\n").exit_code == 1
     assert world.registry.packages[f"{GROUP}/run-3"]["ModelApprovalStatus"] == "PendingManualApproval"
     assert world.client.serving.champion == "run-2"
 
@@ -130,33 +129,6 @@ def test_what_the_gate_rejected_or_nobody_registered_cannot_be_approved(world: W
     world.releases.happened("run-3", Event(what="rejected", at=2, by="retrain:run-3", reason="too weak"))
     for version, why in (("run-3", "too weak"), ("run-1", "not in the registry")):
         assert why in str(run("approve", version, "--reason", "x", "--yes").exception)
-
-
-def test_one_command_goes_back_to_the_champion_before(world: World) -> None:
-    told = run("rollback", "--dry-run").output
-    assert "Model run-1 would follow run-2; its bundle is whole." in told
-    assert world.client.serving.champion == "run-2"
-    assert run("rollback", "--yes", "--reason", "complaints").exit_code == 0
-    assert world.client.serving.champion == "run-1"
-    last = world.releases.last_served()
-    assert last is not None
-    assert (last.by, last.reason) == (JANE, "complaints")
-    # The one that was left is not what the next roll-back goes to.
-    assert "no model before run-1" in str(run("rollback", "--yes").exception)
-
-
-def test_a_roll_back_to_what_cannot_serve_changes_nothing(world: World) -> None:
-    world.bundles.damaged = {"run-1"}
-    refused = {
-        ("run-1",): "digest",
-        (): "digest",
-        ("run-2",): "the champion already",
-        ("run-3",): "not approved",
-        ("run-9",): "no manifest",
-    }
-    for words, why in refused.items():
-        assert why in str(run("rollback", *words, "--yes").exception)
-    assert world.client.serving.champion == "run-2"
 
 
 @pytest.mark.usefixtures("world")

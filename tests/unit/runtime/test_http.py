@@ -53,6 +53,7 @@ def test_an_answer_carries_the_id_of_its_request_and_its_own_headers() -> None:
         "Content-Type": "application/json",
         "Server-Timing": "own;dur=1",
         "Paywarden-Request-Id": "r-1",
+        "Paywarden-Correlation-Id": "r-1",
     }
 
 
@@ -68,7 +69,7 @@ def test_a_clients_own_id_comes_back_and_stands_in_every_line(logged: io.StringI
     assert json.loads(logged.getvalue())["correlation_id"] == "Order_7.a:b-c"
     answered(event(), {("POST", PATH): lambda _request: Answer("{}")})
     logger.info("the next request")
-    assert json.loads(logged.getvalue().splitlines()[-1])["correlation_id"] == ""
+    assert json.loads(logged.getvalue().splitlines()[-1])["correlation_id"] == "r-1"
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a\n", "\u00e9", CARD_NUMBER, f"a-{CARD_NUMBER}"])
@@ -76,7 +77,7 @@ def test_a_clients_own_id_that_is_none_is_refused_by_name(given: str, logged: io
     told = answered(event(Paywarden_Correlation_Id=given), CALLS)
     problem = json.loads(told["body"])
     assert (problem["status"], problem["field"]) == (400, "Paywarden-Correlation-Id")
-    assert "Paywarden-Correlation-Id" not in told["headers"]
+    assert told["headers"]["Paywarden-Correlation-Id"] == "r-1"
     assert CARD_NUMBER not in logged.getvalue() + str(told)
 
 

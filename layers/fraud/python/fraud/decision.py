@@ -174,8 +174,11 @@ def decision_row(
     }
 
 
-def label_row(label: Label, recorded_at: int) -> dict[str, Any]:
-    """The flat row of a label: its transaction, what became known, when, from whom, and how surely."""
+def label_row(label: Label, recorded_at: int, correlation_id: str = "") -> dict[str, Any]:
+    """The flat row of a label: its transaction, what became known, when, from whom, and how surely.
+
+    `correlation_id` is that of the request that reported it.
+    """
     return {
         "event_id": label.event_id,
         **msgspec.to_builtins(label.transaction),
@@ -185,17 +188,22 @@ def label_row(label: Label, recorded_at: int) -> dict[str, Any]:
         "recorded_at": recorded_at,
         "source": label.source,
         "confidence": label.confidence,
+        "correlation_id": correlation_id,
     }
 
 
-def outcome_row(outcome: Outcome, recorded_at: int) -> dict[str, Any]:
-    """The flat row of an outcome: its transaction, what was done with it, and when that was received."""
+def outcome_row(outcome: Outcome, recorded_at: int, correlation_id: str = "") -> dict[str, Any]:
+    """The flat row of an outcome: its transaction, what was done with it, and when that was received.
+
+    `correlation_id` is that of the request that reported it.
+    """
     return {
         "event_id": outcome.event_id,
         **msgspec.to_builtins(outcome.transaction),
         "outcome": outcome.kind,
         "outcome_time": outcome.event_time,
         "recorded_at": recorded_at,
+        "correlation_id": correlation_id,
     }
 
 

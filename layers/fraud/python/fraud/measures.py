@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["API", "MEASURES", "NAMESPACE", "TIERS", "Measure"]
+__all__ = ["API", "MEASURES", "NAMESPACE", "TIERS", "Measure", "series", "tier_of"]
 
 NAMESPACE = "Paywarden"
 
@@ -80,7 +80,7 @@ _ALL = (
         name="LabelLag",
         of=("record_label",),
         unit="Seconds",
-        means="From the moment that a label was known to its record.",
+        means="From the moment that a label was known to its receipt.",
     ),
     Measure(name="Relayed", of=("relay_decisions",), means="Lines of the ledger that the bus took."),
     Measure(name="RelayFailed", of=("relay_decisions",), means="Lines of the ledger that the bus refused."),
@@ -102,11 +102,12 @@ _ALL = (
     Measure(name="MonitoredDecisions", of=_DRIFT, means="Decisions that the last report of monitoring looked at."),
     Measure(name="ScoreDrift", of=_DRIFT, unit="None", means="Population stability index of the scores."),
     Measure(name="FeatureDrift", of=_DRIFT, unit="None", means="The largest index of any feature."),
-    Measure(name="MissingDrift", of=_DRIFT, unit="None", means="The largest change of a feature's missing rate."),
+    Measure(name="DriftedFeatures", of=_DRIFT, unit="None", means="Share of the features that have drifted."),
+    Measure(name="MissingDrift", of=_DRIFT, unit="None", means="The most that a feature's missing rate grew."),
     Measure(name="SkewedFeatures", of=_DRIFT, means="Features that serving saw otherwise than it should."),
     Measure(name="ApprovalRate", of=_DRIFT, unit="None", means="Share of payments approved."),
     Measure(name="ChallengeRate", of=_DRIFT, unit="None", means="Share of payments challenged."),
-    Measure(name="CalibrationError", of=_DRIFT, unit="None", means="Expected against known frauds, matured."),
+    Measure(name="CalibrationError", of=_DRIFT, unit="None", means="Error of probabilities, on matured labels."),
     Measure(name="MaturedAuc", of=_DRIFT, unit="None", means="Area under the ROC curve, on matured labels."),
     Measure(name="ExactlyOnceViolations", of=_DRIFT, means="Payments decided on twice, or folded twice or never."),
     Measure(name="LabelSilence", of=_DRIFT, unit="Seconds", means="Since the last label was recorded."),
@@ -114,3 +115,13 @@ _ALL = (
 
 MEASURES: Mapping[str, Measure] = MappingProxyType({each.name: each for each in _ALL})
 """By name."""
+
+
+def tier_of(plan: str) -> str:
+    """The tier of a merchant, by the name of its usage plan."""
+    return plan if plan in TIERS else "none"
+
+
+def series() -> int:
+    """How many metrics an environment has at most, as CloudWatch bills them: one for each set of dimensions."""
+    return sum(len(each.of) * (1 + len(TIERS) * each.by_tier) for each in _ALL)

@@ -9,6 +9,8 @@ from botocore.config import Config
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import get_session
 
+from runtime.telemetry import follow
+
 if TYPE_CHECKING:
     from mypy_boto3_appconfig import AppConfigClient
     from mypy_boto3_appconfigdata import AppConfigDataClient
@@ -68,6 +70,7 @@ class _Loader(Loader):
 
 _session = get_session()
 _session.register_component("data_loader", _Loader())
+follow(_session)
 _made: WeakSet[Any] = WeakSet()
 
 # A decision cannot be given before it is written. Two tries and the pause between them take five seconds at most,

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fraud.cards import is_card_number
 from runtime.stores.batches import ThrottledError
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import correlate, count, logger, metrics, serves
 
 __all__ = ["UNREACHABLE", "Answer", "Call", "Problem", "Request", "answer", "answered", "counted", "unavailable"]
 
@@ -127,24 +127,25 @@ def answered(event: Mapping[str, Any], calls: Mapping[tuple[str, str], Call]) ->
         What the function serves, such as ``("POST", "/v1/labels")``; a call raises `Problem` to refuse.
     """
     asked = event["requestContext"]
-    told = {REQUEST_ID: asked["requestId"]}
-    logger.append_keys(
-        request_id=asked["requestId"], merchant_id=asked["authorizer"]["merchant_id"], correlation_id=""
-    )
+    # Who gives a request no id of its own may ask for it by ours.
+    correlation_id = asked["requestId"]
+    told = {REQUEST_ID: asked["requestId"], CORRELATION_ID: correlation_id}
+    logger.append_keys(request_id=asked["requestId"], merchant_id=asked["authorizer"]["merchant_id"])
+    serves(asked["authorizer"].get("plan", ""))
+    correlate(correlation_id)
     try:
-        if correlation_id := _correlation_id(event):
-            told[CORRELATION_ID] = correlation_id
-            logger.append_keys(correlation_id=correlation_id)
+        if given_id := _correlation_id(event):
+            told[CORRELATION_ID] = correlation_id = given_id
+            correlate(correlation_id)
         given = _called(event, calls)(Request.of(event, correlation_id=correlation_id))
     except Problem as problem:
         return _refusal(counted(problem), told)
     except Exception as error:
         logger.error("failed: %s", type(error).__name__, exc_info=error)
-        metrics.add_metric("Failed", MetricUnit.Count, 1)
+        count("Failed")
         return _refusal(unavailable() if isinstance(error, UNREACHABLE) else _failure(), told)
     if not metrics.metric_set:
-        # Powertools warns of an invocation that counted nothing.
-        metrics.add_metric("Answered", MetricUnit.Count, 1)
+        count("Answered")
     return answer(given.status, given.body, headers={**given.headers, **told})
 
 
@@ -158,7 +159,7 @@ def answer(
 def counted(problem: Problem) -> Problem:
     """Log and count a problem: as refused if it is the caller's, as failed if it is ours."""
     logger.info("refused", extra={"problem": problem.body["type"], "field": problem.body.get("field")})
-    metrics.add_metric("Failed" if problem.status >= 500 else "Refused", MetricUnit.Count, 1)
+    count("Failed" if problem.status >= 500 else "Refused")
     return problem
 
 

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fraud.tokens import Keyring, KeyringError, Tokeniser
 from runtime.configuration import Refresher
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -75,7 +75,7 @@ class LiveTokens:
         """
         if self._failed.is_set():
             self._failed.clear()
-            metrics.add_metric("KeyringRefreshFailed", MetricUnit.Count, 1)
+            count("KeyringRefreshFailed")
         if now >= max(self._read_at + LEAD, self._waited + INTERVAL):
             self.renew(now)
         elif now >= self._asked + INTERVAL:

@@ -12,7 +12,7 @@ from fraud.events import Transaction
 from runtime.api import body_digest, receipt_time
 from runtime.http import Answer, Problem, Request
 from runtime.stores.decisions import DECISION, DecisionStore, Record
-from runtime.telemetry import MetricUnit, logger, metrics
+from runtime.telemetry import count, logger
 
 __all__ = ["Recorder", "decided", "keep", "line", "recorded", "transaction_of", "written"]
 
@@ -38,7 +38,7 @@ def recorded(request: Request, record: Recorder, *, store: DecisionStore, replay
     clock = time.time_ns() // 1_000_000
     received_at = receipt_time(request.headers, clock, replay=replay)
     told = record(request, store=store, received_at=received_at, recorded_at=clock)
-    metrics.add_metric(counted, MetricUnit.Count, 1)
+    count(counted)
     logger.info("recorded", extra={"counted": counted})
     return Answer(told, 202)
 

@@ -1,0 +1,1 @@
+"""Counts what monitoring found, and starts a retraining for drift."""

@@ -1,0 +1,60 @@
+"""A deployment's functions by their names in this repository, and calls to them."""
+
+from typing import Any
+
+import msgspec
+from botocore.config import Config
+
+from ops.deployment import Deployment, DeploymentError
+
+__all__ = ["FunctionError", "call", "deployed"]
+
+_LONGEST = 300
+"""Seconds that a call waits; no function of ours may run longer."""
+
+
+class FunctionError(Exception):
+    """A function failed; the message says which, and its own words."""
+
+
+def deployed(deployment: Deployment) -> dict[str, str]:
+    """The full names of the functions by verb_noun, such as ``score_transaction``."""
+    prefix = f"{deployment.environment.prefix}-"
+    found = {}
+    for page in deployment.client("lambda").get_paginator("list_functions").paginate():
+        for each in page["Functions"]:
+            service = each.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME")
+            if service and each["FunctionName"].startswith(prefix):
+                found[service] = each["FunctionName"]
+    return dict(sorted(found.items()))
+
+
+def call(deployment: Deployment, verb_noun: str, payload: Any) -> Any:
+    """Call a function and wait for its answer.
+
+    Raises
+    ------
+    DeploymentError
+        If it is not deployed.
+    FunctionError
+        If it failed.
+    """
+    names = deployed(deployment)
+    if verb_noun not in names:
+        raise DeploymentError(f"function {verb_noun} is not deployed in {deployment.environment.name}; deploy it")
+    # What the function does may be done even where no answer comes, so that the call is not repeated by itself.
+    config = Config(read_timeout=_LONGEST, retries={"total_max_attempts": 1})
+    client = deployment.session.client("lambda", config=config)
+    answer = client.invoke(FunctionName=names[verb_noun], Payload=msgspec.json.encode(payload))
+    body = answer["Payload"].read()
+    if "FunctionError" in answer:
+        raise FunctionError(f"{verb_noun}: {_words(body)}")
+    return msgspec.json.decode(body)
+
+
+def _words(body: bytes) -> str:
+    try:
+        told = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return "it failed without words; its log says why"
+    return str(told.get("errorMessage", "")) if isinstance(told, dict) else str(told)

@@ -1,0 +1,1 @@
+"""What functions said: read by whoever is on call, without knowing how log groups are named."""

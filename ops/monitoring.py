@@ -1,0 +1,188 @@
+"""`paywarden monitor`: looks at models and data now, tells what was found, and fetches the report."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from botocore.exceptions import ClientError
+from rich.markup import escape
+from rich.table import Table
+
+from fraud.monitoring import MonitoringVerdict
+from fraud.runids import run_id_of
+from ops.deployment import Deployment, connect
+from ops.localcloud.settings import DEFAULT_PORT
+from ops.terminal import Env, Port, console, progress_bars
+
+__all__ = ["Look", "MonitoringError", "fetch", "follow", "monitor", "start"]
+
+FOLDER: Final = Path("build/monitoring")
+FILES: Final = ("monitoring.json", "report.html", "consistency.json", "consistency.html")
+
+_POLL_SECONDS = 0.5
+
+
+class MonitoringError(Exception):
+    """The look failed or cannot be followed; the message says why."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look that has ended.
+
+    Attributes
+    ----------
+    run_id : str
+    looked : bool
+        False where no payment was decided yet; nothing of what follows is there then.
+    passed : bool
+    reason : str
+    retraining : str
+        The execution that was started for drift; or nothing.
+    told : str
+        What came of a retraining.
+    """
+
+    run_id: str
+    looked: bool
+    passed: bool = True
+    reason: str = ""
+    retraining: str = ""
+    told: str = ""
+
+
+class _Found(msgspec.Struct, frozen=True):
+    verdict: MonitoringVerdict
+
+
+def monitor(
+    days: Annotated[
+        float | None, typer.Option(min=0.01, max=31, help="How long to look back; as the deployment says.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow it to its end, or leave it to itself.")
+    ] = True,
+    env: Env = "local",
+    port: Port = DEFAULT_PORT,
+) -> None:
+    """Look at models and data now, as it is done every day: drift, decisions, labels, consistency, exactly-once.
+
+    Drift past a bound starts a retraining, unless one runs or was started for drift lately. Stopping this command
+    does not stop the look. Its report is copied to build/monitoring/ID.
+    """
+    deployment = connect(env, port=port)
+    arn = start(deployment, f"manual-{datetime.now(UTC):%Y%m%d-%H%M%S}", days=days)
+    name = arn.rpartition(":")[2]
+    if not wait:
+        console.print(f"look {name} goes on by itself: {arn}", markup=False, highlight=False)
+        return
+    with progress_bars() as progress:
+        task = progress.add_task(name, total=None)
+        look = follow(deployment, arn, entered=lambda state: progress.update(task, description=f"{name}: {state}"))
+    if not look.looked:
+        console.print("No payment was decided yet: there is nothing to look at.")
+        return
+    paths = fetch(deployment, look.run_id, FOLDER / look.run_id)
+    console.print(_table(msgspec.json.decode(paths[0].read_bytes(), type=_Found).verdict))
+    console.print(f"retraining: {look.told}", markup=False, highlight=False)
+    for path in paths:
+        console.print(f"  {path}", markup=False, highlight=False)
+
+
+def start(deployment: Deployment, name: str, *, days: float | None = None) -> str:
+    """Start an execution; return its ARN."""
+    asked: dict[str, Any] = {"reason": "started by `paywarden monitor`"}
+    if days is not None:
+        asked["days"] = days
+    started = deployment.client("stepfunctions").start_execution(
+        stateMachineArn=deployment["MonitorStateMachine"], name=name, input=msgspec.json.encode(asked).decode()
+    )
+    return str(started["executionArn"])
+
+
+def follow(
+    deployment: Deployment,
+    arn: str,
+    *,
+    timeout: float = 7_200,
+    entered: Callable[[str], None] = lambda _state: None,
+) -> Look:
+    """Wait for an execution.
+
+    Raises
+    ------
+    MonitoringError
+        If it fails or is not done in time.
+    """
+    client = deployment.client("stepfunctions")
+    name = arn.rpartition(":")[2]
+    until = time.monotonic() + timeout
+    seen = ""
+    while True:
+        described = client.describe_execution(executionArn=arn)
+        newest = client.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=20)["events"]
+        state = next((_state(each) for each in newest if _state(each)), "")
+        if state != seen:
+            seen = state
+            entered(state)
+        if described["status"] != "RUNNING":
+            break
+        if time.monotonic() > until:
+            raise MonitoringError(
+                f"look {name} is not done after {timeout:.0f} s; follow it in the console: {arn}"
+            )
+        time.sleep(_POLL_SECONDS)
+    if described["status"] != "SUCCEEDED":
+        words = " | ".join(filter(None, (described.get("error"), described.get("cause")))) or "no cause was given"
+        raise MonitoringError(f"look {name} ended as {described['status']} in {seen}: {words[:600]}")
+    output = msgspec.json.decode(described["output"])
+    if not output["looks"]:
+        return Look(run_id=output["run_id"], looked=False)
+    return Look(
+        run_id=output["run_id"],
+        looked=True,
+        passed=output["passed"],
+        reason=output["reason"],
+        retraining=output["retraining"],
+        told=output["told"],
+    )
+
+
+def fetch(deployment: Deployment, run_id: str, folder: Path) -> list[Path]:
+    """Copy what a look wrote into a folder; monitoring.json first.
+
+    Raises
+    ------
+    MonitoringError
+        If there is no such look.
+    """
+    client, bucket = deployment.client("s3"), deployment["ModelsBucket"]
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name in FILES:
+        try:
+            stored = client.get_object(Bucket=bucket, Key=f"monitoring/{run_id_of(run_id)}/{name}")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise MonitoringError(f"there is no report {run_id} under s3://{bucket}/monitoring/") from error
+            raise
+        paths.append(folder / name)
+        paths[-1].write_bytes(stored["Body"].read())
+    return paths
+
+
+def _state(event: dict[str, Any]) -> str:
+    return str(event.get("stateEnteredEventDetails", {}).get("name", ""))
+
+
+def _table(verdict: MonitoringVerdict) -> Table:
+    table = Table("", "kept", "what was found")
+    for each in verdict.findings:
+        kept = ("[green]yes[/green]" if each.judged else "not judged") if each.kept else "[red]no[/red]"
+        table.add_row(each.subject, kept, escape(each.sentence))
+    return table

@@ -1,0 +1,1 @@
+"""Dead letters: what they are, the way back to where they belong, and the quarantine of those that have none."""

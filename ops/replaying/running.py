@@ -1,0 +1,180 @@
+"""A replay, as a job of SageMaker or in this process: the same program over the same files."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ops.deployment import Deployment
+from ops.replaying.errors import ReplayError
+from ops.replaying.places import Input, bundle_of, fetch, inputs_of, keep, of_lake, report_of
+from ops.replaying.planning import Planned
+from training.contract import Contract, ProgramError
+
+__all__ = ["as_job", "here", "job_request"]
+
+_POLL_SECONDS = 1.0
+_LONGEST = 6 * 3_600
+_FINAL = ("Completed", "Failed", "Stopped")
+_INPUT = "/opt/ml/processing/input"
+_OUTPUT = "/opt/ml/processing/output/report"
+_GIGABYTE = 1_000_000_000
+_SPARE_GIGABYTES = 30
+
+type Show = Callable[[str, int, int], None]
+
+
+def job_request(
+    deployment: Deployment, name: str, inputs: list[Input], prefix: str, *, machine: str
+) -> dict[str, Any]:
+    """What SageMaker is asked: one machine without a network, and no way to write but the replay's own folder."""
+    size = sum(each.objects.bytes for each in inputs)
+    return {
+        "ProcessingJobName": name,
+        "RoleArn": deployment["ReplayRole"],
+        "AppSpecification": {"ImageUri": deployment["TrainingImage"], "ContainerArguments": ["replay"]},
+        "ProcessingInputs": [
+            {
+                "InputName": each.name,
+                "S3Input": {
+                    "S3Uri": each.objects.uri,
+                    "LocalPath": f"{_INPUT}/{each.folder}",
+                    "S3DataType": "S3Prefix",
+                    "S3InputMode": "File",
+                },
+            }
+            for each in inputs
+        ],
+        "ProcessingOutputConfig": {
+            "Outputs": [
+                {
+                    "OutputName": "report",
+                    "S3Output": {
+                        "S3Uri": f"s3://{deployment['ModelsBucket']}/{prefix}report/",
+                        "LocalPath": _OUTPUT,
+                        "S3UploadMode": "EndOfJob",
+                    },
+                }
+            ]
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": machine,
+                "VolumeSizeInGB": _SPARE_GIGABYTES + -(-2 * size // _GIGABYTE),
+            }
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": _LONGEST},
+        "NetworkConfig": {"EnableNetworkIsolation": True},
+    }
+
+
+def as_job(
+    deployment: Deployment, planned: Planned, target: Path, *, machine: str, show: Show, timeout: float = _LONGEST
+) -> dict[str, Any]:
+    """Run a replay as a processing job, wait for it, and copy its report to `target`.
+
+    Returns
+    -------
+    dict
+        The report, replay.json.
+
+    Raises
+    ------
+    ReplayError
+        If the job fails, is stopped, or is not done in time; it goes on then.
+    """
+    client = deployment.client("sagemaker")
+    show("laying out the plan", 0, 0)
+    prefix = keep(deployment, planned)
+    name = f"{deployment.environment.prefix}-{planned.plan.id}"
+    inputs = inputs_of(deployment, planned.plan, prefix)
+    client.create_processing_job(**job_request(deployment, name, inputs, prefix, machine=machine))
+    deadline = time.monotonic() + timeout
+    while True:
+        described = client.describe_processing_job(ProcessingJobName=name)
+        status = described["ProcessingJobStatus"]
+        if status in _FINAL:
+            break
+        if time.monotonic() > deadline:
+            raise ReplayError(
+                f"job {name} is not done after {timeout:.0f} s and goes on; its report will lie under "
+                f"s3://{deployment['ModelsBucket']}/{prefix}report/"
+            )
+        show(f"{name}: {_last_line(deployment, name) or status}", 0, 0)
+        time.sleep(_POLL_SECONDS)
+    if status != "Completed":
+        reason = described.get("ExitMessage") or described.get("FailureReason") or "no reason was given"
+        raise ReplayError(f"job {name} ended as {status}: {reason}")
+    show("fetching the report", 0, 0)
+    for _ in fetch(deployment.client("s3"), report_of(deployment, prefix), target):
+        pass
+    return _read(target)
+
+
+def here(deployment: Deployment, planned: Planned, target: Path, *, show: Show) -> dict[str, Any]:
+    """Run a replay in this process, over copies of the files; for stretches that fit onto this machine.
+
+    Nothing is written to the deployment. Returns and raises as `as_job`.
+    """
+    from training.replay import replay
+
+    with tempfile.TemporaryDirectory(prefix="paywarden-replay-") as folder:
+        contract = Contract(Path(folder))
+        inputs = _laid_out(deployment, planned, contract)
+        client = deployment.client("s3")
+        total, done = sum(len(each.objects.keys) for each in inputs), 0
+        for each in inputs:
+            for _ in fetch(client, each.objects, contract.processing_input(each.folder)):
+                done += 1
+                show("reading the lake", done, total)
+        show("deciding once more", 0, 0)
+        try:
+            found = replay(contract).parent
+        except ProgramError as error:
+            raise ReplayError(str(error)) from None
+        target.mkdir(parents=True, exist_ok=True)
+        for path in sorted(found.iterdir()):
+            shutil.copyfile(path, target / path.name)
+    return _read(target)
+
+
+def _laid_out(deployment: Deployment, planned: Planned, contract: Contract) -> list[Input]:
+    """Write the plan, and say what else has to be copied: bundles come straight from where they are."""
+    plan = contract.processing_input("plan")
+    plan.mkdir(parents=True)
+    (plan / "plan.json").write_bytes(msgspec.json.encode(planned.plan))
+    bundles = contract.processing_input("bundles")
+    if planned.own_bundle is not None:
+        shutil.copytree(planned.own_bundle, bundles / planned.plan.model)
+    return [*of_lake(deployment, planned.plan), *(bundle_of(deployment, version) for version in planned.bundles)]
+
+
+def _last_line(deployment: Deployment, job: str) -> str:
+    """The last thing that the program said; a log that is not there yet says nothing."""
+    client = deployment.client("logs")
+    group = "/aws/sagemaker/ProcessingJobs"
+    try:
+        streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
+    except client.exceptions.ResourceNotFoundException:
+        return ""
+    for stream in streams[:1]:
+        told = client.get_log_events(
+            logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=False, limit=1
+        )["events"]
+        return told[-1]["message"].strip() if told else ""
+    return ""
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    from training.replay import DOCUMENT
+
+    path = folder / DOCUMENT
+    if not path.is_file():
+        raise ReplayError(f"the job left no {DOCUMENT}; read its log, and start the replay again")
+    told: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    return told

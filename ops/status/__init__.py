@@ -1,0 +1,1 @@
+"""How a deployment is now, on one screen: for the person who was just called."""

@@ -1,0 +1,317 @@
+"""A deployment to break things in: its functions behind the proxy, what is sent to it, and what it counted."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import urllib3
+
+from fraud.events import Event
+from ops import merchants
+from ops.deployment import Deployment
+from ops.localcloud import control
+from tests.drills.drill import Drill, Sign
+from tests.drills.judging import Balance
+from tests.drills.proxy import Faults, proxied, rule
+from tests.load import rollout
+from tests.load.checks import Ledger
+from tests.load.generator import Exchange, Sender, read_log
+from tests.load.plan import Phase, Planner
+
+__all__ = ["Stage", "metric_in", "now", "say", "staged"]
+
+SHOPS = ("drill-east", "drill-west")
+BEHIND = ("score_transaction", "relay_decisions", "update_features", "record_label", "record_outcome")
+"""The functions that reach AWS through the proxy."""
+RATE, THREADS = 8.0, 8
+"""Calls a second, and calls under way at once."""
+PATIENCE = 1.5
+"""Seconds that scoring waits for a read: the emulator on two busy cores is slower than DynamoDB."""
+SOON, BRIEFLY = 5, 2
+"""Seconds until a message comes again whose batch failed, and where one has to fail five times; on AWS 180."""
+
+
+def now() -> int:
+    """Wall-clock milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"drills: {text}\n")
+    sys.stderr.flush()
+
+
+@dataclass
+class Stage:
+    """A deployment that drills are carried out in, one after the other.
+
+    Attributes
+    ----------
+    short : bool
+        Whether drills are to be short.
+    backlog : int
+        How many messages the drill of that name queues.
+    extra : dict of str to Event
+        Events that were folded and are not in the ledger, by id.
+    folded : set of str
+        Events that are known to be folded.
+    ledger : mapping of (event id, kind) to Line
+        As it was last read.
+    champion : str
+        The model that serves.
+    """
+
+    deployment: Deployment
+    faults: Faults
+    folder: Path
+    short: bool
+    backlog: int
+    keys: Mapping[str, str] = field(default_factory=dict)
+    extra: dict[str, Event] = field(default_factory=dict)
+    folded: set[str] = field(default_factory=set)
+    ledger: Ledger = field(default_factory=dict)
+    champion: str = ""
+    balance: Balance = field(default_factory=Balance)
+    planner: Planner = field(default_factory=lambda: Planner(SHOPS, seed=1, rate=RATE))
+
+    @cached_property
+    def _functions(self) -> Mapping[str, Any]:
+        pages = self.deployment.client("lambda").get_paginator("list_functions").paginate()
+        found = [each for page in pages for each in page["Functions"]]
+        return {each["Handler"].partition(".")[0]: each for each in found if ".handler" in each.get("Handler", "")}
+
+    def put_behind(self, verb_noun: str) -> None:
+        """Let a function reach AWS through the proxy only, with the settings of production where they matter."""
+        client, found = self.deployment.client("lambda"), self._functions[verb_noun]
+        name, variables = found["FunctionName"], dict(found["Environment"]["Variables"])
+        ours = {"STORE_PATIENCE_MS": str(round(PATIENCE * 1_000)), "CONFIG_REFRESH_SECONDS": "1"}
+        ours["REPLAY_TIME"] = "false"
+        variables |= {key: value for key, value in ours.items() if key in variables}
+        variables["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{self.faults.port}"
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        aliases = client.list_aliases(FunctionName=name)["Aliases"]
+        if any(each["Name"] == "live" for each in aliases):
+            version = client.publish_version(FunctionName=name)["Version"]
+            client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+    @contextmanager
+    def sending(self, name: str) -> Iterator[Sender]:
+        """Sends calls; what they were answered with is in `exchanges` afterwards."""
+        sender = Sender(self.deployment.api_url, self.keys, THREADS, self.folder / f"{name}.jsonl")
+        try:
+            yield sender
+        finally:
+            sender.close()
+
+    def exchanges(self, name: str) -> list[Exchange]:
+        return read_log(self.folder / f"{name}.jsonl")
+
+    def send(self, sender: Sender, name: str, seconds: float) -> None:
+        """Send payments at a steady rate, and all that belongs to them."""
+        sender.run(self.planner.calls(Phase(name, seconds, 1)))
+
+    def lasting(self, drill: Drill) -> float:
+        """How many seconds payments are sent while something is broken."""
+        return drill.seconds / 3 if self.short else drill.seconds
+
+    def post(
+        self, shop: str, path: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """One call of a merchant; status and answer."""
+        answer = urllib3.request(
+            "POST",
+            f"{self.deployment.api_url}{path}",
+            body=msgspec.json.encode(body),
+            headers={
+                "Authorization": f"Bearer {self.keys[shop]}",
+                "Content-Type": "application/json",
+                **(headers or {}),
+            },
+            timeout=30.0,  # a process may have to start first
+            retries=False,
+        )
+        return answer.status, msgspec.json.decode(answer.data)
+
+    def health(self) -> Any:
+        """What a process that decides says of itself."""
+        answer = urllib3.request(
+            "GET",
+            f"{self.deployment.api_url}/v1/health",
+            headers={"Authorization": f"Bearer {self.keys[SHOPS[0]]}"},
+            timeout=30.0,  # a process may have to start first
+            retries=False,
+        )
+        return msgspec.json.decode(answer.data)
+
+    def champions(self) -> set[str]:
+        """What each process that decides says that it serves; an idle one learns of a change by being asked."""
+        # Calls that all wait for the store for a while are under way at once, each in a process of its own.
+        with (
+            self.faults.injected(rule("dynamodb", "BatchGetItem", latency=0.5)),
+            ThreadPoolExecutor(THREADS) as pool,
+        ):
+            answers = [pool.submit(self.health) for _ in range(THREADS)]
+        return {answer.result().get("champion", "") for answer in answers}
+
+    def promote(self, version: str) -> None:
+        """Make a registered model the champion."""
+        rollout.promote(self.deployment, version)
+        self.champion = version
+
+    def next(self) -> str:
+        """A model that does not serve, and did not before the one that does."""
+        versions = list(rollout.VERSIONS)
+        return versions[(versions.index(self.champion) + 1) % len(versions)]
+
+    def kill(self, verb_noun: str) -> int:
+        """Kill the processes of a function, whatever they do just now; how many there were.
+
+        They are children of the local cloud that this stage is in, and are known by the name in their environment.
+        """
+        name, port = self._functions[verb_noun]["FunctionName"], self.deployment.port
+        number = control.status(port).pid if port else None
+        killed = 0
+        for child in psutil.Process(number).children(recursive=True) if number else ():
+            try:
+                if child.environ().get("AWS_LAMBDA_FUNCTION_NAME") == name:
+                    child.kill()
+                    killed += 1
+            except psutil.Error:
+                continue  # it ended by itself meanwhile
+        return killed
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let events wait in their queue until the block ends."""
+        self._change_mapping(Enabled=False)
+        try:
+            yield
+        finally:
+            self._change_mapping(Enabled=True)
+
+    def limit_updates(self) -> None:
+        """Run no more copies of update_features at once than two cores have work for."""
+        self._change_mapping(ScalingConfig={"MaximumConcurrency": 3})
+
+    def _change_mapping(self, **settings: Any) -> None:
+        client = self.deployment.client("lambda")
+        name = self._functions["update_features"]["FunctionName"]
+        [mapping] = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        client.update_event_source_mapping(UUID=mapping["UUID"], **settings)
+
+    def queue(self, rows: Sequence[Any], *, progress: bool = False) -> None:
+        """Put events of the bus into the queue of the features, or whatever else is given as text."""
+        client, url = self.deployment.client("sqs"), self.deployment["UpdateQueueUrl"]
+        done = 0
+        for several in batched(rows, 10, strict=False):
+            entries = [{"Id": str(n), "MessageBody": _message(row)} for n, row in enumerate(several)]
+            answer = client.send_message_batch(QueueUrl=url, Entries=entries)
+            if answer.get("Failed"):
+                raise RuntimeError(f"{url}: {answer['Failed']}")
+            done += len(several)
+            if progress and done % 10_000 == 0:
+                say(f"  {done:,} of {len(rows):,} messages queued")
+
+    def depth(self, output: str) -> int:
+        """How many messages a queue holds, with those that are out."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        client = self.deployment.client("sqs")
+        found = client.get_queue_attributes(QueueUrl=self.deployment[output], AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    def visible_after(self, seconds: int) -> None:
+        """After how many seconds a message comes again whose batch failed."""
+        self.deployment.client("sqs").set_queue_attributes(
+            QueueUrl=self.deployment["UpdateQueueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
+        )
+
+    def dead_letters(self) -> list[str]:
+        """Take all messages out of the queue of dead letters."""
+        client, url = self.deployment.client("sqs"), self.deployment["UpdateDeadLetterQueueUrl"]
+        bodies: list[str] = []
+        while found := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                bodies.append(message["Body"])
+                client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    def reading(self, sign: Sign, since: int) -> float:
+        """What an alarm looks at: counted since a moment (ms), or the depth of a queue now."""
+        if sign.queue:
+            return self.depth(sign.queue)
+        if sign.metric == "Errors":
+            return self._errors(sign.function)
+        return self.counted(sign.function, sign.metric, since)
+
+    def counted(self, verb_noun: str, metric: str, since: int) -> float:
+        """The sum of a metric that a function counted since a moment (ms), out of what it logged."""
+        found = self._functions[verb_noun]
+        group = found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{found['FunctionName']}"
+        pages = self.deployment.client("logs").get_paginator("filter_log_events")
+        total = 0.0
+        for page in pages.paginate(logGroupName=group, startTime=since):
+            for event in page["events"]:
+                for line in event["message"].splitlines():
+                    total += metric_in(line, metric)
+        return total
+
+    def _errors(self, verb_noun: str) -> float:
+        """How often a function failed in the last hour, as Lambda counts it."""
+        end = time.time()
+        found = self.deployment.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Errors",
+            Dimensions=[{"Name": "FunctionName", "Value": self._functions[verb_noun]["FunctionName"]}],
+            StartTime=end - 3_600,
+            EndTime=end + 60,
+            Period=3_600,
+            Statistics=["Sum"],
+        )
+        return sum(each["Sum"] for each in found["Datapoints"])
+
+
+def metric_in(line: str, metric: str) -> float:
+    """What a line in embedded metric format counts of one metric."""
+    if '"_aws"' not in line or metric not in line:
+        return 0.0
+    try:
+        value = msgspec.json.decode(line).get(metric, 0.0)
+    except msgspec.DecodeError:
+        return 0.0
+    return float(sum(value)) if isinstance(value, list) else float(value)
+
+
+def _message(row: Any) -> str:
+    """An event as the bus puts it into a queue; text stays as it is."""
+    if isinstance(row, str):
+        return row
+    kind = "label.recorded" if "is_fraud" in row else "transaction.decided"
+    return msgspec.json.encode({"source": "paywarden", "detail-type": kind, "detail": row}).decode()
+
+
+@contextmanager
+def staged(deployment: Deployment, folder: Path, *, short: bool, backlog: int) -> Iterator[Stage]:
+    """Make a deployment ready to be broken: models, merchants, functions behind the proxy and warm."""
+    if deployment.port is None:
+        raise ValueError("drills break things: they are for a local cloud only")
+    folder.mkdir(parents=True, exist_ok=True)
+    with proxied(deployment.port) as faults:
+        stage = Stage(deployment, faults, folder, short, backlog)
+        for version in rollout.VERSIONS:
+            rollout.register(deployment, version)
+        stage.promote("run-1")
+        for verb_noun in BEHIND:
+            stage.put_behind(verb_noun)
+        stage.visible_after(SOON)
+        stage.limit_updates()
+        stage.keys = {shop: merchants.add(deployment, shop, at=now()).secret for shop in SHOPS}
+        yield stage

@@ -1,0 +1,39 @@
+"""Drills, shortened, in a local cloud of their own, since they break it; `make drills` runs all, in full."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.deployment import connect
+from ops.localcloud import control
+from ops.localcloud.deploy import bootstrap_and_deploy
+from tests.drills.carrying import carried_out, warmed_up
+from tests.drills.catalogue import DRILLS
+from tests.drills.ports import free_port
+from tests.drills.stage import Stage, staged
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("drills"), pytest.mark.timeout(600)]
+
+BACKLOG = 1_000
+# The others wait for clients and processes for most of their time.
+NAMES = ("store-throttled", "killed", "poison", "duplicate-storm", "corrupt-model", "backlog")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    port, folder = free_port(), Path(tmp_path_factory.mktemp("drills"))
+    control.up(port)
+    try:
+        bootstrap_and_deploy(port)
+        with staged(connect("local", port=port), folder, short=True, backlog=BACKLOG) as found:
+            warmed_up(found)
+            yield found
+    finally:
+        control.down(port)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_holds(name: str, stage: Stage) -> None:
+    result = carried_out(DRILLS[name](), stage)
+    assert result.held, [f"{finding.name}: {finding.detail}" for finding in result.broken]

@@ -1,0 +1,378 @@
+"""`paywarden restore` against DynamoDB and S3 as moto has them: what was lost is back, nothing newer is undone.
+
+moto keeps no history: a table of then is one that is copied while it is as it was.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner, Result
+
+from infra.environments import PROD
+from ops import terminal
+from ops.cli import app
+from ops.recovery import commands, tables
+from ops.recovery.dropped import reattached
+from ops.recovery.errors import RecoveryError
+from ops.recovery.objects import changes, set_back
+from ops.recovery.tables import KINDS, put_back, restored_aside
+from tests.contract.conftest import one_call_at_a_time
+
+pytestmark = pytest.mark.integration
+
+KEYS = {
+    "decisions": ("id", "kind"),
+    "merchants": ("key_id",),
+    "settings": ("id", "part"),
+    "releases": ("id", "part"),
+}
+
+
+class Deployment:
+    """A deployment whose tables and buckets are called like their kinds."""
+
+    environment = PROD
+
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self._clients = clients
+
+    def client(self, service: str) -> Any:
+        return self._clients[service]
+
+    def __getitem__(self, output: str) -> str:
+        return output.removesuffix("Table").removesuffix("Bucket").lower()
+
+
+class Mappings:
+    """The event sources of Lambda, as far as a new stream changes them."""
+
+    def __init__(self, *sources: dict[str, Any]) -> None:
+        self.sources = list(sources)
+
+    def get_paginator(self, operation: str) -> "Mappings":
+        assert operation == "list_event_source_mappings"
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        return [{"EventSourceMappings": list(self.sources)}]
+
+    def create_event_source_mapping(self, **given: Any) -> None:
+        self.sources.append({"UUID": "new", "FunctionArn": given.pop("FunctionName"), **given})
+
+    def delete_event_source_mapping(self, UUID: str) -> None:  # noqa: N803 - Lambda's name
+        self.sources = [each for each in self.sources if each["UUID"] != UUID]
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name="eu-west-1")
+        one_call_at_a_time(dynamodb)
+        for table, names in KEYS.items():
+            dynamodb.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+                KeySchema=[
+                    {"AttributeName": name, "KeyType": kind}
+                    for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+                ],
+            )
+            dynamodb.update_continuous_backups(
+                TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+            )
+        yield {"dynamodb": dynamodb, "s3": boto3.client("s3", region_name="eu-west-1"), "lambda": Mappings()}
+
+
+@pytest.fixture
+def dynamodb(clients: dict[str, Any]) -> Any:
+    return clients["dynamodb"]
+
+
+@pytest.fixture
+def command(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(commands, "connect", lambda _env, **_options: Deployment(clients))
+    monkeypatch.setattr(terminal.console, "width", 300)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["restore", *arguments], env={"COLUMNS": "300"})
+
+    return run
+
+
+def line(name: str, answer: str = "approve", kind: str = "decision") -> dict[str, Any]:
+    return {"id": {"S": name}, "kind": {"S": kind}, "answer": {"S": answer}, "row": {"S": "{}"}}
+
+
+def fill(client: Any, table: str, *items: dict[str, Any]) -> None:
+    for item in items:
+        client.put_item(TableName=table, Item=item)
+
+
+def aside(client: Any, table: str) -> str:
+    """The table as it is now, under another name."""
+    backup = client.create_backup(TableName=table, BackupName="then")["BackupDetails"]["BackupArn"]
+    client.restore_table_from_backup(TargetTableName=f"{table}-then", BackupArn=backup)
+    return f"{table}-then"
+
+
+def content(client: Any, table: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = client.scan(TableName=table)["Items"]
+    return sorted(items, key=str)
+
+
+def test_lost_decisions_come_back_and_none_that_is_there_is_touched(dynamodb: Any) -> None:
+    fill(dynamodb, "decisions", *(line(f"shop/{n}") for n in range(120)))
+    side = aside(dynamodb, "decisions")
+    for n in range(40):
+        dynamodb.delete_item(TableName="decisions", Key={"id": {"S": f"shop/{n}"}, "kind": {"S": "decision"}})
+    fill(dynamodb, "decisions", line("shop/100", "decline"), line("shop/new"))
+    looked = put_back(dynamodb, KINDS["decisions"], "decisions", side, changed=True, write=False)
+    assert looked.counts == {"missing": 40, "kept": 1, "same": 79}
+    assert looked.written == 0
+    done = put_back(dynamodb, KINDS["decisions"], "decisions", side, changed=True, write=True)
+    assert (done.written, done.raced) == (40, 0)
+    wanted = [line(f"shop/{n}") for n in range(120) if n != 100]
+    assert content(dynamodb, "decisions") == sorted(
+        [*wanted, line("shop/100", "decline"), line("shop/new")], key=str
+    )
+    again = put_back(dynamodb, KINDS["decisions"], "decisions", side, changed=True, write=True)
+    assert (again.written, again.counts["missing"]) == (0, 0)
+
+
+def test_settings_that_moved_on_or_expired_stay(dynamodb: Any) -> None:
+    def document(merchant: str, version: int, text: str, **more: Any) -> dict[str, Any]:
+        return {
+            "id": {"S": merchant},
+            "part": {"S": "rules"},
+            "version": {"N": str(version)},
+            "document": {"S": text},
+            **more,
+        }
+
+    fill(dynamodb, "settings", document("a", 3, "good"), document("b", 3, "good"), document("c", 1, "good"))
+    fill(dynamodb, "settings", document("d", 1, "over", expires_at={"N": "1"}))
+    side = aside(dynamodb, "settings")
+    fill(dynamodb, "settings", document("a", 3, "spoilt"), document("b", 4, "changed by the merchant"))
+    for merchant in ("c", "d"):
+        dynamodb.delete_item(TableName="settings", Key={"id": {"S": merchant}, "part": {"S": "rules"}})
+    kind = KINDS["settings"]
+    only_missing = put_back(dynamodb, kind, "settings", side, changed=False, write=True)
+    assert only_missing.counts == {"changed": 1, "newer": 1, "missing": 1, "expired": 1}
+    assert only_missing.written == 1
+    assert put_back(dynamodb, kind, "settings", side, changed=True, write=True).written == 1
+    assert content(dynamodb, "settings") == [
+        document("a", 3, "good"),
+        document("b", 4, "changed by the merchant"),
+        document("c", 1, "good"),
+    ]
+
+
+def test_a_key_that_was_disabled_since_is_not_let_in_again(dynamodb: Any) -> None:
+    key = {"key_id": {"S": "k1"}, "version": {"N": "1"}, "disabled_at": {"N": "0"}}
+    fill(dynamodb, "merchants", key)
+    side = aside(dynamodb, "merchants")
+    fill(dynamodb, "merchants", {**key, "disabled_at": {"N": "1790000000000"}})
+    done = put_back(dynamodb, KINDS["merchants"], "merchants", side, changed=True, write=True)
+    assert (done.counts["newer"], done.written) == (1, 0)
+
+
+def test_an_item_that_somebody_writes_meanwhile_stays_theirs(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(dynamodb, "decisions", line("shop/1"))
+    side = aside(dynamodb, "decisions")
+    dynamodb.delete_item(TableName="decisions", Key={"id": {"S": "shop/1"}, "kind": {"S": "decision"}})
+    write = tables._written
+
+    def beaten(client: Any, table: str, each: Any) -> bool:
+        fill(client, table, line("shop/1", "decline"))
+        return write(client, table, each)
+
+    monkeypatch.setattr(tables, "_written", beaten)
+    done = put_back(dynamodb, KINDS["decisions"], "decisions", side, changed=True, write=True)
+    assert (done.written, done.raced) == (0, 1)
+    assert content(dynamodb, "decisions") == [line("shop/1", "decline")]
+
+
+def test_the_command_restores_aside_compares_asks_and_cleans_up(dynamodb: Any, command: Any) -> None:
+    fill(dynamodb, "decisions", line("shop/1"), line("shop/2"))
+    early = command("table", "decisions", "--at", "2020-01-01", "--yes")
+    assert isinstance(early.exception, RecoveryError)
+    assert "--at: decisions can be restored from" in str(early.exception)
+    aside(dynamodb, "decisions")
+    dynamodb.delete_item(TableName="decisions", Key={"id": {"S": "shop/1"}, "kind": {"S": "decision"}})
+    tried = command("table", "decisions", "--side", "decisions-then", "--dry-run")
+    assert tried.exit_code == 0, tried.output
+    assert "missing: shop/1/decision" in tried.stderr
+    assert len(content(dynamodb, "decisions")) == 1
+    declined = CliRunner().invoke(app, ["restore", "table", "decisions", "--side", "decisions-then"], input="n\n")
+    assert declined.exit_code == 1
+    assert len(content(dynamodb, "decisions")) == 1
+    done = command("table", "decisions", "--side", "decisions-then", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "1 items are back" in done.stderr
+    assert len(content(dynamodb, "decisions")) == 2
+    assert "decisions-then" in dynamodb.list_tables()["TableNames"]
+
+
+def test_a_table_that_is_as_it_was_leaves_nothing_behind(
+    dynamodb: Any, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # moto restores a table as it is, to any moment of a window of its own.
+    fill(dynamodb, "decisions", line("shop/1"))
+    window = dynamodb.describe_continuous_backups(TableName="decisions")["ContinuousBackupsDescription"]
+    at = window["PointInTimeRecoveryDescription"]["LatestRestorableDateTime"]
+    wanted: list[dict[str, Any]] = []
+    restore = dynamodb.restore_table_to_point_in_time
+    monkeypatch.setattr(
+        dynamodb,
+        "restore_table_to_point_in_time",
+        lambda **given: (wanted.append(given), restore(**given)),
+    )
+    side = restored_aside(dynamodb, "decisions", at, tell=lambda _: None)
+    assert [(each["SourceTableName"], each["RestoreDateTime"]) for each in wanted] == [("decisions", at)]
+    assert side == wanted[0]["TargetTableName"] == f"decisions-at-{at:%Y%m%dT%H%M%S}"
+    monkeypatch.setattr(commands, "restored_aside", lambda *_, **__: side)
+    done = command("table", "decisions", "--at", "2026-01-01", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "Nothing was written." in done.stderr
+    assert side not in dynamodb.list_tables()["TableNames"]
+
+
+def test_what_cannot_be_restored_says_what_to_do(dynamodb: Any, command: Any) -> None:
+    for arguments, remedy in (
+        (("features", "--at", "2026-01-01"), "paywarden rebuild-state"),
+        (("nothing",), "give one of: decisions, merchants"),
+        (("decisions",), "--at: give the moment"),
+    ):
+        result = command("table", *arguments)
+        assert isinstance(result.exception, RecoveryError)
+        assert remedy in str(result.exception)
+    dynamodb.update_continuous_backups(
+        TableName="settings", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+    )
+    result = command("table", "settings", "--at", "2026-01-01")
+    assert "on in staging and prod" in str(result.exception)
+
+
+def test_a_dropped_table_is_made_again_with_its_stream_and_its_recovery(
+    dynamodb: Any, clients: dict[str, Any], command: Any
+) -> None:
+    fill(dynamodb, "decisions", line("shop/1"))
+    dynamodb.create_backup(TableName="decisions", BackupName="of before")
+    fill(dynamodb, "decisions", line("shop/2"))
+    dynamodb.create_backup(TableName="decisions", BackupName="the newest")
+    old = "arn:aws:dynamodb:eu-west-1:123456789012:table/decisions/stream/2026"
+    relay = "arn:aws:lambda:eu-west-1:123456789012:function:relay"
+    clients["lambda"].sources = [
+        {"UUID": "1", "EventSourceArn": old, "FunctionArn": relay, "BatchSize": 100, "MaximumRetryAttempts": 10},
+        {"UUID": "2", "EventSourceArn": "arn:aws:sqs:eu-west-1:123456789012:queue", "FunctionArn": relay},
+    ]
+    dynamodb.delete_table(TableName="decisions")
+    tried = command("table", "decisions", "--dry-run")
+    assert tried.exit_code == 0, tried.output
+    assert "decisions" not in dynamodb.list_tables()["TableNames"]
+    done = command("table", "decisions", "--yes")
+    assert done.exit_code == 0, done.output
+    assert content(dynamodb, "decisions") == [line("shop/1"), line("shop/2")]
+    described = dynamodb.describe_table(TableName="decisions")["Table"]
+    assert described["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    assert described["DeletionProtectionEnabled"]
+    recovery = dynamodb.describe_continuous_backups(TableName="decisions")["ContinuousBackupsDescription"]
+    assert recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    new = next(each for each in clients["lambda"].sources if each["UUID"] == "new")
+    assert new == {
+        "UUID": "new",
+        "FunctionArn": relay,
+        "EventSourceArn": described["LatestStreamArn"],
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 100,
+        "MaximumRetryAttempts": 10,
+    }
+    assert {each["UUID"] for each in clients["lambda"].sources} == {"2", "new"}
+    assert reattached(clients["lambda"], "decisions", described["LatestStreamArn"]) == []
+
+
+def test_a_dropped_table_without_a_backup_says_where_else_its_data_is(dynamodb: Any, command: Any) -> None:
+    dynamodb.delete_table(TableName="releases")
+    result = command("table", "releases", "--yes")
+    assert "has no backup" in str(result.exception)
+
+
+@pytest.fixture
+def bucket(clients: dict[str, Any]) -> Any:
+    s3 = clients["s3"]
+    s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
+    for key in ("decisions/a", "decisions/b", "decisions/c", "labels/a"):
+        s3.put_object(Bucket="lake", Key=key, Body=f"{key} then".encode())
+    s3.put_object(Bucket="lake", Key="decisions/gone before", Body=b"x")
+    s3.delete_object(Bucket="lake", Key="decisions/gone before")
+    return s3
+
+
+def body(s3: Any, key: str) -> str:
+    read: bytes = s3.get_object(Bucket="lake", Key=key)["Body"].read()
+    return read.decode()
+
+
+def later(s3: Any) -> datetime:
+    """A moment after all that was done until now, to the resolution of the listing."""
+    found = s3.list_object_versions(Bucket="lake")
+    newest: datetime = max(each["LastModified"] for each in (*found["Versions"], *found["DeleteMarkers"]))
+    return newest
+
+
+def spoil(s3: Any) -> None:
+    s3.delete_object(Bucket="lake", Key="decisions/a")
+    s3.put_object(Bucket="lake", Key="decisions/b", Body=b"spoilt")
+    s3.put_object(Bucket="lake", Key="decisions/new", Body=b"new")
+    s3.delete_object(Bucket="lake", Key="labels/a")
+
+
+def test_objects_are_as_they_were_and_new_ones_stay(bucket: Any, command: Any) -> None:
+    at = later(bucket)
+    _wait_past(at)
+    spoil(bucket)
+    stamp = at.strftime("%Y-%m-%dT%H:%M:%S")
+    found = {each.key: each.what for each in changes(bucket, "lake", "decisions/", at)}
+    assert found == {"decisions/a": "deleted", "decisions/b": "overwritten", "decisions/new": "added"}
+    tried = command("objects", "lake", "--prefix", "decisions/", "--at", stamp, "--dry-run")
+    assert tried.exit_code == 0, tried.output
+    assert body(bucket, "decisions/b") == "spoilt"
+    done = command("objects", "lake", "--prefix", "decisions/", "--at", stamp, "--yes")
+    assert done.exit_code == 0, done.output
+    assert "2 objects are as they were" in done.stderr
+    assert [body(bucket, f"decisions/{name}") for name in ("a", "b", "c", "new")] == [
+        "decisions/a then",
+        "decisions/b then",
+        "decisions/c then",
+        "new",
+    ]
+    assert not [each for each in changes(bucket, "lake", "decisions/", at) if each.what != "added"]
+    assert {each.key for each in changes(bucket, "lake", "labels/", at)} == {"labels/a"}
+
+
+def test_an_object_that_is_written_meanwhile_stays_so(bucket: Any) -> None:
+    at = later(bucket)
+    _wait_past(at)
+    spoil(bucket)
+    [change] = changes(bucket, "lake", "decisions/b", at)
+    bucket.put_object(Bucket="lake", Key="decisions/b", Body=b"mended by hand")
+    assert not set_back(bucket, "lake", change)
+    assert body(bucket, "decisions/b") == "mended by hand"
+
+
+def _wait_past(moment: datetime) -> None:
+    """Until the listing's clock, which counts whole seconds, shows another one."""
+    while datetime.now(UTC).replace(microsecond=0) <= moment:
+        time.sleep(0.05)

@@ -1,0 +1,276 @@
+"""Dead letters: what is said of them, and that each goes back to where it belongs or stays where it is."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ops.functions import FunctionError
+from ops.queues import commands
+from ops.queues.letters import Queue
+from ops.queues.redriving import look, redrive
+from ops.queues.ways import way_of
+from tests.unit.ops.operations import ACCOUNT, NOON, REGION, Small, event, payment, small_deployment
+
+__all__ = ["small_deployment"]
+
+NOTHING = '{"detail": {"card": "a secret card"}}'
+
+
+def sent_back(small: Small, queue: Queue, most: int = 100) -> Any:
+    box, way = small.box(queue), way_of(small, queue, clock=lambda: NOON + 60_000)  # type: ignore[arg-type]
+    return redrive(box, way, most=most, progress=lambda _done: None)
+
+
+def seen(small: Small, queue: Queue) -> dict[str, tuple[int, int, bool]]:
+    way = way_of(small, queue, clock=lambda: NOON + 60_000)  # type: ignore[arg-type]
+    groups = look(small.box(queue), way, most=100)
+    return {each.judgement.reason: (each.count, each.returned, each.judgement.hopeless) for each in groups}
+
+
+def test_what_could_be_folded_goes_back_and_what_could_not_stays(small_deployment: Small) -> None:
+    small = small_deployment
+    small.folds(payment(1), payment(2))
+    good = [event(payment(number)) for number in (1, 3, 4)]
+    bad = [NOTHING, "no event", event(payment(2, amount=5)), event(payment(5, amount=-1))]
+    for body in (*good, *bad):
+        small.dies(Queue.UPDATES, body)
+    told = seen(small, Queue.UPDATES)
+    assert {count for count, _, _ in told.values()} == {1, 2}
+    assert told["it was folded meanwhile; sending it back changes nothing"] == (1, 0, False)
+    assert told["its id was folded before, with another content"] == (1, 0, True)
+    assert told["it holds no event"][2]
+    assert not any("secret" in reason for reason in told)
+    done = sent_back(small, Queue.UPDATES)
+    assert done.sent == 3
+    assert sum(done.left.values()) == 4
+    assert small.bodies("UpdateQueueUrl") == sorted(good)
+    assert small.bodies("UpdateDeadLetterQueueUrl") == sorted(bad)
+    assert sent_back(small, Queue.UPDATES).sent == 0
+
+
+def test_a_letter_that_dies_again_is_told_apart(small_deployment: Small) -> None:
+    small, sqs = small_deployment, small_deployment.client("sqs")
+    small.dies(Queue.UPDATES, event(payment(1)))
+    for times in range(3):
+        told = seen(small, Queue.UPDATES)
+        assert [returned for _, returned, _ in told.values()] == [int(times > 0)]
+        sent_back(small, Queue.UPDATES)
+        # As SQS does after the last attempt: the message with all of its attributes.
+        (message,) = sqs.receive_message(QueueUrl=small["UpdateQueueUrl"], MessageAttributeNames=["All"])[
+            "Messages"
+        ]
+        assert message["MessageAttributes"]["redriven"]["StringValue"] == str(times + 1)
+        sqs.delete_message(QueueUrl=small["UpdateQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
+        sqs.send_message(
+            QueueUrl=small["UpdateDeadLetterQueueUrl"],
+            MessageBody=message["Body"],
+            MessageAttributes=message["MessageAttributes"],
+        )
+
+
+def test_no_more_are_sent_than_asked_for(small_deployment: Small) -> None:
+    small = small_deployment
+    for number in range(25):
+        small.dies(Queue.UPDATES, event(payment(number)))
+    assert sent_back(small, Queue.UPDATES, most=13).sent == 13
+    assert small.box(Queue.UPDATES).count() == 12
+    assert sent_back(small, Queue.UPDATES).sent == 12
+    assert len(small.bodies("UpdateQueueUrl")) == 25
+
+
+def test_events_from_the_future_stay_where_histories_are_not_replayed(small_deployment: Small) -> None:
+    from infra.environments import PROD
+
+    small = small_deployment
+    small.dies(Queue.UPDATES, event(payment(1, event_time=NOON + 10**9)))
+    assert sent_back(small, Queue.UPDATES, most=0).sent == 0
+    small.environment = PROD
+    (found,) = seen(small, Queue.UPDATES).values()
+    assert found == (1, 0, True)
+
+
+def label(**changes: Any) -> str:
+    detail = {"merchant_id": "shop", "transaction_id": "t1", "label": "chargeback", **changes}
+    return json.dumps({"id": "e1", "time": "2026-02-03T12:00:00Z", "detail": detail})
+
+
+def test_labels_are_judged_by_the_code_that_records_them_and_nothing_is_recorded(small_deployment: Small) -> None:
+    small = small_deployment
+    small.records(payment(1))
+    for body in (label(), label(transaction_id="unknown"), label(label="a secret word"), "no event"):
+        small.dies(Queue.LABELS, body)
+    told = seen(small, Queue.LABELS)
+    assert sum(not hopeless for _, _, hopeless in told.values()) == 1
+    assert any("label" in reason for reason in told)
+    assert not any("secret" in reason for reason in told)
+    assert sent_back(small, Queue.LABELS).sent == 1
+    assert small.bodies("LabelQueueUrl") == [label()]
+    assert len(small.client("dynamodb").scan(TableName="decisions")["Items"]) == 1
+
+
+def arn(service: str, name: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{name}"
+
+
+def test_what_the_bus_could_not_deliver_goes_to_the_target_that_it_names(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_deployment
+    put: list[tuple[str, bytes]] = []
+
+    class Firehose:
+        def put_record(self, **asked: Any) -> None:
+            put.append((asked["DeliveryStreamName"], asked["Record"]["Data"]))
+
+    client = small.client
+    monkeypatch.setattr(small, "client", lambda service: Firehose() if service == "firehose" else client(service))
+    body = event(payment(1))
+    small.dies(
+        Queue.UNDELIVERED, body, TARGET_ARN=arn("sqs", "paywarden-local-to-update"), ERROR_CODE="THROTTLING"
+    )
+    small.dies(
+        Queue.UNDELIVERED,
+        body,
+        TARGET_ARN=arn("firehose", "deliverystream/paywarden-local-decisions"),
+        ERROR_CODE="NO_PERMISSIONS",
+    )
+    small.dies(Queue.UNDELIVERED, body, TARGET_ARN=arn("sqs", "somebody-elses"))
+    small.dies(Queue.UNDELIVERED, "no event", TARGET_ARN=arn("sqs", "paywarden-local-to-update"))
+    assert "THROTTLING on the way to a queue" in seen(small, Queue.UNDELIVERED)
+    done = sent_back(small, Queue.UNDELIVERED)
+    assert (done.sent, sum(done.left.values())) == (2, 2)
+    assert small.bodies("UpdateQueueUrl") == [body]
+    ((stream, data),) = put
+    assert stream == "paywarden-local-decisions"
+    assert json.loads(data) == json.loads(body)["detail"]
+
+
+def test_a_letter_that_names_its_rule_only_goes_to_the_rules_target(small_deployment: Small) -> None:
+    small, events = small_deployment, small_deployment.client("events")
+    events.create_event_bus(Name="bus")
+    rule = events.put_rule(Name="r", EventBusName="bus", EventPattern='{"source": ["paywarden"]}')["RuleArn"]
+    target = {"Id": "t", "Arn": arn("sqs", "paywarden-local-to-update")}
+    events.put_targets(Rule="r", EventBusName="bus", Targets=[target])
+    small.dies(Queue.UNDELIVERED, event(payment(1)), RULE_ARN=rule)
+    assert sent_back(small, Queue.UNDELIVERED).sent == 1
+    assert small.bodies("UpdateQueueUrl") == [event(payment(1))]
+
+
+def given_up(small: Small, first: str, last: str, size: int, *, shard: str, at: str) -> str:
+    stream = small.client("dynamodb").describe_table(TableName="decisions")["Table"]["LatestStreamArn"]
+    info = {
+        "streamArn": stream,
+        "shardId": shard,
+        "startSequenceNumber": first,
+        "endSequenceNumber": last,
+        "batchSize": size,
+        "approximateArrivalOfFirstRecord": at,
+        "approximateArrivalOfLastRecord": at,
+    }
+    return json.dumps({"requestContext": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": info})
+
+
+def published(small: Small) -> list[str]:
+    return [
+        json.loads(record["dynamodb"]["NewImage"]["row"]["S"])["event_id"]
+        for verb_noun, payload in small.called
+        if verb_noun == "relay_decisions"
+        for record in payload["Records"]
+    ]
+
+
+def test_lines_that_the_stream_still_has_are_published_from_it(small_deployment: Small) -> None:
+    small, streams = small_deployment, small_deployment.client("dynamodbstreams")
+    for number in range(5):
+        small.records(payment(number))
+    stream = small.client("dynamodb").describe_table(TableName="decisions")["Table"]["LatestStreamArn"]
+    shard = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]["ShardId"]
+    start = streams.get_shard_iterator(StreamArn=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    records = streams.get_records(ShardIterator=start["ShardIterator"])["Records"]
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+    letter = given_up(small, numbers[1], numbers[3], 3, shard=shard, at="2026-02-02T02:40:00Z")
+    small.dies(Queue.UNRELAYED, letter)
+    assert seen(small, Queue.UNRELAYED) == {"RetryAttemptsExhausted: 3 lines": (1, 0, False)}
+    assert sent_back(small, Queue.UNRELAYED).sent == 1
+    assert published(small) == ["shop/t1", "shop/t2", "shop/t3"]
+    assert small.box(Queue.UNRELAYED).count() == 0
+
+
+def test_lines_that_the_stream_has_lost_are_found_in_the_ledger(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_deployment
+    for number in range(4):
+        small.records(payment(number))
+    small.records(payment(9), recorded_at=NOON - 10**7)
+    small.folds(payment(2))
+    # What is read from a stream that does not go back far enough.
+    monkeypatch.setattr("ops.queues.relaying._in_stream", lambda _deployment, _lost: iter(()))
+    small.dies(Queue.UNRELAYED, given_up(small, "1", "3", 3, shard="s", at="2026-02-02T02:40:00Z"))
+    assert sent_back(small, Queue.UNRELAYED).sent == 1
+    assert sorted(published(small)) == ["shop/t0", "shop/t1", "shop/t3"]
+
+
+def test_what_the_bus_refuses_again_stays(small_deployment: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = small_deployment
+    small.records(payment(0))
+    monkeypatch.setattr("ops.queues.relaying._in_stream", lambda _deployment, _lost: iter(()))
+    small.dies(Queue.UNRELAYED, given_up(small, "1", "1", 1, shard="s", at="2026-02-02T02:40:00Z"))
+    small.dies(Queue.UNRELAYED, "no report")
+    small.answers = [{"batchItemFailures": [{"itemIdentifier": "0"}]}]
+    done = sent_back(small, Queue.UNRELAYED)
+    assert done.sent == 0
+    assert any("refused 1 of 1" in why for why in done.left)
+    assert small.box(Queue.UNRELAYED).count() == 2
+
+
+ASKED = {"action": "withdraw", "execution": "arn:run-1", "stopped_at": 1, "reason": "the run ended as FAILED"}
+FORMS = {
+    "of Lambda": {"requestPayload": ASKED, "responseContext": {"functionError": "Unhandled"}},
+    "of EventBridge": ASKED,
+    "the event": {"detail": {"executionArn": "arn:run-1", "stopDate": 1, "status": "FAILED"}},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_withdrawal_is_asked_for_again_however_it_was_kept(small_deployment: Small, form: str) -> None:
+    small = small_deployment
+    small.dies(Queue.UNWITHDRAWN, json.dumps(FORMS[form]))
+    small.answers = [FunctionError("release_model: no"), {"refused": False}]
+    failed = sent_back(small, Queue.UNWITHDRAWN)
+    assert (failed.sent, dict(failed.left)) == (0, {"release_model: no": 1})
+    assert sent_back(small, Queue.UNWITHDRAWN).sent == 1
+    assert small.called == [("release_model", ASKED)] * 2
+    assert small.box(Queue.UNWITHDRAWN).count() == 0
+
+
+def run(small: Small, monkeypatch: pytest.MonkeyPatch, *words: str, answer: str = "") -> Any:
+    monkeypatch.setattr(commands, "connect", lambda _env, *, port: small if port else None)
+    monkeypatch.setattr("ops.queues.letters.box_of", lambda _deployment, queue: small.box(queue))
+    monkeypatch.setattr(commands.console, "width", 200)
+    from ops.cli import app
+
+    return CliRunner().invoke(app, ["redrive", *words], input=answer)
+
+
+def test_it_tells_first_and_asks_then(small_deployment: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = small_deployment
+    assert "no dead letters" in run(small, monkeypatch, "updates").output
+    name = small.dies(Queue.UPDATES, event(payment(1)))
+    small.dies(Queue.UPDATES, NOTHING)
+    for words, answer, code in ((["--dry-run", "--ids"], "", 0), ([], "n\n", 1)):
+        done = run(small, monkeypatch, "updates", *words, answer=answer)
+        assert done.exit_code == code
+        assert "2 dead letters of updates" in done.output
+        assert "secret" not in done.output
+        assert small.bodies("UpdateQueueUrl") == []
+    assert name in run(small, monkeypatch, "updates", "--dry-run", "--ids").output
+    done = run(small, monkeypatch, "updates", "--yes")
+    assert "1 sent back" in done.output
+    assert "1 left: it holds no event" in done.output
+    assert done.exit_code == 1
+    assert small.bodies("UpdateQueueUrl") == [event(payment(1))]
+    nothing = run(small, monkeypatch, "updates", "--yes")
+    assert "quarantine updates --all" in nothing.output

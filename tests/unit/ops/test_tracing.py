@@ -1,0 +1,79 @@
+"""The moments of a request, each as its source tells it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fraud.decision import label_row, outcome_row
+from fraud.events import Label, Outcome, Transaction
+from ops.tracing.moments import Moment, folded, lake_rows, ledger_lines, log_line
+from runtime.stores.decisions import Record
+
+PAYMENT = Transaction(
+    transaction_id="t", merchant_id="m", event_time=1, amount=1, currency="EUR", card="c", customer="u"
+)
+
+
+def record(kind: str, row: dict[str, Any]) -> Record:
+    return Record("m/t", kind, "digest", "{}", json.dumps(row))
+
+
+def line(message: str, **more: object) -> dict[str, Any]:
+    document = {"level": "INFO", "message": message, "service": "s", "xray_trace_id": "1-a-b", **more}
+    return {"timestamp": 5, "message": json.dumps(document)}
+
+
+def test_lines_of_the_ledger_are_told_by_their_events() -> None:
+    label = Label(transaction=PAYMENT, kind="chargeback", known_at=2)
+    outcome = Outcome(transaction=PAYMENT, kind="declined", event_time=2)
+    before = {name: value for name, value in label_row(label, 9).items() if name != "correlation_id"}
+    found = list(
+        ledger_lines(
+            [
+                record("label#0001", label_row(label, 7, "b")),
+                record("outcome#declined", outcome_row(outcome, 8, "c")),
+                record("label#fraud", before),
+            ]
+        )
+    )
+    assert found == [
+        Moment(7, "ledger", "label#0001: chargeback", label.event_id, "b"),
+        Moment(8, "ledger", "outcome#declined: declined", outcome.event_id, "c"),
+        Moment(9, "ledger", "label#fraud: chargeback", label.event_id, ""),
+    ]
+
+
+def test_a_marker_tells_how_long_it_took() -> None:
+    item = {"recorded_at": {"N": "100"}, "applied_at": {"N": "350"}}
+    assert list(folded("m/t", item)) == [
+        Moment(350, "features", "folded in, 250 ms after it was recorded", "m/t"),
+    ]
+    assert list(folded("m/t", None)) == []
+
+
+def test_rows_of_the_lake_are_told_by_table_and_day() -> None:
+    row = {"event_id": "m/t", "recorded_at": "12", "day": "2026-01-01", "correlation_id": "a"}
+    assert list(lake_rows("decisions", [row])) == [Moment(12, "lake", "in decisions, day 2026-01-01", "m/t", "a")]
+
+
+def test_a_line_of_a_log_is_told_without_what_stands_in_every_line() -> None:
+    found = log_line("relay_decisions", "a", line("relayed", records=3, failed=0, correlation_ids=["a", "b"]))
+    assert found == Moment(5, "relay_decisions", "relayed records=3 failed=0", "", "a")
+    assert found.trace == "1-a-b"
+    assert log_line("score_transaction", "a", line("decided", correlation_id="a")) is not None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        line("decided", correlation_id="ab"),
+        line("relayed", correlation_ids=["ab"]),
+        line("a"),
+        {"timestamp": 1, "message": "START RequestId: a"},
+        {"timestamp": 1, "message": "[1]"},
+        {"timestamp": 1, "message": '{"_aws": {}, "service": "a"}'},
+    ],
+)
+def test_what_only_holds_the_letters_of_the_id_is_anothers(event: dict[str, Any]) -> None:
+    assert log_line("f", "a", event) is None

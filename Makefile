@@ -33,7 +33,7 @@ load: setup ## Put a local cloud of its own under load, break things meanwhile, 
 load-day: setup ## Play a day's traffic to a local cloud of its own, with a sale and attacks; 10 minutes
 	@$(BIN)/python -m tests.load --day
 
-drills: setup ## Break a local cloud of its own in twelve ways, and judge what is left; rows in build/drills.json
+drills: setup ## Break a local cloud of its own in fourteen ways, with a backlog of 100,000; half an hour; rows in build/drills.json
 	@$(BIN)/python -m tests.drills
 
 up: setup ## Start the local cloud and deploy to it; it stays until `make down`

@@ -11,7 +11,7 @@ from typing import Literal
 
 __all__ = ["HALVES", "KINDS", "AlarmKind", "Owner", "Severity", "kind_of", "name_of", "tells"]
 
-type Severity = Literal["page", "ticket"]
+type Severity = Literal["page", "ticket", "none"]
 type Owner = Literal["platform", "models"]
 
 
@@ -21,8 +21,9 @@ class AlarmKind:
 
     Attributes
     ----------
-    severity : {"page", "ticket"}
-        Whether somebody is woken up: because merchants or their money are hurt now, and a person can mend it.
+    severity : {"page", "ticket", "none"}
+        Whether somebody is woken up: because merchants or their money are hurt now, and a person can mend it. None
+        hears of what only something of ours acts on.
     owner : {"platform", "models"}
         Who looks at it: those who run the platform, or those who answer for its models.
     means : str
@@ -52,15 +53,21 @@ def _one(name: str, severity: Severity, means: str, *, owner: Owner = "platform"
 
 
 _ALL = (
-    *_burns("decision-availability", "Calls of merchants fail: the month's allowance is being used up."),
+    *_burns("decision-availability", "Payments get no decision: the month's allowance is being used up."),
     *_burns("decision-latency", "Calls of merchants are slow: the month's allowance is being used up."),
     *_burns("feature-freshness", "Features are stale: the month's allowance is being used up."),
     *_burns("label-lag", "Labels are recorded long after they were known.", page=False),
-    _one("exactly-once", "page", "A payment was decided on twice, or folded twice or never."),
+    _one(
+        "exactly-once",
+        "page",
+        "A payment was decided on twice, or its decision was lost, or an event came with two contents.",
+    ),
     _one("degraded-decisions", "page", "Decisions are made without state or model."),
     # The calls themselves fail, and that the objective tells; this says why.
     _one("authorizer-failures", "ticket", "Merchants' keys cannot be checked."),
     _one("relay-behind", "page", "Decisions do not reach the bus: features and lake are late."),
+    # A relay that is not called at all has no age.
+    _one("relay-stopped", "page", "Decisions are made, and none reaches the bus.", runbook="relay-behind"),
     # What they name is gone from the stream a day after it was written.
     _one("unrelayed", "page", "Decisions never reached the bus.", runbook="dead-letters"),
     _one("undelivered", "page", "Events that the bus could not deliver.", runbook="dead-letters"),
@@ -69,11 +76,13 @@ _ALL = (
     _one("unwithdrawn", "page", "The model of a failed retraining is still being released.", owner="models"),
     # While nothing is folded no lag is measured, so the objective is silent.
     _one("updates-behind", "page", "The queue of events for the features stands still."),
+    # Nor does a queue that nothing reaches.
+    _one("updates-stopped", "page", "Events reach the bus, and none is folded.", runbook="updates-behind"),
     _one("labels-behind", "ticket", "The queue of labels from the bus is behind."),
     _one("stale-serving", "ticket", "A new serving document is not taken over; the one before goes on."),
     _one("unreadable-settings", "ticket", "A merchant's rules, lists or policy are not understood."),
     _one("stale-token-keys", "ticket", "New token keys are not taken over; those before go on."),
-    _one("function-errors", "ticket", "A function fails."),
+    _one("function-errors", "ticket", "A function fails, or answers calls with 5xx."),
     _one("function-throttles", "ticket", "A function is throttled."),
     _one("lake-behind", "ticket", "Rows wait too long on their way to the lake."),
     _one("retraining-failed", "ticket", "A retraining failed; the champion stays.", owner="models"),
@@ -83,10 +92,11 @@ _ALL = (
     _one("feature-drift", "ticket", "Features are distributed otherwise than in training.", owner="models"),
     _one("feature-skew", "ticket", "Serving saw features otherwise than it should.", owner="models"),
     _one("label-silence", "ticket", "No label was recorded for a long time.", owner="models"),
+    _one("monitoring-findings", "ticket", "The daily report has bounds that are passed.", owner="models"),
     *(
         _one(
             f"release-{short}",
-            "ticket",
+            "none",
             f"{what}: a model that is being released goes back.",
             owner="models",
             runbook="release-rolled-back",
@@ -137,6 +147,7 @@ def kind_of(name: str, *, prefix: str) -> AlarmKind | None:
     return KINDS[max(found, key=len)] if found and rest != name else None
 
 
-def tells(name: str) -> bool:
-    """Whether an alarm tells people itself, and is not the half of one that does."""
-    return name.rpartition("-")[2] not in HALVES
+def tells(name: str, *, prefix: str) -> bool:
+    """Whether an alarm tells people itself: neither the half of one that does, nor one for none of them."""
+    kind = kind_of(name, prefix=prefix)
+    return kind is not None and kind.severity != "none" and name.rpartition("-")[2] not in HALVES

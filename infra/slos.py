@@ -90,7 +90,7 @@ _ALL = (
     Slo(
         name="decision-availability",
         objective=0.9995,
-        means="Calls of the API that are not answered with 5xx.",
+        means="Payments that are sent for a decision, alone or in a batch, and do not fail on our side.",
     ),
     Slo(
         name="decision-latency",

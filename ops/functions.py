@@ -1,5 +1,7 @@
 """A deployment's functions by their names in this repository, and calls to them."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -7,7 +9,7 @@ from botocore.config import Config
 
 from ops.deployment import Deployment, DeploymentError
 
-__all__ = ["FunctionError", "call", "deployed"]
+__all__ = ["FunctionError", "calling", "deployed"]
 
 _LONGEST = 300
 """Seconds that a call waits; no function of ours may run longer."""
@@ -29,27 +31,36 @@ def deployed(deployment: Deployment) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def call(deployment: Deployment, verb_noun: str, payload: Any) -> Any:
-    """Call a function and wait for its answer.
+def calling(deployment: Deployment, verb_noun: str) -> Callable[[Any], Any]:
+    """A function that can be called with a payload, any number of times; each call waits for its answer.
 
-    Raises
-    ------
-    DeploymentError
-        If it is not deployed.
-    FunctionError
-        If it failed.
+    It is looked up once, at the first call. A call raises
+
+    - `DeploymentError` if it is not deployed,
+    - `FunctionError` if it failed,
+    - the errors of botocore if it could not be called.
     """
-    names = deployed(deployment)
-    if verb_noun not in names:
-        raise DeploymentError(f"function {verb_noun} is not deployed in {deployment.environment.name}; deploy it")
-    # What the function does may be done even where no answer comes, so that the call is not repeated by itself.
-    config = Config(read_timeout=_LONGEST, retries={"total_max_attempts": 1})
-    client = deployment.session.client("lambda", config=config)
-    answer = client.invoke(FunctionName=names[verb_noun], Payload=msgspec.json.encode(payload))
-    body = answer["Payload"].read()
-    if "FunctionError" in answer:
-        raise FunctionError(f"{verb_noun}: {_words(body)}")
-    return msgspec.json.decode(body)
+
+    @cache
+    def found() -> tuple[Any, str]:
+        names = deployed(deployment)
+        if verb_noun not in names:
+            raise DeploymentError(
+                f"function {verb_noun} is not deployed in {deployment.environment.name}; deploy it"
+            )
+        # What the function does may be done even where no answer comes, so that no call is repeated by itself.
+        config = Config(read_timeout=_LONGEST, retries={"total_max_attempts": 1})
+        return deployment.session.client("lambda", config=config), names[verb_noun]
+
+    def call(payload: Any) -> Any:
+        client, name = found()
+        answer = client.invoke(FunctionName=name, Payload=msgspec.json.encode(payload))
+        body = answer["Payload"].read()
+        if "FunctionError" in answer:
+            raise FunctionError(f"{verb_noun}: {_words(body)}")
+        return msgspec.json.decode(body)
+
+    return call
 
 
 def _words(body: bytes) -> str:

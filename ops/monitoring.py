@@ -64,19 +64,27 @@ def monitor(
     days: Annotated[
         float | None, typer.Option(min=0.01, max=31, help="How long to look back; as the deployment says.")
     ] = None,
+    act: Annotated[
+        bool, typer.Option("--act", help="Do as the daily look does: count, and retrain for drift. It asks.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow it to its end, or leave it to itself.")
     ] = True,
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
-    """Look at models and data now, as it is done every day: drift, decisions, labels, consistency, exactly-once.
+    """Look at models and data now: drift, decisions, labels, consistency, exactly-once.
 
-    Drift past a bound starts a retraining, unless one runs or was started for drift lately. Stopping this command
-    does not stop the look. Its report is copied to build/monitoring/ID.
+    The report is copied to build/monitoring/ID, and nothing else changes. With --act it counts as the daily one
+    does: alarms go by its figures, and drift past a bound starts a retraining, unless one runs or was started for
+    drift lately. Stopping this command does not stop the look.
     """
     deployment = connect(env, port=port)
-    arn = start(deployment, f"manual-{datetime.now(UTC):%Y%m%d-%H%M%S}", days=days)
+    question = f"Let the alarms of {env} go by what this look finds, and a retraining start if it finds drift?"
+    if act and not yes and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+    arn = start(deployment, f"manual-{datetime.now(UTC):%Y%m%d-%H%M%S}", days=days, act=act)
     name = arn.rpartition(":")[2]
     if not wait:
         console.print(f"look {name} goes on by itself: {arn}", markup=False, highlight=False)
@@ -94,9 +102,9 @@ def monitor(
         console.print(f"  {path}", markup=False, highlight=False)
 
 
-def start(deployment: Deployment, name: str, *, days: float | None = None) -> str:
-    """Start an execution; return its ARN."""
-    asked: dict[str, Any] = {"reason": "started by `paywarden monitor`"}
+def start(deployment: Deployment, name: str, *, days: float | None = None, act: bool = False) -> str:
+    """Start an execution, which counts and retrains only where it may act; return its ARN."""
+    asked: dict[str, Any] = {"reason": "started by `paywarden monitor`", "look_only": not act}
     if days is not None:
         asked["days"] = days
     started = deployment.client("stepfunctions").start_execution(

@@ -4,6 +4,9 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests.leaks import Leaks
 
@@ -14,6 +17,8 @@ os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 
 # A deployment for all of `e2e`, and one synthesis of each environment for all of `infra`.
 _SET_UP_ONCE = ("e2e", "infra")
+# It breaks a deployment of its own.
+_FOR_THEMSELVES = ("e2e/test_drills.py",)
 
 settings.register_profile(
     "paywarden",
@@ -32,9 +37,29 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Leaks(), "leaks")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def group_of(nodeid: str) -> str:
     """Where several processes share the tests: a file stays in one, and so do tiers that are costly to set up."""
-    for item in items:
-        tier, _, rest = item.nodeid.removeprefix("tests/").partition("/")
-        group = tier if tier in _SET_UP_ONCE else f"{tier}/{rest.partition('::')[0]}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    tier, _, rest = nodeid.removeprefix("tests/").partition("/")
+    name = f"{tier}/{rest.partition('::')[0]}"
+    return tier if tier in _SET_UP_ONCE and name not in _FOR_THEMSELVES else name
+
+
+class Sharing(LoadScopeScheduling):
+    """Shares out tests by groups, the longest first.
+
+    Marks (``xdist_group``) would not do: xdist 3.8 writes them into ids that pytest 9.2 makes anew.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        for group in reversed((*_SET_UP_ONCE, *_FOR_THEMSELVES)):
+            if group in self.workqueue:
+                self.workqueue.move_to_end(group, last=False)
+        super()._assign_work_unit(node)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing | None:
+    """The scheduler of ``--dist loadgroup``; all others stay xdist's own."""
+    return Sharing(config, log) if config.getoption("dist") == "loadgroup" else None

@@ -3,11 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from fraud.calibration import EDGE, STEEPEST, Calibration
+from fraud.calibration import EDGE, STEEPEST, Calibration, calibrate
 from training.arrays import Labels, Scores
 from training.contract import ProgramError
 
-__all__ = ["apply_calibration", "fit_beta"]
+__all__ = ["apply_calibration", "calibrated", "fit_beta"]
 
 _ITERATIONS = 100
 # Of the prior of both slopes, the inverse of its variance: a standard deviation of 3.
@@ -26,6 +26,16 @@ def apply_calibration(raw: Scores, calibration: Calibration) -> Scores:
         exponent = calibration.a * np.log(clipped / (1 - clipped)) + calibration.b
     exponent = np.clip(exponent, -STEEPEST, STEEPEST)
     return np.asarray(np.clip(1 / (1 + np.exp(exponent)), EDGE, 1 - EDGE), dtype=np.float64)
+
+
+def calibrated(raw: Scores, calibration: Calibration) -> Scores:
+    """What `fraud.calibration.calibrate` gives for each, to the last bit.
+
+    NumPy's logarithm may differ from the one of serving in the last bit, which can be on the other side of a
+    threshold. So each different value goes through serving's own function once.
+    """
+    different, places = np.unique(raw, return_inverse=True)
+    return np.array([calibrate(each, calibration) for each in different.tolist()], np.float64)[places]
 
 
 def fit_beta(raw: Scores, labels: Labels, weights: Scores | None = None) -> Calibration:

@@ -73,7 +73,7 @@ def monitor(
     labels = known_labels(sources, watched, plan)
     told = quality(watched, labels, evaluated, resamples=resamples, seed=seed)
     inputs = contract.processing_input("labels"), contract.processing_input("outcomes")
-    audited = audit(inputs, sources, watched, repeats, plan.as_of)
+    audited = audit(inputs, sources, watched, repeats, plan)
     figures = _figures(
         plan,
         (watched, now, before),
@@ -241,8 +241,8 @@ def _figures(
         skewed=sum(each.judged and each.settled_share > allowed for each in consistency.features),
         skewed_feature=settled.name if settled else "",
         skew=skew,
-        decided_twice=audited.decided_twice,
-        lost=audited.lost,
+        decided_twice=audited.decided_twice_now,
+        lost=audited.lost_now,
         label_silence=None if last is None else (plan.as_of - last) / 1_000,
     )
 

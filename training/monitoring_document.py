@@ -146,24 +146,28 @@ class SliceTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lake can tell of exactly-once.
+    """What the days of the lake that were read can tell of exactly-once.
 
     Attributes
     ----------
     looked_at : int
-        Payments with a decision in the lake.
+        Payments with a decision.
     delivered_again : int
         Rows that repeat another one: allowed, since delivery is at least once.
     decided_twice, lost : int
-        See `fraud.monitoring.Figures`.
+        Payments with two different decisions, and labels or outcomes of payments without any, whenever recorded.
+    decided_twice_now, lost_now : int
+        Those of them that the window brought: see `fraud.monitoring.Figures`.
     examples : tuple of str
-        Event ids of either, the first few.
+        Event ids of any, the first few; those of the window first.
     """
 
     looked_at: int
     delivered_again: int
     decided_twice: int
     lost: int
+    decided_twice_now: int
+    lost_now: int
     examples: tuple[str, ...]
 
 

@@ -14,6 +14,7 @@ from training.arrays import Scores
 from training.lake import Decisions
 from training.lake_files import lake_files, numbers_of, optional_column
 from training.monitoring_document import Audit
+from training.monitoring_plan import MonitoringPlan
 from training.outcomes import event_ids
 from training.sources import Sources
 from training.weights import clip
@@ -84,10 +85,18 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Rows of one payment in the lake beyond its first: the same again, or another decision."""
+    """Rows of one payment in the lake beyond its first.
+
+    Attributes
+    ----------
+    again : int
+        The same row once more.
+    twice : Series of int64
+        By event id, when the last one with another decision was recorded, in ms.
+    """
 
     again: int
-    twice: tuple[str, ...]
+    twice: "pd.Series[int]"
 
 
 def read_watched(folder: Path, decisions: Decisions, champion: str, as_of: int) -> tuple[Watched, Repeats]:
@@ -113,11 +122,12 @@ def read_watched(folder: Path, decisions: Decisions, champion: str, as_of: int) 
     frame = frame[frame["recorded"] <= as_of]
     # Rows that are alike were delivered twice; others were decided twice.
     distinct = frame.drop_duplicates(["name", "decision", "recorded", "own", "version"])
+    ordered = distinct.sort_values(["recorded", "name"], kind="stable")
     repeats = Repeats(
         again=len(frame) - len(distinct),
-        twice=tuple(sorted(distinct.loc[distinct["name"].duplicated(), "name"].unique())),
+        twice=ordered[ordered["name"].duplicated()].groupby("name")["recorded"].max(),
     )
-    once = distinct.sort_values(["recorded", "name"], kind="stable").drop_duplicates("name")
+    once = ordered.drop_duplicates("name")
     rows = once["row"].to_numpy(np.int64)
     transactions = decisions.transactions
     weights = np.ones(transactions.num_rows) if decisions.weights is None else clip(decisions.weights)[0]
@@ -139,11 +149,14 @@ def read_watched(folder: Path, decisions: Decisions, champion: str, as_of: int) 
     )
 
 
-def audit(folders: tuple[Path, Path], sources: Sources, watched: Watched, repeats: Repeats, as_of: int) -> Audit:
+def audit(
+    folders: tuple[Path, Path], sources: Sources, watched: Watched, repeats: Repeats, plan: MonitoringPlan
+) -> Audit:
     """Exactly-once, as far as the lake tells of it.
 
     A label or an outcome is recorded of a payment in the ledger only. One whose payment is neither in the lake nor
-    in imported history tells of a decision that was lost on its way there.
+    in imported history tells of a decision that was lost on its way there. Of payments from before the days that
+    were read nothing can be told.
 
     Parameters
     ----------
@@ -159,14 +172,23 @@ def audit(folders: tuple[Path, Path], sources: Sources, watched: Watched, repeat
         for folder, columns in zip(folders, (("label", "known_at"), ("outcome", "outcome_time")), strict=True)
     ]
     reports = pd.concat(told)
-    old = reports.loc[reports["recorded"] <= as_of - GRACE, "name"]
-    lost = sorted(set(old[~old.isin(known)]))
+    # A payment's own time may be some minutes ahead of its decision.
+    read = (reports["time"] >= plan.since + GRACE) & ~reports["name"].isin(known)
+    missed = reports[read & (reports["recorded"] <= plan.as_of - GRACE)]
+    lost = missed.groupby("name")["recorded"].max()
+    twice = repeats.twice
+    begin, end = plan.window
+    # What was too young for one report must not be too old for the next.
+    found = [(twice, twice.between(begin, end, inclusive="right")), (lost, lost > begin - GRACE)]
+    names = [*(name for rows, new in found for name in rows.index[new]), *twice.index, *lost.index]
     return Audit(
         looked_at=len(watched.names),
         delivered_again=repeats.again,
-        decided_twice=len(repeats.twice),
+        decided_twice=len(twice),
         lost=len(lost),
-        examples=(*repeats.twice, *lost)[:_EXAMPLES],
+        decided_twice_now=int(found[0][1].sum()),
+        lost_now=int(found[1][1].sum()),
+        examples=tuple(dict.fromkeys(names))[:_EXAMPLES],
     )
 
 
@@ -178,11 +200,13 @@ def last_label(folder: Path, as_of: int) -> int | None:
 
 
 def _recorded(folder: Path, *columns: str) -> pd.DataFrame:
-    """Names of the payments that reports are of, and when they were recorded, or else known."""
-    frames = [pd.DataFrame({"name": np.empty(0, object), "recorded": np.empty(0, np.int64)})]
+    """Names and times of the payments that reports are of, and when these were recorded, or else known."""
+    nothing = np.empty(0, np.int64)
+    frames = [pd.DataFrame({"name": np.empty(0, object), "time": nothing, "recorded": nothing})]
     for path, table in lake_files(folder, columns, optional=("recorded_at",)):
         recorded = pc.coalesce(optional_column(table, "recorded_at", pa.int64(), path), table[columns[1]])
-        frames.append(pd.DataFrame({"name": event_ids(table).to_numpy(), "recorded": recorded.to_numpy()}))
+        columns_read = {"time": table["event_time"].to_numpy(), "recorded": recorded.to_numpy()}
+        frames.append(pd.DataFrame({"name": event_ids(table).to_numpy(), **columns_read}))
     return pd.concat([each for each in frames if len(each)] or frames[:1])
 
 

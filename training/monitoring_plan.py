@@ -18,6 +18,8 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     as_of : int
         Milliseconds, UTC; nothing that was recorded later has any influence.
+    since : int
+        Milliseconds: what was recorded earlier need not have been read; 0 where all was.
     champion : str
         The model that serves; empty before the first one.
     policy : RunPolicy
@@ -26,6 +28,7 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     as_of: int
+    since: int = 0
     champion: str = ""
     policy: RunPolicy = RunPolicy()
     monitoring: MonitoringPolicy = MonitoringPolicy()

@@ -232,9 +232,10 @@ def _audit(report: Report) -> str:
     told = report.audit
     examples = f"<p>Such as {escape(', '.join(told.examples))}.</p>" if told.examples else ""
     content = (
-        f"<p>{told.looked_at:,} payments have a decision in the lake. {told.decided_twice:,} have two different "
-        f"ones; {told.lost:,} were reported on and have none. {told.delivered_again:,} rows came again, as "
-        f"delivery at least once allows.</p>{examples}"
+        f"<p>{told.looked_at:,} payments have a decision in the days of the lake that were read. "
+        f"{told.decided_twice:,} have two different ones, {told.decided_twice_now:,} of them by the window; "
+        f"{told.lost:,} were reported on and have none, {told.lost_now:,} of them in the window. "
+        f"{told.delivered_again:,} rows came again, as delivery at least once allows.</p>{examples}"
         f'<p>{escape(report.consistency)} (<a href="consistency.html">the whole report</a>).</p>'
     )
     return section("Once, and as it should have been", "", content)

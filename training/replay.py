@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xgboost as xgb
 
-from fraud.calibration import calibrate
 from fraud.features import STANDARD, FeatureSet
 from training.bundles import Model, read_bundle
+from training.calibrate import calibrated
 from training.contract import Contract, ProgramError
 from training.lake import read_decisions, read_history, read_labels, read_outcomes
 from training.outcomes import verdicts
@@ -206,15 +206,14 @@ class _Part:
 
 
 def _scored(model: Model, vectors: Matrix, columns: tuple[str, ...]) -> list[float]:
-    """What serving says of each row, to the last bit: its own function calibrates each different value once."""
+    """What serving says of each row, to the last bit."""
     if not len(vectors):
         return []
     data = xgb.DMatrix(
         model.aligned(vectors, columns), missing=np.nan, feature_names=list(model.manifest.features)
     )
-    raw, places = np.unique(model.booster.predict(data).astype(np.float64), return_inverse=True)
-    scores = np.array([calibrate(each, model.manifest.calibration) for each in raw.tolist()], np.float64)
-    found: list[float] = scores[places].tolist()
+    raw = model.booster.predict(data).astype(np.float64)
+    found: list[float] = calibrated(raw, model.manifest.calibration).tolist()
     return found
 
 

@@ -28,22 +28,26 @@ _QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
 class Topics:
     """Where people hear of alarms: `pages` wakes them, `tickets` waits for the day.
 
+    That an alarm is over waits for the day, whatever its severity: the first state of a new alarm is told like an
+    end, so that a deployment would wake people for nothing.
+
     Attributes
     ----------
     heard : dict of str to list of str
-        The names of the alarms that were made to tell each so far, by severity.
+        The names of the alarms that were made so far, by severity.
     """
 
     pages: sns.ITopic
     tickets: sns.ITopic
-    heard: dict[Severity, list[str]] = field(default_factory=lambda: {"page": [], "ticket": []})
+    heard: dict[Severity, list[str]] = field(default_factory=lambda: {"page": [], "ticket": [], "none": []})
 
     def tell(self, alarm: cloudwatch.AlarmBase, name: str, kind: AlarmKind) -> None:
-        """Let an alarm of a kind tell people when it goes off and when it is over."""
-        action = actions.SnsAction(self.pages if kind.severity == "page" else self.tickets)
-        alarm.add_alarm_action(action)
-        alarm.add_ok_action(action)
+        """Let an alarm of a kind tell people when it goes off and when it is over, if it is for people at all."""
         self.heard[kind.severity].append(name)
+        if kind.severity == "none":
+            return
+        alarm.add_alarm_action(actions.SnsAction(self.pages if kind.severity == "page" else self.tickets))
+        alarm.add_ok_action(actions.SnsAction(self.tickets))
 
 
 def make_topics(scope: Construct) -> Topics:
@@ -80,7 +84,7 @@ def watch(
     missing: cloudwatch.TreatMissingData = _QUIET,
     of: str = "",
 ) -> cloudwatch.Alarm:
-    """An alarm of a kind of the catalogue, which tells people when it goes off and when it is over.
+    """An alarm of a kind of the catalogue, which tells whom its severity says.
 
     Parameters
     ----------

@@ -9,8 +9,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from fraud.measures import MEASURES, namespace
 from infra.constructs.alarm import Topics, watch
 from infra.constructs.code import CodeLayers, architecture_of, asset_code
+from infra.constructs.metric import MINUTE, Ours, together
 from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
 from infra.layers import function_bundle
@@ -60,6 +62,8 @@ class Function(Construct):
         The most copies at once, set aside for this function; None for as many as the account has left.
     errors_alarm : bool
         Whether an error is trouble. It is not where callers from outside cause them at will.
+    throttles_alarm : bool
+        Whether a throttle is. It is not where the function has its own `concurrency`, which may be used up.
 
     Attributes
     ----------
@@ -81,6 +85,7 @@ class Function(Construct):
         snap_start: bool = False,
         concurrency: int | None = None,
         errors_alarm: bool = True,
+        throttles_alarm: bool = True,
     ) -> None:
         super().__init__(scope, verb_noun)
         self.verb_noun = verb_noun
@@ -115,16 +120,16 @@ class Function(Construct):
             environment={
                 "ENVIRONMENT": environment.name,
                 "POWERTOOLS_SERVICE_NAME": verb_noun,
-                "POWERTOOLS_METRICS_NAMESPACE": "Paywarden",
+                "POWERTOOLS_METRICS_NAMESPACE": namespace(environment.name),
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 **variables,
             },
         )
         complete_before(self.role, self.function)
-        minute = cdk.Duration.minutes(1)
         if errors_alarm:
-            self._watch("function-errors", self.function.metric_errors(period=minute), topics)
-        self._watch("function-throttles", self.function.metric_throttles(period=minute), topics)
+            self._watch("function-errors", self._errors(), topics)
+        if throttles_alarm:
+            self._watch("function-throttles", self.function.metric_throttles(period=MINUTE), topics)
 
     @property
     def live(self) -> lambda_.Alias:
@@ -157,7 +162,15 @@ class Function(Construct):
             ],
         )
 
-    def _watch(self, kind: str, metric: cloudwatch.Metric, topics: Topics) -> None:
+    def _errors(self) -> cloudwatch.IMetric:
+        errors = self.function.metric_errors(period=MINUTE)
+        if self.verb_noun not in MEASURES["Failed"].of:
+            return errors
+        # What goes wrong in our code is answered with 5xx, which to Lambda is no error.
+        failed = Ours(self._environment)("Failed", of=self.verb_noun)
+        return together({"errors": errors, "failed": failed}, label="errors")
+
+    def _watch(self, kind: str, metric: cloudwatch.IMetric, topics: Topics) -> None:
         watch(
             self,
             f"{kind.removeprefix('function-')}-alarm",

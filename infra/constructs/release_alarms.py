@@ -1,16 +1,15 @@
 """The alarms that send a model back while it is being released, and those that only tell what was measured."""
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.alarms import name_of
 from infra.constructs.alarm import Topics, watch
+from infra.constructs.metric import Ours
 from infra.environments import Environment
 
 __all__ = ["ReleaseAlarms", "rollback_alarms"]
 
-_MINUTE = cdk.Duration.minutes(1)
 _BACK = ("errors", "latency", "failed", "degraded", "stale-serving")
 
 
@@ -22,8 +21,8 @@ def rollback_alarms(environment: Environment) -> list[str]:
 class ReleaseAlarms(Construct):
     """Trouble of decisions, quicker than the operators' own alarms, and what watch_release measures.
 
-    Nothing but `watch_release` acts on the former: outside of a release a person decides. The latter tell people:
-    a run's own bounds, which may be others, are judged by `watch_release` itself.
+    The former tell nobody: `watch_release` looks at them while a model is released, and people hear from the run
+    what came of it. The latter tell people; `watch_release` judges a run's own bounds, which may be others.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ class ReleaseAlarms(Construct):
         id_: str,
         *,
         environment: Environment,
-        errors: cloudwatch.Metric,
+        errors: cloudwatch.IMetric,
         latency: cloudwatch.Metric,
         failed: cloudwatch.Metric,
         degraded: cloudwatch.Metric,
@@ -47,7 +46,12 @@ class ReleaseAlarms(Construct):
     ) -> None:
         super().__init__(scope, id_)
         release = environment.run_policy.release
-        rows: tuple[tuple[str, cloudwatch.Metric, float, int, int], ...] = (
+        ours = Ours(environment)
+
+        def measured(name: str) -> cloudwatch.Metric:
+            return ours(name, of="watch_release", statistic=cloudwatch.Stats.MAXIMUM)
+
+        rows: tuple[tuple[str, cloudwatch.IMetric, float, int, int], ...] = (
             ("errors", errors, 1, 3, 2),
             # Milliseconds, of 1 in 100.
             ("latency", latency, environment.release_latency_ms, 5, 3),
@@ -55,8 +59,8 @@ class ReleaseAlarms(Construct):
             # A share.
             ("degraded", degraded, 0.01, 5, 3),
             ("stale-serving", stale, 1, 5, 2),
-            ("approval-change", _measured("ReleaseApprovalChange"), release.maximum_approval_change, 10, 1),
-            ("score-change", _measured("ReleaseScoreChange"), release.maximum_score_change, 10, 1),
+            ("approval-change", measured("ReleaseApprovalChange"), release.maximum_approval_change, 10, 1),
+            ("score-change", measured("ReleaseScoreChange"), release.maximum_score_change, 10, 1),
         )
         for short, metric, threshold, periods, breaching in rows:
             watch(
@@ -70,13 +74,3 @@ class ReleaseAlarms(Construct):
                 periods=periods,
                 breaching=breaching,
             )
-
-
-def _measured(name: str) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace="Paywarden",
-        metric_name=name,
-        dimensions_map={"service": "watch_release"},
-        statistic="Maximum",
-        period=_MINUTE,
-    )

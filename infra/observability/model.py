@@ -1,15 +1,16 @@
 """The dashboard of those who answer for the models: what they see, how well they do, what is being released."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from infra.constructs.metric import Ours
 from infra.environments import Environment
 from infra.observability.bounds import bounds
-from infra.observability.metrics import ours
-from infra.observability.widgets import dashboard, graph
+from infra.observability.widgets import alarm_status, dashboard, graph
 
 if TYPE_CHECKING:
     from infra.stacks.training import TrainingStack
@@ -19,9 +20,15 @@ __all__ = ["model"]
 _DAY = cdk.Duration.days(1)
 
 
-def model(scope: Construct, *, environment: Environment, training: "TrainingStack") -> cloudwatch.Dashboard:
-    """What monitoring measures every day, and what a release measures while it lasts."""
-    bound = {each.measure: each.least for each in bounds(environment.monitoring_policy)}
+def model(
+    scope: Construct, *, environment: Environment, training: "TrainingStack", back: Sequence[str]
+) -> cloudwatch.Dashboard:
+    """What monitoring measures every day, and what a release measures while it lasts.
+
+    `back` are the names of the alarms that send a model back.
+    """
+    ours = Ours(environment)
+    bound = {each.measure: each.most for each in bounds(environment.monitoring_policy)}
     release = environment.run_policy.release
     machines = (("retraining", training.retraining), ("monitoring", training.monitoring))
 
@@ -63,6 +70,7 @@ def model(scope: Construct, *, environment: Environment, training: "TrainingStac
                 ),
                 unit="s",
             ),
+            daily("Bounds that are passed", "FailedFindings", line="FailedFindings"),
             daily("Largest drift of a feature (PSI)", "FeatureDrift"),
             graph(
                 "Executions",
@@ -92,5 +100,6 @@ def model(scope: Construct, *, environment: Environment, training: "TrainingStac
                 ours("Degraded", statistic="Average", period=cdk.Duration.minutes(5)),
             ),
         ],
+        [alarm_status(scope, "back", title="Alarms that send a model back", names=back, height=3)],
     ]
     return dashboard(scope, "model", environment=environment, hours=14 * 24, rows=rows)

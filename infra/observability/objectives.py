@@ -16,8 +16,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch_burn
+from infra.constructs.metric import computed
 from infra.environments import Environment
-from infra.observability.metrics import computed
 from infra.slos import SLOS, Slo
 
 __all__ = ["Counted", "Objectives", "Timed"]
@@ -27,8 +27,8 @@ __all__ = ["Counted", "Objectives", "Timed"]
 class Counted:
     """What is told by two counts."""
 
-    bad: cloudwatch.Metric
-    total: cloudwatch.Metric
+    bad: cloudwatch.MathExpression
+    total: cloudwatch.MathExpression
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +79,14 @@ class Objectives(Construct):
         match source := self._sources[slo.name]:
             case Counted():
                 using: dict[str, cloudwatch.IMetric] = {
-                    "bad": source.bad.with_(period=period),
-                    "total": source.total.with_(period=period),
+                    "bad": source.bad,
+                    "total": source.total,
                 }
                 bad, share = "bad", "bad / total"
             case Timed():
                 using = {
-                    "good": source.took.with_(
-                        statistic=cloudwatch.Stats.percentile_rank(slo.within or 0), period=period
-                    ),
-                    "total": source.took.with_(statistic=cloudwatch.Stats.SAMPLE_COUNT, period=period),
+                    "good": source.took.with_(statistic=cloudwatch.Stats.percentile_rank(slo.within or 0)),
+                    "total": source.took.with_(statistic=cloudwatch.Stats.SAMPLE_COUNT),
                 }
                 bad, share = "(100 - good) * total / 100", "(100 - good) / 100"
             case _:

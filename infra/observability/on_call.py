@@ -7,8 +7,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from infra.constructs.metric import MINUTE, Ours
 from infra.environments import Environment
-from infra.observability.metrics import MINUTE, ours
+from infra.observability.decisions import made
 from infra.observability.objectives import Objectives
 from infra.observability.widgets import alarm_status, dashboard, figure, graph, labelled
 from infra.slos import SLOS
@@ -37,6 +38,7 @@ def on_call(
 
     `pages` and `tickets` are the names of the alarms that people hear of.
     """
+    ours = Ours(environment)
     return dashboard(
         scope,
         "on-call",
@@ -45,10 +47,10 @@ def on_call(
         rows=[
             [alarm_status(scope, "pages", title="Alarms that wake somebody", names=pages, height=4)],
             *_objectives(objectives),
-            _decisions(scoring),
-            _features(features),
-            _updates(),
-            _letters(scoring, features, training),
+            _decisions(ours, scoring),
+            _features(ours, features),
+            _updates(ours),
+            _letters(ours, scoring, features, training),
             _functions(scoring, features, training),
             [alarm_status(scope, "tickets", title="Alarms that wait for the day", names=tickets, height=8)],
         ],
@@ -75,7 +77,7 @@ def _objectives(objectives: Objectives) -> list[list[cloudwatch.IWidget]]:
     ]
 
 
-def _decisions(scoring: "ScoringStack") -> list[cloudwatch.IWidget]:
+def _decisions(ours: Ours, scoring: "ScoringStack") -> list[cloudwatch.IWidget]:
     api = scoring.api
     return [
         graph(
@@ -105,13 +107,13 @@ def _decisions(scoring: "ScoringStack") -> list[cloudwatch.IWidget]:
         ),
         graph(
             "Decisions without state or model, failed, keys not checked",
-            *(ours(each) for each in ("Degraded", "Failed")),
+            *(ours(each) for each in ("Degraded", "Failed", "FailedInBatch")),
             ours("AuthorizerFailed", of="authorize_merchant"),
         ),
     ]
 
 
-def _features(features: "FeaturesStack") -> list[cloudwatch.IWidget]:
+def _features(ours: Ours, features: "FeaturesStack") -> list[cloudwatch.IWidget]:
     return [
         graph(
             "Features are there after",
@@ -134,12 +136,16 @@ def _features(features: "FeaturesStack") -> list[cloudwatch.IWidget]:
     ]
 
 
-def _updates() -> list[cloudwatch.IWidget]:
+def _updates(ours: Ours) -> list[cloudwatch.IWidget]:
     def folded(*names: str) -> list[cloudwatch.IMetric]:
         return [ours(each, of="update_features") for each in names]
 
     return [
-        graph("Relayed", *(ours(each, of="relay_decisions") for each in ("Relayed", "RelayFailed"))),
+        graph(
+            "Decided, relayed",
+            made(ours),
+            *(ours(each, of="relay_decisions") for each in ("Relayed", "RelayFailed")),
+        ),
         graph("Events folded", *folded("Applied", "Duplicate", "Covered")),
         graph("Tried again", *folded("Conflict", "Throttled")),
         graph("Refused or late", *folded("Mismatched", "Rejected", "Poison", "Late")),
@@ -147,7 +153,7 @@ def _updates() -> list[cloudwatch.IWidget]:
 
 
 def _letters(
-    scoring: "ScoringStack", features: "FeaturesStack", training: "TrainingStack"
+    ours: Ours, scoring: "ScoringStack", features: "FeaturesStack", training: "TrainingStack"
 ) -> list[cloudwatch.IWidget]:
     day = cdk.Duration.days(1)
     return [
@@ -180,7 +186,7 @@ def _letters(
             *(ours("KeyringRefreshFailed", of=each, label=f"KeyringRefreshFailed {each}") for each in _KEYRING),
         ),
         graph(
-            "Decided on twice, folded twice or never",
+            "Decided on twice, or lost",
             ours("ExactlyOnceViolations", of="watch_drift", statistic="Maximum", period=day),
             lines={"alarm": 1},
         ),

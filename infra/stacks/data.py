@@ -1,7 +1,9 @@
 """What outlives a deployment: tables, buckets, the bus, the token secret and the serving document."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
@@ -12,7 +14,10 @@ from infra.constructs.serving import Serving
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
 
-__all__ = ["DataStack"]
+__all__ = ["PASSING", "DataStack"]
+
+PASSING = ("monitoring", "replays")
+"""Folders of the models bucket whose objects go after 90 days."""
 
 
 class DataStack(PaywardenStack):
@@ -38,7 +43,16 @@ class DataStack(PaywardenStack):
         # No time to live: what served when is asked for as long as a decision can be disputed.
         self.releases = self._table("releases", partition_key="id", sort_key="part")
         self.lake = Lake(self, "lake", environment=environment)
-        self.models = private_bucket(self, "models", environment=environment)
+        self.models = private_bucket(
+            self,
+            "models",
+            environment=environment,
+            # Reports, which people have copied by then; what a model was made of is kept as long as the model.
+            lifecycle=[
+                s3.LifecycleRule(id=f"old-{folder}", prefix=f"{folder}/", expiration=cdk.Duration.days(90))
+                for folder in PASSING
+            ],
+        )
         self.bus = events.EventBus(
             self,
             "bus",

@@ -62,11 +62,14 @@ class FeaturesStack(PaywardenStack):
             memory=512,
             variables={"EVENT_BUS": data.bus.event_bus_name},
         )
-        stream = data.decisions.table_stream_arn
-        if stream is None:
-            raise ValueError("decisions: the table has no stream to relay")
         function.allow("events:PutEvents", on=[data.bus.event_bus_arn])
-        function.allow("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", on=[stream])
+        # Of any stream of the table: made again after it was lost, it has another one (`paywarden restore table`).
+        function.allow(
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+            on=[f"{data.decisions.table_arn}/stream/*"],
+        )
         # Lists the account's streams; it has no resource to name.
         function.allow("dynamodb:ListStreams", on=["*"])
         function.allow("sqs:SendMessage", on=[self.unrelayed.queue.queue_arn])
@@ -76,9 +79,11 @@ class FeaturesStack(PaywardenStack):
                 starting_position=lambda_.StartingPosition.TRIM_HORIZON,
                 batch_size=100,
                 report_batch_item_failures=True,
-                # One bad record must not hold its shard: halve, retry a few times, put it aside, go on.
+                # Halving finds a bad record. Age alone ends the retries (-1: any number): ten of them are over in
+                # minutes, and an outage of the bus would end as dead letters. 12 h leave as long again to read
+                # what was given up from the stream itself.
                 bisect_batch_on_error=True,
-                retry_attempts=10,
+                retry_attempts=-1,
                 max_record_age=cdk.Duration.hours(12),
                 on_failure=sources.SqsDlq(self.unrelayed.queue),
             )

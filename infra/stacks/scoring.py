@@ -38,10 +38,10 @@ _REPORT_TIMEOUT = cdk.Duration.seconds(10)
 
 
 class ScoringStack(PaywardenStack):
-    """Attributes: the functions by their names, api, decide, and reported_labels.
+    """Attributes: the functions by their names, api, decide, decide_batch, and reported_labels.
 
-    `decide` is the API's method that decides on one payment; the last is the queue of what other systems report
-    over the bus.
+    `decide` and `decide_batch` are the API's methods that decide on one payment and on several; the last is the
+    queue of what other systems report over the bus.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
@@ -91,6 +91,7 @@ class ScoringStack(PaywardenStack):
         )
         self.api = merchants.api
         self.decide = merchants.methods["POST", "/v1/decisions"]
+        self.decide_batch = merchants.methods["POST", "/v1/decisions/batch"]
         self.outputs(
             ApiUrl=self.api.url,
             ApiId=self.api.rest_api_id,
@@ -198,6 +199,7 @@ class ScoringStack(PaywardenStack):
             memory=1769,
             # Backtests take seconds each: many at once shall not take the account's concurrency from decisions.
             concurrency=environment.backtest_concurrency,
+            throttles_alarm=False,
             variables={
                 "SETTINGS_TABLE": data.settings.table_name,
                 "ATHENA_WORKGROUP": data.lake.workgroup.ref,

@@ -142,6 +142,9 @@ class TrainingStack(PaywardenStack):
                 "MODELS_BUCKET": data.models.bucket_name,
                 "RUN_POLICY": msgspec.json.encode(self._environment.run_policy).decode(),
                 "LOOSE_RUNS": str(self._environment.loose_runs).lower(),
+                "REPLAY_TIME": str(self._environment.replay_time).lower(),
+                # By its name: the machine itself names this function.
+                "RETRAIN_STATE_MACHINE": self._retrain_arn("stateMachine"),
                 "MONITORING_POLICY": msgspec.json.encode(self._environment.monitoring_policy).decode(),
                 **data.serving.variables,
             },
@@ -164,6 +167,7 @@ class TrainingStack(PaywardenStack):
             "s3:PutObject",
             on=[
                 data.models.arn_for_objects("monitoring/*/plan/plan.json"),
+                data.models.arn_for_objects("monitoring/*/inputs/*.manifest"),
                 data.models.arn_for_objects("runs/*/parameters/given.json"),
             ],
         )
@@ -172,7 +176,16 @@ class TrainingStack(PaywardenStack):
             "appconfig:StartConfigurationSession",
             on=[data.serving.configuration_arn(self)],
         )
+        function.allow("states:ListExecutions", on=[self._retrain_arn("stateMachine")])
         return function
+
+    def _retrain_arn(self, kind: str, *more: str) -> str:
+        return self.format_arn(
+            service="states",
+            resource=kind,
+            resource_name=":".join((f"{self._environment.prefix}-retrain", *more)),
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
 
     def _read_verdict(self) -> Function:
         models = self._data.models
@@ -203,6 +216,7 @@ class TrainingStack(PaywardenStack):
             "s3:ListBucket", on=[models.bucket_arn], conditions={"StringLike": {"s3:prefix": ["drift/*"]}}
         )
         function.allow("states:ListExecutions", "states:StartExecution", on=[machine.state_machine_arn])
+        function.allow("states:DescribeExecution", on=[self._retrain_arn("execution", "drift-*")])
         return function
 
     def _release(self, image: str, group: str) -> tuple[Function, ...]:

@@ -20,8 +20,9 @@ _SECONDS = 5 * 3600
 def monitor() -> dict[str, Any]:
     """The state machine's definition, in Amazon States Language.
 
-    Its input is `{}`, or may hold `days` and `reason`: see plan_training. Its output is what `watch_drift`
-    answers, with `place`, the report's; before the first decision, `looks` is false and there is none.
+    Its input is `{}`, or may hold `days`, `reason` and `look_only`: see plan_training. Its output is what
+    `watch_drift` answers, with `place`, the report's; before the first decision, `looks` is false and there is
+    none.
     """
     return {
         "Comment": "Paywarden: how models and data do, and a retraining if the world has changed",
@@ -36,7 +37,7 @@ def monitor() -> dict[str, Any]:
                     "input.$": "$",
                 },
                 answer={"OutputPath": "$.Payload"},
-                # It lists the whole lake.
+                # It lists days of the lake by the hundred.
                 timeout=330,
                 next_state="HasDecisions",
             ),
@@ -58,7 +59,10 @@ def monitor() -> dict[str, Any]:
             ),
             "WatchDrift": call_function(
                 function="watch_drift",
-                payload={"uri.$": "States.Format('{}monitoring.json', $.place)"},
+                payload={
+                    "uri.$": "States.Format('{}monitoring.json', $.place)",
+                    "look_only.$": "$.look_only",
+                },
                 answer={
                     "ResultSelector": {
                         "passed.$": "$.Payload.passed",

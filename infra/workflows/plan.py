@@ -1,12 +1,15 @@
 """Phase 1: what to learn from, what to hold to, and the names of everything that follows."""
 
-from infra.workflows.states import State, call_function
+from infra.workflows.states import State, call_function, choose
 
 __all__ = ["plan"]
 
 
-def plan(*, next_state: str) -> dict[str, State]:
-    """The answer of plan_training becomes the state: ids, inputs, places in S3, and which phases there are."""
+def plan(*, next_state: str, stop: str) -> dict[str, State]:
+    """The answer of plan_training becomes the state: ids, inputs, places in S3, and which phases there are.
+
+    Where runs are held to their policy, one that finds another one under way ends here; that is no failure.
+    """
     return {
         "PlanTraining": call_function(
             function="plan_training",
@@ -17,6 +20,7 @@ def plan(*, next_state: str) -> dict[str, State]:
             },
             answer={"OutputPath": "$.Payload"},
             timeout=330,
-            next_state=next_state,
-        )
+            next_state="IsAlone",
+        ),
+        "IsAlone": choose(("$.alone", False, stop), otherwise=next_state),
     }

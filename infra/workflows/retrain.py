@@ -37,7 +37,7 @@ def retrain() -> dict[str, Any]:
         "StartAt": "PlanTraining",
         "TimeoutSeconds": _SECONDS,
         "States": {
-            **plan(next_state="BuildDataset"),
+            **plan(next_state="BuildDataset", stop="Stopped"),
             **dataset(tune="TuneModel", train="TrainModel", stop="Stopped"),
             **tune(next_state="TrainModel"),
             **train(next_state="HasChampion"),

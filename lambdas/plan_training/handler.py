@@ -20,9 +20,10 @@ from runtime.configuration import Profile, current
 from runtime.settings import load
 from runtime.telemetry import instrumented, logger
 
+from .alone import not_alone, older
 from .asked import read_input
-from .monitoring import monitoring
-from .places import keep, keep_monitoring, snapshot
+from .monitoring import monitoring, needed_since, read_look
+from .places import held, keep, keep_monitoring, snapshot
 from .plans import DECIDED, Part, Plan, choose_engine, machine_to_compare, read_from, state_of
 
 SOURCES = ("history", *DECIDED)
@@ -34,12 +35,15 @@ class Settings(Profile):
     models_bucket: str
     run_policy: str
     loose_runs: bool
+    replay_time: bool
+    retrain_state_machine: str
     monitoring_policy: str = "{}"
 
 
 settings = load(Settings)
 s3 = clients.s3()
 appconfigdata = clients.appconfigdata()
+states = clients.stepfunctions()
 own_policy = msgspec.json.decode(settings.run_policy, type=RunPolicy)
 own_monitoring = msgspec.json.decode(settings.monitoring_policy, type=MonitoringPolicy)
 
@@ -53,17 +57,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         return compare(event, {each: snapshot(s3, lake, each) for each in DECIDED}, lake=lake, models=models)
     serving = current(appconfigdata, settings)
     if "monitor" in event:
-        champion = serving.champion or ""
-        looked = monitoring(
-            event,
-            champion=champion,
-            evaluated=bool(champion) and snapshot(s3, models, f"runs/{champion}/evaluation") is not None,
-            snapshots={source: snapshot(s3, lake, source) for source in SOURCES},
-            own=own_policy,
-            bounds=own_monitoring,
-        )
-        keep_monitoring(s3, models, looked)
-        return looked.state(lake=lake, models=models)
+        return look(event, champion=serving.champion or "")
+    # Runs of a loose deployment try things out, and several may.
+    if not settings.loose_runs:
+        other = older(states, settings.retrain_state_machine, name=event["run_id"], started_at=event["started_at"])
+        if other:
+            logger.info("not alone", extra={"run_id": event["run_id"], "other": other})
+            return not_alone(run_id_of(event["run_id"]), other)
     planned = plan(
         event,
         champion=serving.champion or "",
@@ -134,6 +134,28 @@ def plan(
         started_at=event["started_at"],
         asked=asked,
     )
+
+
+def look(event: dict[str, Any], *, champion: str) -> dict[str, Any]:
+    """Plan a look at models and data, keep the plan and the lists of what it reads, and answer with its state."""
+    lake, models = settings.lake_bucket, settings.models_bucket
+    as_of = _milliseconds(event["started_at"])
+    bounds = read_look(event.get("input")).bounds(own_monitoring)
+    # Where events bring times of their own, the day of delivery says nothing of them.
+    since = 0 if settings.replay_time else needed_since(as_of, own_policy, bounds)
+    parts = {source: held(s3, lake, source, since=since, until=as_of + 1) for source in SOURCES}
+    found = {source: part for source, part in parts.items() if part is not None}
+    looked = monitoring(
+        event,
+        champion=champion,
+        evaluated=bool(champion) and snapshot(s3, models, f"runs/{champion}/evaluation") is not None,
+        snapshots={source: each.part for source, each in found.items()},
+        since=since,
+        own=own_policy,
+        bounds=own_monitoring,
+    )
+    keep_monitoring(s3, models, lake, looked, found)
+    return looked.state(models=models)
 
 
 def compare(

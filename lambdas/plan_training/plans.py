@@ -31,6 +31,9 @@ SPARK_FROM_BYTES = 300_000_000
 BYTES_PER_SPARK_MACHINE = 1_000_000_000
 FEWEST_SPARK_MACHINES, MOST_SPARK_MACHINES = 2, 8
 
+# What SageMaker attaches to a machine.
+MOST_VOLUME_GB = 16_384
+
 TRAIN_SECONDS = 4 * 3_600
 # Waiting for spot machines and working on them, together.
 SPOT_SECONDS = 8 * 3_600
@@ -122,6 +125,7 @@ def state_of(plan: Plan, *, lake: str, models: str) -> dict[str, Any]:
     champion = {"champion": f"s3://{models}/bundles/{plan.champion}/"} if plan.champion else {}
     return {
         "run_id": plan.run_id,
+        "alone": True,
         "as_of": str(plan.as_of),
         "champion": plan.champion,
         "engine": plan.engine,
@@ -158,9 +162,9 @@ def state_of(plan: Plan, *, lake: str, models: str) -> dict[str, Any]:
     }
 
 
-def read_from(name: str, uri: str) -> dict[str, Any]:
-    """An input of a processing job."""
-    place = {"S3Uri": uri, "LocalPath": f"{INPUT}/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}
+def read_from(name: str, uri: str, *, kind: str = "S3Prefix") -> dict[str, Any]:
+    """An input of a processing job: all below a prefix, or what a manifest names."""
+    place = {"S3Uri": uri, "LocalPath": f"{INPUT}/{name}", "S3DataType": kind, "S3InputMode": "File"}
     return {"InputName": name, "S3Input": place}
 
 
@@ -172,16 +176,23 @@ def choose_engine(wanted: str, size: int) -> str:
 
 
 def machines_to_read(engine: str, size: int) -> Machines:
-    """The machines of a job that computes the features of a lake of so many bytes."""
+    """The machines of a job that computes the features of a lake of so many bytes; each has it on its disk."""
     if engine != "spark":
-        return Machines()
+        return Machines(volume_gb=_volume(Machines().volume_gb, size))
     count = min(max(-(-size // BYTES_PER_SPARK_MACHINE), FEWEST_SPARK_MACHINES), MOST_SPARK_MACHINES)
-    return Machines(count=count, type="ml.m5.4xlarge", volume_gb=200, isolated=False, encrypted=True)
+    return Machines(
+        count=count, type="ml.m5.4xlarge", volume_gb=_volume(200, size), isolated=False, encrypted=True
+    )
 
 
 def machine_to_compare(size: int) -> Machines:
     """The machine of a comparison: so many bytes of the lake on its disk, the rows of the shadow in memory."""
     return Machines(volume_gb=Machines().volume_gb + -(-2 * size // 1_000_000_000))
+
+
+def _volume(least: int, size: int) -> int:
+    """Room for the lake once more beside itself, for what a job computes from it."""
+    return min(least + 2 * size // 1_000_000_000, MOST_VOLUME_GB)
 
 
 def _training(asked: RunInput) -> dict[str, Any]:

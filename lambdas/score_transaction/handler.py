@@ -109,6 +109,8 @@ def decide_batch(request: Request) -> Answer:
 
     def decided(asking: Asking) -> str:
         results = decide_many(scorer, parse_batch(request.body), asking)
+        count("Batched", len(results))
+        count("FailedInBatch", sum(isinstance(each, Problem) and each.status >= 500 for each in results))
         return batch_answer(
             [counted(each) if isinstance(each, Problem) else _told(each) for each in results], request.request_id
         )

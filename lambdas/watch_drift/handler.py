@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fraud.monitoring import Figures, MonitoringPolicy, MonitoringVerdict, counted
+from fraud.monitoring import Figures, MonitoringPolicy, MonitoringVerdict
+from fraud.monitoring_verdict import counted
 from runtime import clients
 from runtime.settings import load
 from runtime.telemetry import count, instrumented, logger
@@ -44,11 +45,16 @@ retrainings = Retrainings(s3, clients.stepfunctions(), settings.models_bucket, s
 
 @instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Answer the state machine with the verdict, and the retraining that was started for it, if any."""
+    """Answer the state machine with the verdict, and the retraining that was started for it, if any.
+
+    Of a look that is only one, nothing is counted, and nothing follows.
+    """
     del context
     report = read(s3, settings.models_bucket, event["uri"])
-    for name, value in counted(report.figures).items():
-        count(name, value)
+    look_only = event.get("look_only", False)
+    if not look_only:
+        for name, value in counted(report.figures, report.policy).items():
+            count(name, value)
     answer: dict[str, Any] = {
         "run_id": report.run_id,
         "passed": report.verdict.passed,
@@ -56,7 +62,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "retraining": "",
         "told": "nothing calls for a retraining",
     }
-    if report.verdict.retrain:
+    if report.verdict.retrain and look_only:
+        answer["told"] = "the daily look would start one; this one only looked"
+    elif report.verdict.retrain:
         cause = Cause(report=report.run_id, as_of=report.as_of, reason=answer["reason"][:400])
         answer["retraining"], answer["told"] = retrainings.start(
             cause, cool_down_days=report.policy.cool_down_days, now=time.time_ns() // 1_000_000

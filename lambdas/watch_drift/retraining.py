@@ -1,12 +1,13 @@
-"""Retrainings that drift starts: one at a time, and not one after the other.
+"""Retrainings that drift starts: one at a time, and not one after the other, unless the first came to nothing.
 
 Step Functions lists executions with a delay, so that two looks at the same moment may both see none. What keeps
 them apart is a claim in the models bucket, `drift/00001.json` and up: S3 is consistent, and of two that write one
 new object, it lets one win. The claim names the execution, so that a look that is tried again, before or after the
-start, finds its own claim and starts the same execution, which Step Functions takes once.
+start, finds its own claim and starts the same execution, which Step Functions takes once. A claim whose start
+failed is begun by the next look that calls for a retraining.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -19,6 +20,10 @@ __all__ = ["Cause", "Claim", "Retrainings"]
 
 _PREFIX = "drift/"
 _DAY = 86_400_000
+_REMEMBERED = 80 * _DAY
+"""Step Functions forgets an execution 90 days after its end; younger ones that it does not know never began."""
+
+type _Fate = Literal["unknown", "failed", "counts"]
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +72,7 @@ class Retrainings:
         self._s3, self._states, self._models, self._machine = s3, states, models, machine
 
     def start(self, cause: Cause, *, cool_down_days: float, now: int) -> tuple[str, str]:
-        """Start one, unless one runs or the last one is too young.
+        """Start one, unless one runs or the last one is too young and came to something.
 
         Parameters
         ----------
@@ -85,11 +90,18 @@ class Retrainings:
         if last is not None and last.cause.report == cause.report:
             self._begin(last)
             return last.execution, f"{last.execution} was started for this report"
-        if last is not None and last.at > cause.as_of - cool_down_days * _DAY:
+        fate = None if last is None or last.at <= cause.as_of - cool_down_days * _DAY else self._fate(last, now)
+        if last is not None and (fate == "counts" or (fate == "failed" and cause.as_of <= last.at)):
             return "", f"{last.execution} was started for drift less than {cool_down_days:g} days before"
         running = self._running()
         if running:
             return "", f"the retraining {running} runs"
+        if last is not None and fate == "unknown":
+            self._begin(last)
+            return (
+                last.execution,
+                f"{last.execution} was due since the report {last.cause.report} and is started now",
+            )
         claim = Claim(execution=f"drift-{number + 1:05}", at=now, cause=cause)
         if not self._claim(number + 1, claim):
             return "", "another look started one at the same moment"
@@ -106,6 +118,24 @@ class Retrainings:
         content = self._s3.get_object(Bucket=self._models, Key=names[-1])["Body"].read()
         number = int(names[-1].removeprefix(_PREFIX).removesuffix(".json"))
         return number, msgspec.json.decode(content, type=Claim)
+
+    def _fate(self, claim: Claim, now: int) -> _Fate:
+        """What became of a claim's execution.
+
+        One that failed, or that ended for another one at its first step, mended nothing and does not count. One
+        that a person stopped does: they had a reason. One that Step Functions does not know was never started.
+        """
+        arn = f"{self._machine.replace(':stateMachine:', ':execution:')}:{claim.execution}"
+        try:
+            found = self._states.describe_execution(executionArn=arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return "unknown" if now - claim.at < _REMEMBERED else "counts"
+        if found["status"] == "SUCCEEDED":
+            ended = msgspec.json.decode(found.get("output", "{}"), type=dict)
+            return "failed" if ended.get("at") == "plan" else "counts"
+        return "failed" if found["status"] in ("FAILED", "TIMED_OUT") else "counts"
 
     def _running(self) -> str:
         """The name of an execution that runs, whoever started it; or nothing."""

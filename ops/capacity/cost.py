@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fraud.measures import MEASURES, TIERS
 from ops.capacity.concurrency import batch_of_updates, running
+from ops.capacity.jobs import Reading, monitored_days, reading
 from ops.capacity.prices import price
 from ops.capacity.tables import Asked, asked
 from ops.capacity.work import ACCESS_LOG_BYTES, ASSUMED, work
@@ -14,6 +15,7 @@ __all__ = [
     "COMPOSITE_ALARMS",
     "DASHBOARDS",
     "HOURS",
+    "LEARNT_DAYS",
     "Line",
     "by_service",
     "decisions_in_month",
@@ -27,7 +29,7 @@ __all__ = [
 HOURS = 730.0
 """Of an average month."""
 
-ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 100, 10, 3
+ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 143, 10, 3
 """Of one environment, by the metrics that alarms look at; a test compares them with the templates."""
 
 _GB, _SECONDS = float(1 << 30), HOURS * 3_600
@@ -35,6 +37,8 @@ _ITEM_OVERHEAD = 100
 """Bytes that DynamoDB adds to each item where it counts storage."""
 _STEP = 5 * 1_024
 _RETRAININGS, _MONITORINGS = 52 / 12, 365 / 12
+LEARNT_DAYS = 365.0
+"""A retraining reads all of the lake: a year of it, as the storage is counted."""
 _SECRETS, _FUNCTIONS_OF_SNAPSHOTS = 2, 1
 _SNAPSHOT_GB = 1.769
 _VERSIONS = 3
@@ -213,18 +217,28 @@ def _watch(rate: float) -> list[Line]:
 
 
 def _models(rate: float) -> list[Line]:
-    # About two hours of one machine for each ten million decisions that a run reads, and half an hour to start.
-    read = min(decisions_in_month(rate), 200e6)
-    training = _RETRAININGS * (0.5 + read / 10e6 * 2)
-    monitoring = _MONITORINGS * (0.25 + min(rate * 86_400, 50e6) / 10e6 * 0.5)
+    learnt, looked = reading(rate, LEARNT_DAYS), reading(rate, monitored_days())
+    # Trials, training and evaluation: half an hour of waiting for machines, and two hours for ten million rows.
+    training = _RETRAININGS * (0.5 + learnt.rows / 10e6 * 2)
     copies = running(rate)[0].copies if rate else 0
     polls = copies * HOURS * 60
     return [
-        Line("SageMaker", "weekly retraining", f"{training:,.0f} h", price("ml.m5.xlarge", training)),
-        Line("SageMaker", "daily monitoring", f"{monitoring:,.0f} h", price("ml.m5.xlarge", monitoring)),
+        _read("weekly retraining, datasets", learnt, _RETRAININGS),
+        Line(
+            "SageMaker",
+            "weekly retraining, training and evaluation",
+            f"{training:,.0f} h of ml.m5.xlarge",
+            price("ml.m5.xlarge", training),
+        ),
+        _read("daily monitoring", looked, _MONITORINGS),
         Line("AppConfig", "polls", f"{polls / 1e6:,.1f} M", price("configuration request", polls)),
         Line("Secrets Manager", "secrets", f"{_SECRETS}", price("secret", _SECRETS)),
     ]
+
+
+def _read(what: str, job: Reading, times: float) -> Line:
+    kind, hours = job.machines.type, job.hours * times
+    return Line("SageMaker", what, f"{hours:,.0f} h of {kind}", price(kind, hours))
 
 
 def replicated(rate: float) -> dict[str, float]:

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterable
 
-from ops.capacity.cost import by_service, decisions_in_month, lines, provisioned, replicated, storage_gb
+from ops.capacity.cost import (
+    LEARNT_DAYS,
+    by_service,
+    decisions_in_month,
+    lines,
+    provisioned,
+    replicated,
+    storage_gb,
+)
+from ops.capacity.jobs import MOST_ROWS, monitored_days, reading, replay_of
 from ops.capacity.markdown import MADE, table
 from ops.capacity.prices import PRICES, REGION, SEEN_ON, price
 from ops.capacity.tables import asked
@@ -149,7 +158,24 @@ def _lessons() -> Iterable[str]:
         "it.",
         f"- Scoring itself is cheap: all of Lambda is {by_service(rate)['Lambda'] / total:.0%}. Logs are "
         f"{logs / total:.0%}; a lower level of Lambda's own lines would save about a third of them.",
+        _jobs(),
         "- Business metrics are counted by tier and never by merchant, so they cost the same at every rate.",
         "- Not counted: KMS for the tables' keys, calls to Secrets Manager, transitions of the state machines, "
         "requests to S3, the container registry. None of them is asked once for each decision.",
+    )
+
+
+def _jobs() -> str:
+    rate, days = RATES[0], monitored_days()
+    look, learn, month = reading(rate, days), reading(rate, LEARNT_DAYS), replay_of(rate, 30)
+    ends = {name: MOST_ROWS / each / 86_400 for name, each in (("look", days), ("learn", LEARNT_DAYS))}
+    return (
+        f"- Jobs are paid by what they read: a daily look {days:,.0f} days of the lake, a retraining all of it. "
+        f"Both hold their rows in the memory of one machine, about {MOST_ROWS / 1e6:,.0f} M "
+        f"([why](decisions/0013-spark.md)): that is a look at up to {ends['look']:.1f} decisions a second, and a "
+        f"retraining on a year of up to {ends['learn']:.1f}. At {rate:,} a second they would be "
+        f"{look.wanted / 1e6:,.0f} M and {learn.wanted / 1e6:,.0f} M. Rows are not sampled yet, so beyond these "
+        "rates both do not fit their machines, and the lines are those of a job that is full. A replay reads a "
+        f"day's files at a time and has no such end: 30 days at {rate:,} a second are {month.bytes / 1e9:,.0f} GB "
+        f"and {month.hours:,.1f} h of {month.machines.type}, ${price(month.machines.type, month.hours):,.2f}."
     )

@@ -103,6 +103,7 @@ _ALL = (
     _flat("configuration request", 0.2e-6, "request", "/systems-manager/pricing/"),
     _flat("query", 5.00, "TB scanned", "/athena/pricing/"),
     _flat("ml.m5.xlarge", 0.23, "instance-hour", "/sagemaker/pricing/", "repositories"),
+    _flat("ml.m5.4xlarge", 0.922, "instance-hour", "/sagemaker/pricing/", "twice ml.m5.2xlarge, repositories"),
 )
 
 PRICES = {each.name: each for each in _ALL}

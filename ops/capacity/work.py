@@ -37,6 +37,8 @@ class Assumptions:
         Share of requests that X-Ray records.
     busy : float
         Share of provisioned capacity that is used, on the whole.
+    job_start_seconds, copied_a_second : float
+        Until a job's machines are there; bytes of its inputs that each of them then copies to its disk.
     """
 
     # Most merchants report declines by the issuer and chargebacks, some report every outcome.
@@ -63,6 +65,9 @@ class Assumptions:
     answer_bytes: int = 1_000
     # Backtests of merchants, each over what the lake's partitions let it skip to.
     backtest_gb_a_day: float = 50.0
+    # A guess of what is usual, and what the smallest disk of today's kind (gp3) writes.
+    job_start_seconds: float = 300.0
+    copied_a_second: float = 125e6
 
 
 ASSUMED = Assumptions()

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops.localcloud.staging import fetch_objects, list_objects, local_path, split_uri
+from ops.localcloud.objects import fetch_objects, list_objects, split_uri
+from ops.localcloud.staging import local_path
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,7 +7,8 @@ from typing import Any
 
 from ops.localcloud.errors import ServiceError
 from ops.localcloud.jobs import Kind
-from ops.localcloud.staging import local_path, split_uri
+from ops.localcloud.objects import split_uri
+from ops.localcloud.staging import local_path
 
 __all__ = ["check_locally"]
 
@@ -116,8 +117,9 @@ def _check_processing(request: Mapping[str, Any]) -> None:
 
 
 def _check_source(name: str, source: Mapping[str, Any] | None) -> None:
-    if source is None or source["S3DataType"] != "S3Prefix":
+    if source is None or source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
         raise ServiceError(
-            "ValidationException", f"Input {name}: the local SageMaker reads S3 sources of type S3Prefix only"
+            "ValidationException",
+            f"Input {name}: the local SageMaker reads S3 sources of type S3Prefix and ManifestFile only",
         )
     split_uri(source["S3Uri"])

@@ -4,43 +4,23 @@ A job sees one folder, `root`, in the place of ``/opt/ml``. Every path of the re
 ``/opt/ml`` is taken below it.
 """
 
-import gzip
 import json
-import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ops.localcloud.errors import JobFailedError, ServiceError
+from ops.localcloud.errors import ServiceError
+from ops.localcloud.objects import download, split_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = [
-    "fetch_objects",
-    "list_objects",
-    "local_path",
-    "pack_model",
-    "read_reason",
-    "split_uri",
-    "stage_processing",
-    "stage_training",
-    "upload_directory",
-]
+__all__ = ["local_path", "pack_model", "read_reason", "stage_processing", "stage_training", "upload_directory"]
 
 _CONTAINER_ROOT = PurePosixPath("/opt/ml")
 # The service keeps this much of what a container says on its way out.
 _REASON_CHARACTERS = 1024
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key (or prefix) of an ``s3://`` address."""
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise ServiceError("ValidationException", f"'{uri}' is not an S3 address: write s3://<bucket>/<prefix>")
-    return parts.netloc, parts.path.lstrip("/")
 
 
 def local_path(root: Path, container_path: str) -> Path:
@@ -77,78 +57,6 @@ def _resources(instance_type: str, count: int, hosts: Sequence[str], position: i
     }
 
 
-def list_objects(s3: "S3Client", uri: str) -> list[str]:
-    """Keys of the objects whose key begins with the prefix of `uri`, in order, without markers of folders."""
-    bucket, prefix = split_uri(uri)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = sorted(item["Key"] for page in pages for item in page.get("Contents", []))
-    return [key for key in keys if not key.endswith("/")]
-
-
-def fetch_objects(
-    s3: "S3Client", uri: str, keys: Sequence[str], target: Path, *, compression: str = "None"
-) -> None:
-    """Copy the objects `keys`, which lie under `uri`, below `target`, each by the rest of its key."""
-    bucket, prefix = split_uri(uri)
-    base = prefix.rpartition("/")[0] + "/" if "/" in prefix else ""
-    for key in keys:
-        relative = key.removeprefix(prefix).lstrip("/") if key != prefix else key.removeprefix(base)
-        _fetch(s3, bucket, key, target / relative, compression)
-
-
-def download_prefix(
-    s3: "S3Client", uri: str, target: Path, *, compression: str, what: str, shard: tuple[int, int] = (0, 1)
-) -> None:
-    """Copy every object whose key begins with the prefix of `uri` below `target`.
-
-    Parameters
-    ----------
-    shard
-        Position of the host and number of hosts that share the objects, round robin by key.
-
-    Raises
-    ------
-    JobFailedError
-        Nothing lies under the prefix, or the bucket cannot be read.
-    """
-    _, prefix = split_uri(uri)
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        keys = list_objects(s3, uri)
-        for key in keys:
-            if _is_neighbour(key, prefix):
-                raise JobFailedError(
-                    f"ClientError: {what}: the prefix {uri} also matches its neighbour '{key}', "
-                    "which SageMaker would bring along; end the prefix with '/'"
-                )
-        position, hosts = shard
-        fetch_objects(s3, uri, keys[position::hosts], target, compression=compression)
-    except (s3.exceptions.NoSuchBucket, s3.exceptions.ClientError) as error:
-        raise JobFailedError(f"ClientError: Data download failed for {what}: {uri}: {error}") from error
-    if not keys:
-        raise JobFailedError(
-            f'ClientError: No S3 objects found under S3 URL "{uri}" given in input data source ({what}). '
-            "Please ensure that the bucket exists in the selected region and that objects exist under that prefix."
-        )
-
-
-def _is_neighbour(key: str, prefix: str) -> bool:
-    rest = key.removeprefix(prefix)
-    return bool(prefix) and not prefix.endswith("/") and rest != "" and not rest.startswith("/")
-
-
-def _fetch(s3: "S3Client", bucket: str, key: str, target: Path, compression: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if compression != "Gzip":
-        s3.download_file(bucket, key, str(target))
-        return
-    packed = target.with_name(target.name + ".part")
-    s3.download_file(bucket, key, str(packed))
-    with gzip.open(packed) as source, target.with_suffix("").open("wb") as unpacked:
-        shutil.copyfileobj(source, unpacked)
-    packed.unlink()
-
-
 def stage_training(
     s3: "S3Client",
     request: Mapping[str, Any],
@@ -165,9 +73,9 @@ def stage_training(
         name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
         compression = channel.get("CompressionType", "None")
         distribution = source.get("S3DataDistributionType", "FullyReplicated")
-        download_prefix(
+        download(
             s3,
-            source["S3Uri"],
+            source,
             root / "input" / "data" / name,
             compression=compression,
             what=f"channel {name}",
@@ -197,9 +105,9 @@ def stage_processing(s3: "S3Client", request: Mapping[str, Any], root: Path) -> 
     (root / "output").mkdir(parents=True, exist_ok=True)
     for item in request.get("ProcessingInputs", []):
         source = item["S3Input"]
-        download_prefix(
+        download(
             s3,
-            source["S3Uri"],
+            source,
             local_path(root, source["LocalPath"]),
             compression=source.get("S3CompressionType", "None"),
             what=f"input {item['InputName']}",

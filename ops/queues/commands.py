@@ -53,7 +53,7 @@ def redrive(
     from ops.queues.ways import way_of
 
     deployment = connect(env, port=port)
-    box, way = box_of(deployment, queue), way_of(deployment, queue, clock=_now)
+    box, way = box_of(deployment, queue), way_of(deployment, queue, clock=_now, tell=_tell)
     count = box.count()
     if not count:
         console.print(f"There are no dead letters of {queue} ({QUEUES[queue]}).", highlight=False)
@@ -87,6 +87,8 @@ def redrive(
         task = bars.add_task(f"redrive {queue}", total=most)
         done = send_back(box, way, most=most, progress=_completed(bars, task))
     console.print(f"{done.sent} sent back.", highlight=False)
+    for why, number in done.settled.most_common():
+        console.print(f"{number} settled and deleted: {why}", markup=False, highlight=False)
     for why, number in done.left.most_common():
         console.print(f"{number} left: {why}", markup=False, highlight=False)
     console.print(f"{box.count()} dead letters of {queue} remain.", highlight=False)
@@ -192,6 +194,10 @@ def _completed(bars: Progress, task: TaskID) -> Callable[[int], None]:
 def _ask(question: str, *, yes: bool) -> None:
     if not yes and not typer.confirm(question, err=True):
         raise typer.Exit(1)
+
+
+def _tell(text: str) -> None:
+    console.print(text, markup=False, highlight=False)
 
 
 def _time(moment: int) -> str:

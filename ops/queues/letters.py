@@ -8,10 +8,25 @@ from itertools import batched
 from typing import Any, Final
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.deployment import Deployment
 
-__all__ = ["OUTPUTS", "QUEUES", "Box", "Letter", "Queue", "QueueError", "box_of", "returned"]
+__all__ = [
+    "AWS_ERRORS",
+    "OUTPUTS",
+    "QUEUES",
+    "Box",
+    "Letter",
+    "Queue",
+    "QueueError",
+    "box_of",
+    "in_short",
+    "returned",
+]
+
+AWS_ERRORS: Final = (ClientError, BotoCoreError)
+"""What a call to AWS may raise."""
 
 BATCH: Final = 10
 """How many messages SQS takes or gives at once."""
@@ -71,7 +86,6 @@ class Letter:
     body: str
     sent_at: int
     attributes: Mapping[str, str]
-    receipt: str = ""
 
     @property
     def redriven(self) -> int:
@@ -100,6 +114,8 @@ class Box:
 
     def __init__(self, client: Any, url: str, *, wait: int = 1) -> None:
         self._client, self.url, self._wait = client, url, wait
+        self._receipts: dict[str, str] = {}
+        # Of letters by their ids: SQS heeds the receipt of the last time that a message was received.
 
     def count(self) -> int:
         """How many letters there are, those out of sight included; SQS calls it approximate."""
@@ -108,7 +124,12 @@ class Box:
         return sum(int(found.get(name, 0)) for name in names)
 
     def take(self, most: int) -> Iterator[list[Letter]]:
-        """Up to `most` letters in batches, out of sight for `HELD` seconds; they stay there until `drop`."""
+        """Up to `most` letters in batches, each letter once.
+
+        They are out of sight for `HELD` seconds. Those that come back into sight while others are still being
+        taken are held for as long again, and are no letters anew.
+        """
+        taken: set[str] = set()
         while most > 0:
             answer = self._client.receive_message(
                 QueueUrl=self.url,
@@ -118,11 +139,15 @@ class Box:
                 MessageSystemAttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["All"],
             )
-            letters = [_letter(each) for each in answer.get("Messages", ())]
-            if not letters:
+            messages = answer.get("Messages", ())
+            if not messages:
                 return
+            self._receipts |= {each["MessageId"]: each["ReceiptHandle"] for each in messages}
+            letters = [_letter(each) for each in messages if each["MessageId"] not in taken]
+            taken.update(letter.message_id for letter in letters)
             most -= len(letters)
-            yield letters
+            if letters:
+                yield letters
 
     def peek(self, most: int) -> list[Letter]:
         """Up to `most` letters, each of them back in its place before this returns."""
@@ -136,7 +161,7 @@ class Box:
             self._client.change_message_visibility_batch(
                 QueueUrl=self.url,
                 Entries=[
-                    {"Id": str(n), "ReceiptHandle": each.receipt, "VisibilityTimeout": 0}
+                    {"Id": str(n), "ReceiptHandle": self._receipts[each.message_id], "VisibilityTimeout": 0}
                     for n, each in enumerate(batch)
                 ],
             )
@@ -151,7 +176,9 @@ class Box:
         """
         failed = 0
         for batch in batched(letters, BATCH, strict=False):
-            entries = [{"Id": str(n), "ReceiptHandle": each.receipt} for n, each in enumerate(batch)]
+            entries = [
+                {"Id": str(n), "ReceiptHandle": self._receipts[each.message_id]} for n, each in enumerate(batch)
+            ]
             answer = self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
             failed += len(answer.get("Failed", ()))
         if failed:
@@ -171,7 +198,12 @@ class Box:
             {"Id": str(n), "MessageBody": each.body, **_attributes(each, redriven=redriven)}
             for n, each in enumerate(letters)
         ]
-        answer = self._client.send_message_batch(QueueUrl=self.url, Entries=entries)
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self.url, Entries=entries)
+        except AWS_ERRORS as error:
+            if len(letters) > 1 and in_short(error).endswith("BatchRequestTooLong"):
+                return [self.send([each], redriven=redriven)[0] for each in letters]
+            return [in_short(error)] * len(letters)
         why = {int(each["Id"]): f"{each['Code']}: not sent" for each in answer.get("Failed", ())}
         return [why.get(n, "") for n in range(len(letters))]
 
@@ -179,6 +211,13 @@ class Box:
 def box_of(deployment: Deployment, queue: Queue) -> Box:
     """A deployment's dead letters of a queue."""
     return Box(deployment.client("sqs"), deployment[OUTPUTS[queue]])
+
+
+def in_short(error: Exception) -> str:
+    """An error in a few words; of AWS the operation and the code, since its text may repeat what was sent."""
+    if isinstance(error, ClientError):
+        return f"{error.operation_name}: {error.response['Error']['Code']}"
+    return type(error).__name__ if isinstance(error, BotoCoreError) else str(error)
 
 
 def returned(letter: Letter) -> bool:
@@ -198,7 +237,6 @@ def _letter(message: Any) -> Letter:
         body=message["Body"],
         sent_at=int(sent_at) if sent_at else time.time_ns() // 1_000_000,
         attributes=attributes,
-        receipt=message["ReceiptHandle"],
     )
 
 

@@ -1,11 +1,12 @@
 """Dead letters sent back to where they belong: those that would be handled now, each once a run."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from ops.queues.judging import Judgement
-from ops.queues.letters import BATCH, Box, Letter, returned
+from ops.queues.letters import AWS_ERRORS, BATCH, Box, Letter, in_short, returned
 from ops.queues.ways import Way
 
 __all__ = ["Group", "Redriven", "look", "redrive"]
@@ -37,11 +38,14 @@ class Redriven:
     ----------
     sent : int
         Those that went back.
+    settled : Counter of str
+        Those that ask for nothing any more and were deleted, by why.
     left : Counter of str
         Those that were left where they are, by why.
     """
 
     sent: int = 0
+    settled: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
 
 
@@ -61,7 +65,8 @@ def redrive(box: Box, way: Way, *, most: int, progress: Callable[[int], None]) -
     """Send letters back; a letter is deleted once it is where it belongs.
 
     If this ends in between, a letter may go back twice, which changes nothing: everything behind the queues counts
-    what it gets once. Those that cannot go back are put back at the end, so that each is looked at once.
+    what it gets once. Those that cannot go back are put back at the end, so that each is looked at once. What AWS
+    refuses for some of them leaves those, and ends nothing.
 
     Parameters
     ----------
@@ -69,28 +74,42 @@ def redrive(box: Box, way: Way, *, most: int, progress: Callable[[int], None]) -
         Called with how many letters were handled.
     """
     done = Redriven()
-    kept: list[Letter] = []
+    held: dict[str, Letter] = {}
     handled = 0
+    batches: Iterable[list[Letter]] = box.take(most)
+    if way.together:
+        batches = [list(chain.from_iterable(batches))]
     try:
-        for batch in box.take(most):
+        for batch in batches:
+            held |= {letter.message_id: letter for letter in batch}
+            gone = _handled(way, batch, done)
+            box.drop(gone)
+            for letter in gone:
+                del held[letter.message_id]
             handled += len(batch)
-            hopeful = []
-            for letter, judgement in _judged(way, batch):
-                if judgement.hopeless:
-                    done.left[judgement.reason] += 1
-                    kept.append(letter)
-                else:
-                    hopeful.append(letter)
-            failures = way.send(hopeful) if hopeful else []
-            sent = [letter for letter, why in zip(hopeful, failures, strict=True) if not why]
-            kept += [letter for letter, why in zip(hopeful, failures, strict=True) if why]
-            done.left.update(why for why in failures if why)
-            box.drop(sent)
-            done.sent += len(sent)
             progress(handled)
     finally:
-        box.put_back(kept)
+        box.put_back(held.values())
     return done
+
+
+def _handled(way: Way, letters: Sequence[Letter], done: Redriven) -> list[Letter]:
+    """Send those that are worth it, and note what became of each; those that may be deleted."""
+    try:
+        judged = _judged(way, letters)
+    except AWS_ERRORS as error:
+        done.left[f"it cannot be judged now: {in_short(error)}"] += len(letters)
+        return []
+    done.left.update(judgement.reason for _, judgement in judged if judgement.hopeless)
+    hopeful = [letter for letter, judgement in judged if not judgement.hopeless]
+    gone = []
+    for letter, outcome in zip(hopeful, way.send(hopeful) if hopeful else [], strict=True):
+        if outcome.gone:
+            gone.append(letter)
+            done.sent += not outcome.why
+        if outcome.why:
+            (done.settled if outcome.gone else done.left)[outcome.why] += 1
+    return gone
 
 
 def _judged(way: Way, letters: Sequence[Letter]) -> list[tuple[Letter, Judgement]]:

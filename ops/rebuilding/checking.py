@@ -1,13 +1,14 @@
 """Some states recomputed from history and compared with what is stored; nothing is written.
 
 Says of each key whether its state is right; whether it is behind, and by which events; or whether it is wrong.
+Events go on meanwhile: a state that one came to while history was read is looked at again, and never called wrong.
 """
 
 import io
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import batched, chain
 from typing import Any, Final
@@ -32,6 +33,8 @@ _PARTS: Final = 64
 """Into how many segments the table is parted to draw a sample: one is read at a time until there are enough."""
 
 _LOOKED_UP: Final = 100
+_LOOKS: Final = 3
+"""How often a key is looked at whose state changes meanwhile; history is read once for each look."""
 
 
 class Verdict(StrEnum):
@@ -41,6 +44,8 @@ class Verdict(StrEnum):
     BEHIND = "behind"
     WRONG = "wrong"
     MISSING = "missing"
+    BUSY = "busy"
+    """It changed at every look: nothing can be said of it before its events pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,33 +78,55 @@ def check(
     deployment: Deployment,
     keys: Sequence[Key],
     *,
-    now: int,
+    now: Callable[[], int],
     progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
     features: FeatureSet = STANDARD,
 ) -> list[Checked]:
     """Recompute the states of some keys. All of history is read once, whatever their number.
 
+    It is read again for those whose states changed meanwhile, twice at most.
+
     Parameters
     ----------
-    now : int
-        Wall-clock ms.
+    now : callable
+        Gives wall-clock ms.
 
     Raises
     ------
     GenerationError
         If the states that serve were built for other features than this code has.
     """
-    store = deployment.features()
-    generations, _ = store.look(())
+    generations, _ = deployment.features().look(())
     serving = generations.serving
     if serving.feature_set not in ("", features.version):
         raise GenerationError(
             f"generation {serving.number} serves features {serving.feature_set} and this code has "
             f"{features.version}; check with the code that is deployed"
         )
+    found: dict[Key, Checked] = {}
+    left = list(keys)
+    for _ in range(_LOOKS):
+        looked = _look(deployment, left, serving, now, progress, features)
+        found |= {each.key: each for each in looked}
+        left = [each.key for each in looked if each.verdict is Verdict.BUSY]
+        if not left:
+            break
+    return [found[key] for key in keys]
+
+
+def _look(
+    deployment: Deployment,
+    keys: Sequence[Key],
+    serving: Generation,
+    now: Callable[[], int],
+    progress: Callable[[str, int, int], None],
+    features: FeatureSet,
+) -> list[Checked]:
+    before = stored_states(deployment, keys, generation=serving.number)
     about: dict[Key, _About] = {key: _About() for key in keys}
     seen = 0
-    for event, sure in _history(deployment, serving, now):
+    # The moment up to which history is read comes after the states: it has all that is folded into them.
+    for event, sure in _history(deployment, serving, now()):
         for key in features.keys_written(event):
             if key in about:
                 (about[key].sure if sure else about[key].marked).append(event)
@@ -110,10 +137,18 @@ def check(
     # After history, so that what was folded since is in the states and its marker is there.
     names = sorted({event.event_id for each in about.values() for event in each.marked})
     folded: set[str] = set()
+    store = deployment.features()
     for chunk in batched(names, _LOOKED_UP, strict=False):
         folded |= set(store.digests(chunk))
     stored = stored_states(deployment, keys, generation=serving.number)
-    return [_checked(key, each, stored.get(key), folded, features) for key, each in about.items()]
+    checked = [_checked(key, each, stored.get(key), folded, features) for key, each in about.items()]
+    # A state that changed may hold events that are not in the history that was read.
+    return [
+        replace(each, verdict=Verdict.BUSY)
+        if each.verdict in (Verdict.WRONG, Verdict.MISSING) and before.get(each.key) != stored.get(each.key)
+        else each
+        for each in checked
+    ]
 
 
 def stored_states(deployment: Deployment, keys: Sequence[Key], *, generation: int) -> dict[Key, bytes]:

@@ -41,7 +41,8 @@ def rebuild_state(
     where it was when it is run again; `--abandon` gives the new states up. Nothing serves them before you say so.
 
     `--check` and `--sample` find out first whether anything is wrong, and write nothing: they exit with 1 if a
-    state is wrong or missing. A state that is behind waits for events in the queue.
+    state is wrong or missing. A state that is behind waits for events in the queue; one that is busy changed at
+    each of three looks.
     """
     deployment = connect(env, port=port)
     if check or sample:
@@ -64,7 +65,7 @@ def _check(deployment: Deployment, names: list[str], count: int) -> None:
         console.print("No states are stored, so there is none to check.")
         return
     with progress_bars() as bars:
-        checked = recompute(deployment, list(dict.fromkeys(keys)), now=_now(), progress=stages(bars))
+        checked = recompute(deployment, list(dict.fromkeys(keys)), now=_now, progress=stages(bars))
     found: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
     table = Table(
         Column("key", overflow="fold"), "its state is", "events", Column("not folded yet", overflow="fold")

@@ -8,10 +8,11 @@ from rich.table import Table
 
 from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
-from ops.recovery.dropped import newest_backup, reattached, revived
+from ops.recovery.comparing import Restored, put_back
+from ops.recovery.dropped import completed, lacking, newest_backup, revived
 from ops.recovery.errors import RecoveryError
 from ops.recovery.objects import changes, set_back
-from ops.recovery.tables import KINDS, Kind, Restored, exists, put_back, restored_aside, table_of
+from ops.recovery.tables import KINDS, Kind, exists, restored_aside, table_of
 from ops.terminal import Env, Port, console, progress_bars
 
 __all__ = ["restore_app"]
@@ -44,13 +45,19 @@ def restore_table(
     """Restore a table beside the one that serves, compare, and put back what is missing.
 
     The table goes on serving. An item is written only if nobody wrote it meanwhile; one of a later version stays,
-    and so does every decision that is there. A table that is gone is made again from its newest backup.
+    and so does every decision that is there. A merchant's keys go back only if its account was not changed since:
+    one that was disabled or rotated lets nobody in again.
+
+    A table that is gone is made again from its newest backup, and takes its place. If that ended early, the same
+    command without a moment goes on with it.
     """
     deployment = connect(env, port=port)
     kind, table = table_of(deployment, name)
     client = deployment.client("dynamodb")
     if not exists(client, table):
         _revive(deployment, client, kind, table, dry_run=dry_run, yes=yes)
+        return
+    if side is None and at is None and _completed(deployment, client, kind, table, dry_run=dry_run, yes=yes):
         return
     if side is None and at is None:
         raise RecoveryError("--at: give the moment that was still well, or a restored table with --side")
@@ -75,11 +82,17 @@ def restore_table(
         )
     _show(looked)
     wanted = looked.counts["missing"] + (looked.counts["changed"] if changed else 0)
+    if not wanted and side is None and not keep:
+        client.delete_table(TableName=source)
+    elif side is None:
+        # Restoring it took long, so it is not thrown away before all is done; only a person knows when that is.
+        console.print(
+            f"{source} is there beside, and is paid for until it is deleted. Go on with `--side {source}`; "
+            f"`aws dynamodb delete-table --table-name {source}` ends it.",
+            highlight=False,
+        )
     if dry_run or not wanted:
-        again = f"; go on with --side {source}" if wanted else ""
-        console.print(f"Nothing was written{again}.", highlight=False)
-        if not wanted and side is None and not keep:
-            client.delete_table(TableName=source)
+        console.print("Nothing was written.")
         return
     _ask(f"Write {wanted:,} items into {table} ({env})?", yes=yes)
     with progress_bars() as progress:
@@ -159,23 +172,44 @@ def _revive(deployment: Deployment, client: Any, kind: Kind, table: str, *, dry_
     if dry_run:
         console.print("Nothing was written.")
         return
-    environment = deployment.environment
-    _ask(f"Make {table} again from it ({environment.name})?", yes=yes)
+    _ask(f"Make {table} again from it ({deployment.environment.name})?", yes=yes)
     with progress_bars() as progress:
         task = progress.add_task("restoring", total=None)
-        stream = revived(
+        revived(client, table, backup["BackupArn"], tell=lambda line: progress.update(task, description=line))
+    _complete(deployment, client, kind, table)
+
+
+def _completed(deployment: Deployment, client: Any, kind: Kind, table: str, *, dry_run: bool, yes: bool) -> bool:
+    """Go on with a table that was made again and lacks something; False if it lacks nothing."""
+    missing = lacking(client, deployment.client("lambda"), kind, table)
+    if not missing:
+        return False
+    console.print(f"{table} is there and lacks {', '.join(missing)}.", highlight=False)
+    if dry_run:
+        console.print("Nothing was written.")
+        return True
+    _ask(f"Set what it lacks ({deployment.environment.name})?", yes=yes)
+    _complete(deployment, client, kind, table)
+    return True
+
+
+def _complete(deployment: Deployment, client: Any, kind: Kind, table: str) -> None:
+    environment = deployment.environment
+    with progress_bars() as progress:
+        task = progress.add_task("setting what it lacks", total=None)
+        names = completed(
             client,
+            deployment.client("lambda"),
             kind,
             table,
-            backup["BackupArn"],
             recoverable=environment.point_in_time_recovery,
             protected=environment.termination_protection,
             tell=lambda line: progress.update(task, description=line),
         )
     console.print(f"{table} is there again.", highlight=False)
-    if stream:
-        names = reattached(deployment.client("lambda"), table, stream)
-        console.print(f"Its new stream is read by: {', '.join(names) or 'nobody; see docs/recovery.md'}.")
+    if kind.stream:
+        told = ", ".join(names) or "whoever reads it already; if that is nobody, see docs/recovery.md"
+        console.print(f"Its new stream is read by: {told}.", highlight=False)
 
 
 def _show(found: Restored) -> None:

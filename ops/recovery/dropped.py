@@ -7,7 +7,7 @@ from typing import Any
 from ops.recovery.errors import RecoveryError
 from ops.recovery.tables import Kind
 
-__all__ = ["newest_backup", "reattached", "revived"]
+__all__ = ["completed", "lacking", "newest_backup", "reattached", "revived"]
 
 _COPIED = (
     "BatchSize",
@@ -44,52 +44,64 @@ def newest_backup(client: Any, table: str) -> dict[str, Any]:
     return max(found, key=lambda each: each["BackupCreationDateTime"])
 
 
-def revived(
+def revived(client: Any, table: str, backup: str, *, tell: Callable[[str], None], poll: float = 10.0) -> None:
+    """Make a table again from a backup. It has its items and nothing else: `completed` sets the rest."""
+    client.restore_table_from_backup(
+        TargetTableName=table, BackupArn=backup, BillingModeOverride="PAY_PER_REQUEST"
+    )
+    _settled(client, table, tell, poll)
+
+
+def lacking(client: Any, functions: Any, kind: Kind, table: str) -> list[str]:
+    """What a table that is there still lacks of being in its place: its stream, or who reads it.
+
+    That is how a restore leaves it which ended early.
+    """
+    described = client.describe_table(TableName=table)["Table"]
+    if not kind.stream:
+        return []
+    if not described.get("StreamSpecification", {}).get("StreamEnabled"):
+        return ["its stream"]
+    stale = [old for old, _ in _stale(functions, table, described["LatestStreamArn"])]
+    return [f"{_function(old)} as reader of its stream" for old in stale]
+
+
+def completed(
     client: Any,
+    functions: Any,
     kind: Kind,
     table: str,
-    backup: str,
     *,
     recoverable: bool,
     protected: bool,
     tell: Callable[[str], None],
     poll: float = 10.0,
-) -> str:
-    """Make a table again from a backup, and set what a restore does not: stream, expiry, recovery, protection.
+) -> list[str]:
+    """Set what a restore does not: stream, protection, expiry, recovery, and the readers of the stream.
+
+    What is set already stays, so that it can be run again after it ended early.
 
     Returns
     -------
-    str
-        The ARN of its new stream; empty if it has none.
+    list of str
+        The functions that read the table's stream before and read its new one now.
     """
-    client.restore_table_from_backup(
-        TargetTableName=table, BackupArn=backup, BillingModeOverride="PAY_PER_REQUEST"
-    )
-    start = time.monotonic()
-
-    def described() -> dict[str, Any]:
-        while (found := client.describe_table(TableName=table)["Table"])["TableStatus"] != "ACTIVE":
-            tell(f"restoring {table}: {time.monotonic() - start:,.0f} s")
-            time.sleep(poll)
-        settled: dict[str, Any] = found
-        return settled
-
-    described()
     # One change after the other: a table takes the next when it is active again.
-    if kind.stream:
+    described = _settled(client, table, tell, poll)
+    if kind.stream and not described.get("StreamSpecification", {}).get("StreamEnabled"):
         stream = {"StreamEnabled": True, "StreamViewType": kind.stream}
         client.update_table(TableName=table, StreamSpecification=stream)
-        described()
-    if protected:
+        described = _settled(client, table, tell, poll)
+    if protected and not described.get("DeletionProtectionEnabled"):
         client.update_table(TableName=table, DeletionProtectionEnabled=True)
-        described()
-    if kind.ttl:
+        described = _settled(client, table, tell, poll)
+    if kind.ttl and not _expires(client, table):
         expiry = {"Enabled": True, "AttributeName": kind.ttl}
         client.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
     if recoverable:
         recovery = {"PointInTimeRecoveryEnabled": True}
         client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
-    return str(described().get("LatestStreamArn", "")) if kind.stream else ""
+    return reattached(functions, table, described["LatestStreamArn"]) if kind.stream else []
 
 
 def reattached(client: Any, table: str, stream: str) -> list[str]:
@@ -98,15 +110,44 @@ def reattached(client: Any, table: str, stream: str) -> list[str]:
     A mapping cannot be given another stream: one like it is made, and the old one is deleted.
     """
     names = []
-    for page in client.get_paginator("list_event_source_mappings").paginate():
-        for old in page["EventSourceMappings"]:
-            source = old.get("EventSourceArn", "")
-            if f":table/{table}/stream/" not in source or source == stream:
-                continue
+    for old, made in _stale(client, table, stream):
+        if not made:
             copied = {name: old[name] for name in _COPIED if old.get(name) not in (None, {}, [])}
             client.create_event_source_mapping(
                 FunctionName=old["FunctionArn"], EventSourceArn=stream, StartingPosition="TRIM_HORIZON", **copied
             )
-            client.delete_event_source_mapping(UUID=old["UUID"])
-            names.append(old["FunctionArn"].split(":function:")[1])
+        client.delete_event_source_mapping(UUID=old["UUID"])
+        names.append(_function(old))
     return names
+
+
+def _stale(client: Any, table: str, stream: str) -> list[tuple[Any, bool]]:
+    """The mappings of streams that the table had before, and whether the function reads the new one already."""
+    pages = client.get_paginator("list_event_source_mappings").paginate()
+    ours = [
+        each
+        for page in pages
+        for each in page["EventSourceMappings"]
+        if f":table/{table}/stream/" in each.get("EventSourceArn", "") and each.get("State") != "Deleting"
+    ]
+    reading = {each["FunctionArn"] for each in ours if each["EventSourceArn"] == stream}
+    return [(each, each["FunctionArn"] in reading) for each in ours if each["EventSourceArn"] != stream]
+
+
+def _function(mapping: Any) -> str:
+    name: str = mapping["FunctionArn"].split(":function:")[1]
+    return name
+
+
+def _expires(client: Any, table: str) -> bool:
+    told = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"]
+    return told in ("ENABLED", "ENABLING")
+
+
+def _settled(client: Any, table: str, tell: Callable[[str], None], poll: float) -> Any:
+    """The table's description, once it takes changes."""
+    start = time.monotonic()
+    while (found := client.describe_table(TableName=table)["Table"])["TableStatus"] != "ACTIVE":
+        tell(f"{table} is {found['TableStatus'].lower()}: {time.monotonic() - start:,.0f} s")
+        time.sleep(poll)
+    return found

@@ -1,28 +1,24 @@
 """Where a replay's inputs and results are: its own folder beside the models, and the lake."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from fraud.manifest import Days, manifest
 from ops.deployment import Deployment
 from ops.replaying.planning import Planned
 from training.bundles import MANIFEST_FILE, MODEL_FILE
-from training.replay_plan import SERVED, ReplayPlan
+from training.replay_plan import SERVED, ReplayPlan, feature_set
 
 __all__ = ["Input", "Objects", "bundle_of", "fetch", "inputs_of", "keep", "of_lake", "report_of"]
-
-_MOST_DAYS = 4
-"""So many days are inputs of their own. SageMaker takes ten inputs for a job; a longer stretch reads all days."""
-_DELIVERED = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The objects under a prefix, which ends with a slash."""
+    """Objects under a prefix, which ends with a slash."""
 
     bucket: str
     prefix: str
@@ -36,11 +32,19 @@ class Objects:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What the program finds under a folder of its inputs, such as ``decisions/day=2026-01-31``."""
+    """What the program finds under a folder of its inputs, such as ``decisions``.
+
+    Attributes
+    ----------
+    objects : Objects
+    manifest : str
+        Where the document lies that names them, ``s3://...``; empty where all of their prefix is meant.
+    """
 
     name: str
     folder: str
     objects: Objects
+    manifest: str = ""
 
 
 def keep(deployment: Deployment, planned: Planned) -> str:
@@ -65,22 +69,31 @@ def keep(deployment: Deployment, planned: Planned) -> str:
 
 
 def inputs_of(deployment: Deployment, plan: ReplayPlan, prefix: str) -> list[Input]:
-    """The inputs of a job; what has no objects is left out, since SageMaker refuses an empty prefix."""
+    """The inputs of a job; what has no objects is left out, since SageMaker refuses an empty input.
+
+    Of the lake a job is given manifests, which are laid out under the replay's own folder: its days would be more
+    inputs than the ten that SageMaker takes.
+    """
     client, models = deployment.client("s3"), deployment["ModelsBucket"]
     own = [Input(name, name, _objects(client, models, f"{prefix}{name}/")) for name in ("plan", "bundles")]
-    return [*(each for each in own if each.objects.keys), *of_lake(deployment, plan)]
+    inputs = [each for each in own if each.objects.keys]
+    for each in of_lake(deployment, plan):
+        key, found = f"{prefix}inputs/{each.name}.manifest", each.objects
+        client.put_object(
+            Bucket=models,
+            Key=key,
+            Body=manifest(found.bucket, found.prefix, found.keys),
+            ContentType="application/json",
+        )
+        inputs.append(replace(each, manifest=f"s3://{models}/{key}"))
+    return inputs
 
 
 def of_lake(deployment: Deployment, plan: ReplayPlan) -> list[Input]:
-    """What a replay reads of the lake."""
+    """What a replay reads of the lake; parts without objects are left out."""
     client, lake = deployment.client("s3"), deployment["LakeBucket"]
-    days = _days(plan, replays=deployment.environment.replay_time)
-    folders = {f"decisions-{day}": f"decisions/day={day}" for day in days} or {"decisions": "decisions"}
-    folders["labels"] = "labels"
-    if plan.features != SERVED:
-        # Features that are computed anew look at all that is known.
-        folders |= {"history": "history", "outcomes": "outcomes"}
-    found = [Input(name, folder, _objects(client, lake, f"{folder}/")) for name, folder in folders.items()]
+    parts = _parts(plan, replays=deployment.environment.replay_time)
+    found = [Input(days.part, days.part, _listed(client, lake, days)) for days in parts]
     return [each for each in found if each.objects.keys]
 
 
@@ -90,15 +103,20 @@ def bundle_of(deployment: Deployment, version: str) -> Input:
     return Input(version, f"bundles/{version}", _objects(client, models, f"bundles/{version}/"))
 
 
-def _days(plan: ReplayPlan, *, replays: bool) -> list[str]:
-    """The days of the lake that hold the stretch; none where all days have to be read."""
-    if replays or plan.features != SERVED:
-        return []
-    first, end = (datetime.fromtimestamp(each / 1_000, UTC) for each in (plan.since, plan.until - 1))
-    count = ((end + _DELIVERED).date() - first.date()).days + 1
-    if count > _MOST_DAYS:
-        return []
-    return [(first.date() + timedelta(days=number)).isoformat() for number in range(count)]
+def _parts(plan: ReplayPlan, *, replays: bool) -> list[Days]:
+    """The days of each part of the lake that a replay looks at; all where events bring times of their own.
+
+    A report is of a payment that was decided before, and may come at any time after it. Features that are computed
+    anew look back as far as their longest window, and imports lie under no day.
+    """
+    anew = plan.features != SERVED
+    told = ("labels", "outcomes") if anew else ("labels",)
+    history = [Days("history")] if anew else []
+    if replays:
+        return [Days("decisions"), *map(Days, told), *history]
+    back = feature_set(plan.features).retention if anew else 0
+    decided = Days.of("decisions", plan.since - back, plan.until)
+    return [decided, *(Days(part, decided.first) for part in told), *history]
 
 
 def fetch(client: Any, objects: Objects, target: Path) -> Iterator[Path]:
@@ -116,10 +134,17 @@ def report_of(deployment: Deployment, prefix: str) -> Objects:
 
 
 def _objects(client: Any, bucket: str, prefix: str) -> Objects:
-    keys, size = [], 0
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+    return _listed(client, bucket, Days(prefix.removesuffix("/")))
+
+
+def _listed(client: Any, bucket: str, days: Days) -> Objects:
+    keys: list[str] = []
+    size = 0
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, **days.listing):
         for each in page.get("Contents", ()):
+            if days.is_over(each["Key"]):
+                return Objects(bucket, days.folder, tuple(keys), size)
             if not each["Key"].endswith("/"):
                 keys.append(each["Key"])
                 size += each["Size"]
-    return Objects(bucket, prefix, tuple(keys), size)
+    return Objects(bucket, days.folder, tuple(keys), size)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from fraud.features import STANDARD
 from fraud.lists import StoredLists
+from fraud.manifest import Days
 from fraud.policy import Policy
 from fraud.rules import Rules, StoredRules
 from fraud.serving import Serving
@@ -36,8 +37,6 @@ from training.replay_plan import (
 
 __all__ = ["Asked", "Planned", "plan_of"]
 
-_DELIVERED = 2 * DAY
-"""A decision is in the lake by then; until then Firehose would try again."""
 _MOST_LISTS = 100
 
 
@@ -151,10 +150,11 @@ def _decided(deployment: Deployment, asked: Asked) -> list[_Found]:
         raise ReplayError("--merchant: that is no merchant id; `paywarden merchants list` shows them") from None
     time_of = f"event_time >= {asked.since:d} AND event_time < {asked.until:d}"
     # Where events have times of their own, the lake's days tell nothing of them.
+    held = Days.of("decisions", asked.since, asked.until)
     days = (
         ""
         if deployment.environment.replay_time
-        else f" AND day >= {quoted(_day(asked.since))} AND day <= {quoted(_day(asked.until + _DELIVERED))}"
+        else f" AND day >= {quoted(held.first)} AND day <= {quoted(held.last)}"
     )
     sql = (
         "SELECT merchant_id, model_version, policy_version, rules_version, "  # noqa: S608 - texts are `quoted`, numbers `:d`
@@ -268,10 +268,6 @@ def _is_there(deployment: Deployment, version: str) -> bool:
             return False
         raise
     return True
-
-
-def _day(time_: int) -> str:
-    return f"{datetime.fromtimestamp(time_ / 1_000, UTC):%Y-%m-%d}"
 
 
 def _moment(time_: int) -> str:

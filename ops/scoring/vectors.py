@@ -10,17 +10,17 @@ import pandas as pd
 import pyarrow as pa
 import xgboost as xgb
 
-from fraud.calibration import Calibration, calibrate
 from fraud.decision import explain
 from fraud.features import STANDARD, FeatureSet
 from fraud.policy import Policy
 from fraud.tokens import IDENTIFIERS, Tokeniser
 from ops.featurestore.histories import table_of
 from training.bundles import Model
+from training.calibrate import calibrated
 from training.engines import vectorised
 from training.engines.events import EventTable
 
-__all__ = ["Scoring", "ScoringError", "calibrated", "decided", "tokenised"]
+__all__ = ["Scoring", "ScoringError", "decided", "tokenised"]
 
 type Column = npt.NDArray[np.float64]
 type Progress = Callable[[str, int, int], None]
@@ -123,16 +123,6 @@ class Scoring:
                 given = explain(self.features, dict(zip(names, weights, strict=True)))
                 codes[row] = [each.code for each in given]
         return pa.array(codes, pa.list_(pa.string()))
-
-
-def calibrated(raw: Column, calibration: Calibration) -> Column:
-    """What `fraud.calibration.calibrate` gives for each, to the last bit.
-
-    NumPy's logarithm may differ from the one of serving in the last bit, which can be on the other side of a
-    threshold. So each different value goes through serving's own function once.
-    """
-    different, places = np.unique(raw, return_inverse=True)
-    return np.array([calibrate(each, calibration) for each in different.tolist()], np.float64)[places]
 
 
 def decided(policy: Policy, amounts: npt.NDArray[np.int64], scores: Column) -> npt.NDArray[np.str_]:

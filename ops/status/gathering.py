@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ __all__ = ["ACTIONS", "Alarm", "Alarms", "Queue", "Run", "Serving", "Status", "g
 
 ACTIONS: Final = ("Approve", "Challenge", "Review", "Decline")
 QUEUES: Final = {"updates": "UpdateQueueUrl", "labels": "LabelQueueUrl"}
+_URGENCY: Final = {"page": 0, "ticket": 1, "none": 2}
 _MACHINES: Final = {"retraining": "RetrainStateMachine", "monitoring": "MonitorStateMachine"}
 
 
@@ -129,7 +131,7 @@ def gather(deployment: Deployment, *, clock: Callable[[], float] = time.time) ->
         "serving": lambda: _serving(deployment),
         "runs": lambda: _runs(deployment),
         "alarms": lambda: _alarms(cloudwatch, deployment.environment.prefix),
-        "objectives": lambda: tuple(objectives(days(cloudwatch, series(deployment.environment.prefix), now))),
+        "objectives": lambda: tuple(objectives(days(cloudwatch, series(deployment.environment), now))),
     }
     found: dict[str, Any] = {}
     unknown: dict[str, str] = {}
@@ -152,16 +154,17 @@ def _series(deployment: Deployment) -> dict[str, Series]:
     """What the upper half of the screen shows, by name."""
     # The API has the name of its deployment: CloudWatch knows it by that.
     api = (("ApiName", deployment.environment.prefix),)
+    mine = partial(ours, deployment.environment.name)
     relay = deployed(deployment).get("relay_decisions", "")
     return {
         "calls": Series("AWS/ApiGateway", "Count", api, "Sum"),
         "refused": Series("AWS/ApiGateway", "4XXError", api, "Sum"),
         "failed": Series("AWS/ApiGateway", "5XXError", api, "Sum"),
-        **{name: ours(name, "score_transaction") for name in (*ACTIONS, "Degraded")},
+        **{name: mine(name, "score_transaction") for name in (*ACTIONS, "Degraded")},
         **{f"latency {each}": Series("AWS/ApiGateway", "Latency", api, each) for each in ("p50", "p99")},
-        **{f"lag {each}": ours("FeatureLag", "update_features", each) for each in ("p50", "p99")},
+        **{f"lag {each}": mine("FeatureLag", "update_features", each) for each in ("p50", "p99")},
         "relay age": lambda_("IteratorAge", relay, "Maximum"),
-        "folded": ours("Applied", "update_features"),
+        "folded": mine("Applied", "update_features"),
     }
 
 
@@ -259,7 +262,9 @@ def _alarms(cloudwatch: Any, prefix: str) -> Alarms:
                 since=_ms(each.get("StateTransitionedTimestamp") or each["StateUpdatedTimestamp"]),
             )
         )
-    return Alarms(on=tuple(sorted(on, key=lambda alarm: (alarm.severity, alarm.since))), watched=len(mine))
+    return Alarms(
+        on=tuple(sorted(on, key=lambda alarm: (_URGENCY[alarm.severity], alarm.since))), watched=len(mine)
+    )
 
 
 def _half(name: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fraud.measures import NAMESPACE
+from fraud.measures import namespace
 
 __all__ = ["ADDED", "Rate", "Series", "days", "lambda_", "ours", "per_minute", "recent", "sqs"]
 
@@ -46,9 +46,9 @@ class Rate:
     before: float | None
 
 
-def ours(metric: str, of: str, statistic: str = "Sum") -> Series:
-    """What a function of ours counts; see `fraud.measures`."""
-    return Series(NAMESPACE, metric, (("service", of),), statistic)
+def ours(environment: str, metric: str, of: str, statistic: str = "Sum") -> Series:
+    """What a function of ours counts in an environment; see `fraud.measures`."""
+    return Series(namespace(environment), metric, (("service", of),), statistic)
 
 
 def lambda_(metric: str, function: str, statistic: str) -> Series:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
+from infra.environments import Environment
 from infra.slos import SLOS, Slo
 from ops.status.metrics import Series, ours
 
@@ -33,31 +35,28 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What is counted in all, and the bad ones as a number or the good ones as a percentage."""
+    """What is counted in all, and the bad ones as numbers or the good ones as a percentage."""
 
-    counted: Series
-    bad: Series | None = None
-    good: Series | None = None
-
-
-_DECIDE = (("Method", "POST"), ("Resource", "/v1/decisions"), ("Stage", "live"))
-"""The call that decides on one payment; batches and backtests take as long as what is in them."""
+    counted: tuple[Series, ...]
+    bad: tuple[Series, ...] = ()
+    good: tuple[Series, ...] = ()
 
 
-def series(api: str) -> dict[str, Series]:
-    """What `objectives` wants to know, by name.
+_DECIDE, _BATCH = (
+    (("Method", "POST"), ("Resource", path), ("Stage", "live"))
+    for path in ("/v1/decisions", "/v1/decisions/batch")
+)
+"""The calls that decide on one payment, and on several."""
 
-    Parameters
-    ----------
-    api : str
-        The name of the API, as CloudWatch knows it.
-    """
-    found = {}
-    for name, each in _measured(api).items():
-        for part, of in (("counted", each.counted), ("bad", each.bad), ("good", each.good)):
-            if of is not None:
-                found[f"{name} {part}"] = of
-    return found
+
+def series(environment: Environment) -> dict[str, Series]:
+    """What `objectives` wants to know of an environment, by name."""
+    return {
+        f"{name} {part} {number}": of
+        for name, each in _measured(environment).items()
+        for part, several in (("counted", each.counted), ("bad", each.bad), ("good", each.good))
+        for number, of in enumerate(several)
+    }
 
 
 def objectives(days: Mapping[str, Mapping[int, float]]) -> list[Objective]:
@@ -65,32 +64,38 @@ def objectives(days: Mapping[str, Mapping[int, float]]) -> list[Objective]:
     return [_kept(slo, days) for slo in SLOS.values()]
 
 
-def _measured(api: str) -> dict[str, _Measured]:
+def _measured(environment: Environment) -> dict[str, _Measured]:
     def timed(slo: Slo, metric: Series) -> _Measured:
         within = f"PR(:{slo.within:.0f})" if slo.within is not None else ""
         return _Measured(
-            counted=Series(metric.namespace, metric.metric, metric.dimensions, "SampleCount"),
-            good=Series(metric.namespace, metric.metric, metric.dimensions, within),
+            counted=(Series(metric.namespace, metric.metric, metric.dimensions, "SampleCount"),),
+            good=(Series(metric.namespace, metric.metric, metric.dimensions, within),),
         )
 
-    def calls(metric: str, statistic: str = "Sum", of: tuple[tuple[str, str], ...] = ()) -> Series:
-        return Series("AWS/ApiGateway", metric, (("ApiName", api), *of), statistic)
+    def calls(metric: str, of: tuple[tuple[str, str], ...]) -> Series:
+        # The API has the name of its deployment: CloudWatch knows it by that.
+        return Series("AWS/ApiGateway", metric, (("ApiName", environment.prefix), *of), "Sum")
 
+    mine = partial(ours, environment.name)
+    failed_batches = calls("5XXError", _BATCH)
     return {
-        "decision-availability": _Measured(counted=calls("Count"), bad=calls("5XXError")),
-        "decision-latency": timed(SLOS["decision-latency"], calls("Latency", of=_DECIDE)),
-        "feature-freshness": timed(SLOS["feature-freshness"], ours("FeatureLag", "update_features")),
-        "label-lag": timed(SLOS["label-lag"], ours("LabelLag", "record_label")),
+        # As the alarms have it, see infra/observability/decisions.py.
+        "decision-availability": _Measured(
+            counted=(calls("Count", _DECIDE), mine("Batched", "score_transaction"), failed_batches),
+            bad=(calls("5XXError", _DECIDE), failed_batches, mine("FailedInBatch", "score_transaction")),
+        ),
+        "decision-latency": timed(SLOS["decision-latency"], calls("Latency", _DECIDE)),
+        "feature-freshness": timed(SLOS["feature-freshness"], mine("FeatureLag", "update_features")),
+        "label-lag": timed(SLOS["label-lag"], mine("LabelLag", "record_label")),
     }
 
 
 def _kept(slo: Slo, days: Mapping[str, Mapping[int, float]]) -> Objective:
-    counts = days[f"{slo.name} counted"]
-    counted = sum(counts.values())
-    if f"{slo.name} bad" in days:
-        bad = sum(days[f"{slo.name} bad"].values())
+    counted = _total(f"{slo.name} counted ", days)
+    if slo.within is None:
+        bad = _total(f"{slo.name} bad ", days)
     else:
-        good = days[f"{slo.name} good"]
+        counts, good = days[f"{slo.name} counted 0"], days[f"{slo.name} good 0"]
         # A day without a percentage was measured otherwise than one with it: it counts as good.
         bad = sum(count * (1 - good.get(day, 100.0) / 100) for day, count in counts.items())
     share = bad / counted if counted else None
@@ -101,3 +106,7 @@ def _kept(slo: Slo, days: Mapping[str, Mapping[int, float]]) -> Objective:
         good=None if share is None else 1 - share,
         left=None if share is None else 1 - share / slo.allowance,
     )
+
+
+def _total(prefix: str, days: Mapping[str, Mapping[int, float]]) -> float:
+    return sum(sum(counts.values()) for name, counts in days.items() if name.startswith(prefix))

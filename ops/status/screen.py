@@ -57,7 +57,7 @@ def _head(status: Status) -> Text:
     if status.alarms is None:
         return told.append("alarms unknown", "bold red")
     paged = sum(alarm.severity == "page" for alarm in status.alarms.on)
-    tickets = len(status.alarms.on) - paged
+    tickets = sum(alarm.severity == "ticket" for alarm in status.alarms.on)
     told.append(f"{paged} page{'s' * (paged != 1)}", "bold white on red" if paged else "green")
     told.append(", ").append(f"{tickets} ticket{'s' * (tickets != 1)}", "yellow" if tickets else "green")
     return told.append(f" on, of {status.alarms.watched} alarms", "dim")

@@ -18,9 +18,7 @@ __all__ = ["trace"]
 
 
 def trace(
-    asked: Annotated[
-        str, typer.Argument(metavar="ID", help="A correlation id; with --merchant the id of a transaction.")
-    ],
+    request: Annotated[str, typer.Argument(help="A correlation id; with --merchant the id of a transaction.")],
     merchant: Annotated[str, typer.Option("--merchant", "-m", help="Follow a transaction of this merchant.")] = "",
     hours: Annotated[float, typer.Option("--hours", min=0.1, help="How far back to look.")] = 24,
     as_json: Annotated[bool, typer.Option("--json", help="Print the moments as JSON.")] = False,
@@ -37,7 +35,7 @@ def trace(
     deployment = connect(env, port=port)
     since = time.time_ns() // 1_000_000 - round(hours * 3_600_000)
     with console.status("reading the lake, the ledger and the logs"):
-        moments = follow(deployment, asked, merchant=merchant, since=since)
+        moments = follow(deployment, request, merchant=merchant, since=since)
     if as_json:
         sys.stdout.write(msgspec.json.encode(moments).decode() + "\n")
         return

@@ -15,9 +15,10 @@ from ops.localcloud.deploy import bootstrap_and_deploy
 from tests.drills.carrying import carried_out, warmed_up
 from tests.drills.catalogue import DRILLS
 from tests.drills.drill import Drill, Result
+from tests.drills.messages import say
 from tests.drills.ports import free_port
 from tests.drills.report import show, tell, write
-from tests.drills.stage import Stage, say, staged
+from tests.drills.stage import Stage, staged
 from tests.load.report import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,6 @@ def main() -> int:
         return 0
     results = _run(given)
     show(results)
-    write(results, ROOT / "build" / "drills.json")
     broken = [result.name for result in results if not result.held]
     say(f"{len(results) - len(broken)} of {len(results)} held; broken: {', '.join(broken) or 'none'}")
     return int(bool(broken))
@@ -65,6 +65,8 @@ def _run(given: argparse.Namespace) -> list[Result]:
                 begin = time.monotonic()
                 results.append(_result(DRILLS[name](), stage))
                 tell(results[-1])
+                # After each, so that a run that is ended leaves what it found.
+                write(results, ROOT / "build" / "drills.json")
                 say(f"  {time.monotonic() - begin:.0f} s in all")
     finally:
         if given.port is None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from tests.drills import judging
 from tests.drills.drill import Drill, Result
 from tests.drills.judging import Seen
-from tests.drills.stage import Stage, now, say
+from tests.drills.messages import now, say
+from tests.drills.stage import Stage
+from tests.drills.watched import MINUTE
 from tests.load.generator import AGAIN, Sender
 from tests.load.plan import Phase
 from tests.load.report import Finding
@@ -17,6 +19,10 @@ __all__ = ["carried_out", "warmed_up"]
 PAUSE = 0.25
 """Seconds between two looks at what is waited for."""
 TOLD_EVERY = 15.0
+MORE = 1.0
+"""Seconds that payments go on at a time, where a drill is not done when it should be."""
+METERED = 6.0
+"""Seconds until CloudWatch has what happened: the local one looks at queues every two seconds."""
 
 
 def warmed_up(stage: Stage) -> None:
@@ -34,11 +40,15 @@ def warmed_up(stage: Stage) -> None:
 
 def carried_out(drill: Drill, stage: Stage) -> Result:
     """What comes of a drill."""
+    if drill.fresh:
+        time.sleep(MINUTE - time.time() % MINUTE)
     since = now()
     before = {sign: stage.reading(sign, since) for sign in drill.signs}
     with stage.sending(drill.name) as sender:
         with drill.broken(stage):
             stage.send(sender, drill.name, stage.lasting(drill))
+            while drill.busy():
+                stage.send(sender, drill.name, MORE)
             at_worst = {sign: stage.reading(sign, since) for sign in drill.signs}
         until, ended = now(), time.monotonic()
         deadline = ended + drill.within
@@ -50,7 +60,14 @@ def carried_out(drill: Drill, stage: Stage) -> Result:
     well = _waited(lambda: drill.well(stage), deadline)
     settled = _waited(lambda: stage.depth("UpdateDeadLetterQueueUrl") >= drill.dead, deadline)
     seconds = time.monotonic() - ended
-    raised = {sign: max(at_worst[sign], stage.reading(sign, since)) - reading for sign, reading in before.items()}
+
+    def told_all() -> bool:
+        for sign in drill.signs:
+            at_worst[sign] = max(at_worst[sign], stage.reading(sign, since))
+        return all(at_worst[sign] > before[sign] for sign in drill.signs)
+
+    _waited(told_all, time.monotonic() + METERED)
+    raised = {sign: (low, at_worst[sign]) for sign, low in before.items()}
     seen = Seen(exchanges, items, stage.ledger, stage.dead_letters(), since, until)
     lost, doubled = stage.balance.add(items, stage.ledger)
     findings = [
@@ -61,7 +78,10 @@ def carried_out(drill: Drill, stage: Stage) -> Result:
         Finding("it is well again in time", well and settled and not missing, f"{seconds:.1f} s"),
         Finding("dead letters are what they must be", len(seen.dead) == drill.dead, f"{len(seen.dead)} of them"),
         *drill.check(stage, seen),
-        *(Finding(f"{sign.alarm} is told", rise > 0, f"{sign}: {rise:.0f}") for sign, rise in raised.items()),
+        *(
+            Finding(f"{sign} is told", high > low, f"{stage.watched(sign)}: from {low:.4g} to {high:.4g}")
+            for sign, (low, high) in raised.items()
+        ),
     ]
     return Result(
         name=drill.name,
@@ -76,7 +96,7 @@ def carried_out(drill: Drill, stage: Stage) -> Result:
         ),
         degraded=len(judging.degraded(items)),
         findings=findings,
-        told=[f"{sign.alarm} ({sign})" for sign, rise in raised.items() if rise > 0],
+        told=[f"{sign} ({stage.watched(sign)})" for sign, (low, high) in raised.items() if high > low],
     )
 
 

@@ -8,6 +8,7 @@ from tests.drills.clock import ClockSkew
 from tests.drills.denied import KeyDenied
 from tests.drills.drill import Drill
 from tests.drills.events import Backlog, DuplicateStorm, Poison
+from tests.drills.relay import RelayStopped, Unrelayed
 from tests.drills.serving import CorruptModel, StaleConfiguration, StorageDown
 from tests.drills.store import StoreSlow, StoreThrottled
 
@@ -17,6 +18,8 @@ _ALL: tuple[type[Drill], ...] = (
     StoreThrottled,
     StoreSlow,
     BusDown,
+    RelayStopped,
+    Unrelayed,
     Killed,
     Poison,
     DuplicateStorm,

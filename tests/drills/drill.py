@@ -16,27 +16,21 @@ __all__ = ["Drill", "Result", "Sign"]
 
 @dataclass(frozen=True)
 class Sign:
-    """What an alarm looks at, and has to rise while something is broken.
+    """An alarm; what it looks at has to rise while something is broken.
 
     Attributes
     ----------
     alarm : str
         A kind of `infra.alarms`.
-    function : str
-        The function that counts `metric`, or whose `Errors` Lambda counts; empty for a queue.
-    metric : str
-        One of `fraud.measures`, or ``Errors``.
-    queue : str
-        The output of a stack that is a queue's address, whose depth counts.
+    of : str
+        What it is about, where there are several of the kind: the end of its name.
     """
 
     alarm: str
-    function: str = ""
-    metric: str = ""
-    queue: str = ""
+    of: str = ""
 
     def __str__(self) -> str:
-        return f"{self.function} {self.metric}" if self.function else f"depth of {self.queue}"
+        return f"{self.alarm}-{self.of}" if self.of else self.alarm
 
 
 class Drill:
@@ -54,6 +48,8 @@ class Drill:
         Whether calls may end without an answer of ours, since a process was killed or could not start.
     dead : int
         How many messages end among the dead letters of update_features.
+    fresh : bool
+        Whether it begins with a minute: what its alarm compares must not hold anything of before.
     within : float
         Seconds from the end of the fault in which everything has to be well again.
     seconds : float
@@ -66,6 +62,7 @@ class Drill:
     signs: ClassVar[Sequence[Sign]] = ()
     cut_off: ClassVar[bool] = False
     dead: ClassVar[int] = 0
+    fresh: ClassVar[bool] = False
     within: ClassVar[float] = 60.0
     seconds: ClassVar[float] = 9.0
 
@@ -75,6 +72,10 @@ class Drill:
         del stage
         raise NotImplementedError
         yield
+
+    def busy(self) -> bool:
+        """Whether payments have to go on, since it is not broken in every way yet."""
+        return False
 
     def well(self, stage: "Stage") -> bool:
         """Whether it is well again, beside what is waited for in every drill."""

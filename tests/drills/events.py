@@ -8,7 +8,8 @@ from typing import Any
 from fraud.decision import event_of
 from tests.drills.drill import Drill, Sign
 from tests.drills.judging import Seen, ledger_of
-from tests.drills.stage import BRIEFLY, SOON, Stage, now, say
+from tests.drills.messages import now, say
+from tests.drills.stage import BRIEFLY, SOON, Stage
 from tests.load.report import Finding
 
 __all__ = ["Backlog", "DuplicateStorm", "Poison", "made_up"]
@@ -49,8 +50,8 @@ class Backlog(Drill):
     name = "backlog"
     fault = "events pile up in the queue before update_features, which does not read"
     holds = "decisions go on with the features that there are; all is folded, once, when it reads again"
-    signs = (Sign("updates-behind", queue="UpdateQueueUrl"),)
-    within = 1_200.0
+    signs = (Sign("updates-behind"),)
+    within = 3_600.0
 
     @contextmanager
     def broken(self, stage: Stage) -> Iterator[None]:
@@ -75,7 +76,7 @@ class Poison(Drill):
     name = "poison"
     fault = "a message that holds no event comes in one batch with nine that do"
     holds = "it ends among the dead letters after five tries; its neighbours pass, and are folded once"
-    signs = (Sign("dead-letters-updates", queue="UpdateDeadLetterQueueUrl"),)
+    signs = (Sign("dead-letters-updates"),)
     dead = 1
 
     @contextmanager

@@ -35,6 +35,7 @@ def rule(
     share: float = 1.0,
     latency: float = 0.0,
     message: str = "",
+    body: str = "",
 ) -> Rule:
     """What becomes of one service's calls.
 
@@ -48,10 +49,14 @@ def rule(
         Of all calls, chosen at random.
     latency : float
         Seconds that a call is held before it is answered or handed on.
+    body : str
+        What has to be true of a call's body: a JMESPath expression; nothing without it.
     """
     made: Rule = {"service": service, "probability": share}
     if operation:
         made["operation"] = operation
+    if body:
+        made["body"] = body
     if latency:
         made["latency"] = round(latency * 1_000)
     if code:

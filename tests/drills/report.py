@@ -1,4 +1,4 @@
-"""The table of the drills, for people and as JSON."""
+"""The table of the drills: for people, as JSON, and in Markdown for docs/drills.md."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tests.drills.drill import Result
 
-__all__ = ["show", "tell", "write"]
+__all__ = ["show", "table", "tell", "write"]
 
 
 def tell(result: Result) -> None:
@@ -44,8 +44,40 @@ def show(results: Sequence[Result]) -> None:
     Console(width=None if sys.stdout.isatty() else 180).print(table)
 
 
+def table(results: Sequence[Result]) -> str:
+    """All of them in Markdown."""
+    columns = (
+        "drill",
+        "fault",
+        "what holds",
+        "held",
+        "lost",
+        "doubled",
+        "seconds",
+        "refused or cut off",
+        "degraded",
+    )
+    rows = [
+        (
+            result.name,
+            result.fault,
+            result.holds,
+            "; ".join(f"not: {finding.name}" for finding in result.broken) or "all",
+            str(result.lost),
+            str(result.doubled),
+            f"{result.seconds:,.1f}",
+            f"{result.unavailable} of {result.payments}",
+            str(result.degraded),
+        )
+        for result in results
+    ]
+    lines = (columns, ["---"] * len(columns), *rows)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def write(results: Sequence[Result], path: Path) -> None:
-    """The same with everything that was looked at."""
+    """The table, and as JSON the same with everything that was looked at."""
     document = [{**asdict(result), "held": result.held} for result in results]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(table(results), encoding="utf-8")

@@ -1,15 +1,17 @@
 """What serves cannot be read: AppConfig and S3 do not answer, or a model is damaged."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 from ops.localcloud.settings import OUTAGE_TAG
 from runtime.stores.decisions import DECISION
 from tests.drills.drill import Drill, Sign
 from tests.drills.judging import Seen, in_lake
+from tests.drills.messages import now
 from tests.drills.proxy import rule
-from tests.drills.stage import Stage, now
+from tests.drills.stage import Stage
 from tests.load import rollout
 from tests.load.report import Finding
 
@@ -19,13 +21,13 @@ UNREACHABLE = rule("appconfig", code="InternalServerException", status=500)
 """AppConfig; its data is asked for under the same name."""
 BUFFERED = 6.0
 """Seconds, more than Firehose keeps rows for when it can deliver them."""
-_STALE = Sign("stale-serving", "score_transaction", "ServingRefreshFailed")
+_STALE = Sign("stale-serving")
 
 
 class Swap(Drill):
     """A drill during which another model is promoted, which cannot be taken over meanwhile."""
 
-    signs = (_STALE,)
+    signs: ClassVar[Sequence[Sign]] = (_STALE,)
 
     def __init__(self) -> None:
         self._before = ""
@@ -52,12 +54,13 @@ class StaleConfiguration(Swap):
     def broken(self, stage: Stage) -> Iterator[None]:
         self._before, self._after = stage.champion, stage.next()
         since = now()
+        before = stage.reading(_STALE, since)
         with stage.faults.injected(UNREACHABLE):
             stage.promote(self._after)
             yield
             # Its client asks four times before a process gives up, which may take longer than payments are sent.
             deadline = time.monotonic() + 20
-            while stage.reading(_STALE, since) == 0 and time.monotonic() < deadline:
+            while stage.reading(_STALE, since) <= before and time.monotonic() < deadline:
                 stage.health()
                 time.sleep(0.5)
 

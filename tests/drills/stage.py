@@ -1,13 +1,10 @@
 """A deployment to break things in: its functions behind the proxy, what is sent to it, and what it counted."""
 
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +13,30 @@ import psutil
 import urllib3
 
 from fraud.events import Event
+from infra.alarms import name_of
 from ops import merchants
 from ops.deployment import Deployment
 from ops.localcloud import control
+from tests.drills import counting, messages
 from tests.drills.drill import Drill, Sign
 from tests.drills.judging import Balance
+from tests.drills.messages import now
 from tests.drills.proxy import Faults, proxied, rule
+from tests.drills.watched import Watched, prefix_of
 from tests.load import rollout
 from tests.load.checks import Ledger
 from tests.load.generator import Exchange, Sender, read_log
 from tests.load.plan import Phase, Planner
 
-__all__ = ["Stage", "metric_in", "now", "say", "staged"]
+__all__ = ["KNOWN", "LATE", "SHOPS", "Stage", "staged"]
 
 SHOPS = ("drill-east", "drill-west")
-BEHIND = ("score_transaction", "relay_decisions", "update_features", "record_label", "record_outcome")
+LATE, KNOWN = "drill-late", "drill-known"
+"""Merchants that send nothing, so that API Gateway remembers nothing of their keys but what a drill lets it."""
+BEHIND = (
+    *("score_transaction", "relay_decisions", "update_features"),
+    *("record_label", "record_outcome", "authorize_merchant"),
+)
 """The functions that reach AWS through the proxy."""
 RATE, THREADS = 8.0, 8
 """Calls a second, and calls under way at once."""
@@ -38,16 +44,6 @@ PATIENCE = 1.5
 """Seconds that scoring waits for a read: the emulator on two busy cores is slower than DynamoDB."""
 SOON, BRIEFLY = 5, 2
 """Seconds until a message comes again whose batch failed, and where one has to fail five times; on AWS 180."""
-
-
-def now() -> int:
-    """Wall-clock milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"drills: {text}\n")
-    sys.stderr.flush()
 
 
 @dataclass
@@ -81,6 +77,7 @@ class Stage:
     ledger: Ledger = field(default_factory=dict)
     champion: str = ""
     balance: Balance = field(default_factory=Balance)
+    _watched: dict[Sign, Watched] = field(default_factory=dict)
     planner: Planner = field(default_factory=lambda: Planner(SHOPS, seed=1, rate=RATE))
 
     @cached_property
@@ -152,6 +149,17 @@ class Stage:
         )
         return msgspec.json.decode(answer.data)
 
+    def knock(self, shop: str) -> int:
+        """Read a payment that does not exist, as a merchant; the status."""
+        answer = urllib3.request(
+            "GET",
+            f"{self.deployment.api_url}/v1/decisions/none",
+            headers={"Authorization": f"Bearer {self.keys[shop]}"},
+            timeout=30.0,  # a process may have to start first
+            retries=False,
+        )
+        return answer.status
+
     def champions(self) -> set[str]:
         """What each process that decides says that it serves; an idle one learns of a change by being asked."""
         # Calls that all wait for the store for a while are under way at once, each in a process of its own.
@@ -190,43 +198,41 @@ class Stage:
         return killed
 
     @contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Let events wait in their queue until the block ends."""
-        self._change_mapping(Enabled=False)
+    def held_back(self, verb_noun: str = "update_features") -> Iterator[None]:
+        """Let nothing come to a function from its queue or stream until the block ends."""
+        self._change_mapping(verb_noun, Enabled=False)
         try:
             yield
         finally:
-            self._change_mapping(Enabled=True)
+            self._change_mapping(verb_noun, Enabled=True)
+
+    @contextmanager
+    def giving_up(self, verb_noun: str) -> Iterator[None]:
+        """Let a function have each record of its stream once, until the block ends."""
+        kept = self._change_mapping(verb_noun, MaximumRetryAttempts=0)["MaximumRetryAttempts"]
+        try:
+            yield
+        finally:
+            self._change_mapping(verb_noun, MaximumRetryAttempts=kept)
 
     def limit_updates(self) -> None:
         """Run no more copies of update_features at once than two cores have work for."""
-        self._change_mapping(ScalingConfig={"MaximumConcurrency": 3})
+        self._change_mapping("update_features", ScalingConfig={"MaximumConcurrency": 3})
 
-    def _change_mapping(self, **settings: Any) -> None:
-        client = self.deployment.client("lambda")
-        name = self._functions["update_features"]["FunctionName"]
+    def _change_mapping(self, verb_noun: str, **settings: Any) -> Any:
+        """The mapping as it was."""
+        client, name = self.deployment.client("lambda"), self._functions[verb_noun]["FunctionName"]
         [mapping] = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
         client.update_event_source_mapping(UUID=mapping["UUID"], **settings)
+        return mapping
 
     def queue(self, rows: Sequence[Any], *, progress: bool = False) -> None:
         """Put events of the bus into the queue of the features, or whatever else is given as text."""
-        client, url = self.deployment.client("sqs"), self.deployment["UpdateQueueUrl"]
-        done = 0
-        for several in batched(rows, 10, strict=False):
-            entries = [{"Id": str(n), "MessageBody": _message(row)} for n, row in enumerate(several)]
-            answer = client.send_message_batch(QueueUrl=url, Entries=entries)
-            if answer.get("Failed"):
-                raise RuntimeError(f"{url}: {answer['Failed']}")
-            done += len(several)
-            if progress and done % 10_000 == 0:
-                say(f"  {done:,} of {len(rows):,} messages queued")
+        messages.send(self.deployment.client("sqs"), self.deployment["UpdateQueueUrl"], rows, progress=progress)
 
     def depth(self, output: str) -> int:
         """How many messages a queue holds, with those that are out."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        client = self.deployment.client("sqs")
-        found = client.get_queue_attributes(QueueUrl=self.deployment[output], AttributeNames=names)["Attributes"]
-        return sum(int(found[name]) for name in names)
+        return messages.depth(self.deployment.client("sqs"), self.deployment[output])
 
     def visible_after(self, seconds: int) -> None:
         """After how many seconds a message comes again whose batch failed."""
@@ -236,66 +242,31 @@ class Stage:
 
     def dead_letters(self) -> list[str]:
         """Take all messages out of the queue of dead letters."""
-        client, url = self.deployment.client("sqs"), self.deployment["UpdateDeadLetterQueueUrl"]
-        bodies: list[str] = []
-        while found := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in found:
-                bodies.append(message["Body"])
-                client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return bodies
+        return messages.drain(self.deployment.client("sqs"), self.deployment["UpdateDeadLetterQueueUrl"])
 
     def reading(self, sign: Sign, since: int) -> float:
-        """What an alarm looks at: counted since a moment (ms), or the depth of a queue now."""
-        if sign.queue:
-            return self.depth(sign.queue)
-        if sign.metric == "Errors":
-            return self._errors(sign.function)
-        return self.counted(sign.function, sign.metric, since)
+        """What an alarm compares with its threshold, since a moment (ms), see `Watched.reading`."""
+        return self.watched(sign).reading(since)
+
+    def watched(self, sign: Sign) -> Watched:
+        """An alarm as it is deployed."""
+        if sign not in self._watched:
+            self._watched[sign] = Watched(self._cloudwatch, name_of(sign.alarm, prefix=self._prefix, of=sign.of))
+        return self._watched[sign]
+
+    @cached_property
+    def _cloudwatch(self) -> Any:
+        return self.deployment.client("cloudwatch")
+
+    @cached_property
+    def _prefix(self) -> str:
+        return prefix_of(self._cloudwatch)
 
     def counted(self, verb_noun: str, metric: str, since: int) -> float:
         """The sum of a metric that a function counted since a moment (ms), out of what it logged."""
         found = self._functions[verb_noun]
         group = found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{found['FunctionName']}"
-        pages = self.deployment.client("logs").get_paginator("filter_log_events")
-        total = 0.0
-        for page in pages.paginate(logGroupName=group, startTime=since):
-            for event in page["events"]:
-                for line in event["message"].splitlines():
-                    total += metric_in(line, metric)
-        return total
-
-    def _errors(self, verb_noun: str) -> float:
-        """How often a function failed in the last hour, as Lambda counts it."""
-        end = time.time()
-        found = self.deployment.client("cloudwatch").get_metric_statistics(
-            Namespace="AWS/Lambda",
-            MetricName="Errors",
-            Dimensions=[{"Name": "FunctionName", "Value": self._functions[verb_noun]["FunctionName"]}],
-            StartTime=end - 3_600,
-            EndTime=end + 60,
-            Period=3_600,
-            Statistics=["Sum"],
-        )
-        return sum(each["Sum"] for each in found["Datapoints"])
-
-
-def metric_in(line: str, metric: str) -> float:
-    """What a line in embedded metric format counts of one metric."""
-    if '"_aws"' not in line or metric not in line:
-        return 0.0
-    try:
-        value = msgspec.json.decode(line).get(metric, 0.0)
-    except msgspec.DecodeError:
-        return 0.0
-    return float(sum(value)) if isinstance(value, list) else float(value)
-
-
-def _message(row: Any) -> str:
-    """An event as the bus puts it into a queue; text stays as it is."""
-    if isinstance(row, str):
-        return row
-    kind = "label.recorded" if "is_fraud" in row else "transaction.decided"
-    return msgspec.json.encode({"source": "paywarden", "detail-type": kind, "detail": row}).decode()
+        return counting.counted(self.deployment.client("logs"), group, metric, since)
 
 
 @contextmanager
@@ -313,5 +284,5 @@ def staged(deployment: Deployment, folder: Path, *, short: bool, backlog: int) -
             stage.put_behind(verb_noun)
         stage.visible_after(SOON)
         stage.limit_updates()
-        stage.keys = {shop: merchants.add(deployment, shop, at=now()).secret for shop in SHOPS}
+        stage.keys = {shop: merchants.add(deployment, shop, at=now()).secret for shop in (*SHOPS, LATE, KNOWN)}
         yield stage

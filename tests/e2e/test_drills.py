@@ -13,7 +13,7 @@ from tests.drills.catalogue import DRILLS
 from tests.drills.ports import free_port
 from tests.drills.stage import Stage, staged
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("drills"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 BACKLOG = 1_000
 # The others wait for clients and processes for most of their time.

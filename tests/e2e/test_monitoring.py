@@ -76,7 +76,7 @@ def test_drift_is_reported_counted_and_starts_one_retraining(
     wait_for_lake(deployment)
     # Only what this test sent; two people look at the same time.
     days = (time.time_ns() // 1_000_000 - began) / 86_400_000
-    arns = [start(deployment, f"look-{name}", days=days) for name in ("one", "two")]
+    arns = [start(deployment, f"look-{name}", days=days, act=True) for name in ("one", "two")]
     with ThreadPoolExecutor(2) as pool:
         looks: list[Look] = list(pool.map(lambda arn: follow(deployment, arn, timeout=120), arns))
     began_now = [each for each in retrainings(deployment) if each["name"] not in before]

@@ -142,10 +142,12 @@ def test_a_corrupt_state_is_found_rebuilt_and_its_letters_go_back(
 
 
 def test_a_letter_sent_back_twice_changes_nothing_and_poison_goes_to_quarantine(
-    api: Api, deployment: Deployment, run: Run, impatient: str
+    api: Api, deployment: Deployment, run: Run, request: pytest.FixtureRequest
 ) -> None:
     decide(api, "o-twice", "card-of-twice")
     until(lambda: folded(deployment, "aurora/o-twice"))
+    # Not before: while its function starts, an event would be received five times, and die.
+    impatient = request.getfixturevalue("impatient")
     key = card_of(deployment, "o-twice")
     before = state(deployment, key)
     sqs, dead = deployment.client("sqs"), deployment[OUTPUTS[Queue.UPDATES]]
@@ -157,7 +159,7 @@ def test_a_letter_sent_back_twice_changes_nothing_and_poison_goes_to_quarantine(
     box = box_of(deployment, Queue.UPDATES)
     until(lambda: box.count() == 3, 90)
     told = run("redrive", "updates", "--yes")
-    assert told.exit_code == 1
+    assert told.exit_code == 1, told.output
     assert "2 sent back" in told.output
     assert "1 left: it holds no event" in told.output
     until(lambda: not _waiting(deployment))
@@ -183,20 +185,22 @@ def _waiting(deployment: Deployment) -> int:
     return sum(int(found[name]) for name in names)
 
 
-def given_up(deployment: Deployment, stream: str) -> str:
-    """Lambda's report on the last record of a stream."""
+def given_up(deployment: Deployment, stream: str, *, size: int = 1) -> str:
+    """Lambda's report on the last record of a stream; a larger size than 1 is none that it would give."""
     client = deployment.client("dynamodbstreams")
     shard = client.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]["ShardId"]
     iterator = client.get_shard_iterator(StreamArn=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
-    records = client.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
-    number = records[-1]["dynamodb"]["SequenceNumber"]
+    place, number = iterator["ShardIterator"], ""
+    # A page holds a thousand records, and there may be more.
+    while (page := client.get_records(ShardIterator=place))["Records"]:
+        number, place = page["Records"][-1]["dynamodb"]["SequenceNumber"], page["NextShardIterator"]
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     info = {
         "streamArn": stream,
         "shardId": shard,
         "startSequenceNumber": number,
         "endSequenceNumber": number,
-        "batchSize": 1,
+        "batchSize": size,
         "approximateArrivalOfFirstRecord": at,
         "approximateArrivalOfLastRecord": at,
     }
@@ -228,6 +232,20 @@ def test_lines_that_never_reached_the_bus_are_published(api: Api, deployment: De
     decide(api, "o-after", "card-of-after")
     until(lambda: folded(deployment, "aurora/o-after"))
     assert state(deployment, card_of(deployment, "o-unrelayed")) == once
+
+
+def test_a_report_on_more_lines_than_the_ledger_has_stays(api: Api, deployment: Deployment, run: Run) -> None:
+    decide(api, "o-more", "card-of-more")
+    until(lambda: folded(deployment, "aurora/o-more"))
+    stream = deployment.client("dynamodb").describe_table(TableName=deployment["DecisionsTable"])["Table"]
+    report = given_up(deployment, stream["LatestStreamArn"], size=1_000_000)
+    box = box_of(deployment, Queue.UNRELAYED)
+    deployment.client("sqs").send_message(QueueUrl=box.url, MessageBody=report)
+    done = run("redrive", "unrelayed", "--yes")
+    assert done.exit_code == 1, done.output
+    assert "of 1,000,000 lines found" in done.output
+    assert "only 0 of" not in done.output
+    assert box.count() == 1
 
 
 def test_code_goes_back_to_the_version_before(api: Api, deployment: Deployment, run: Run) -> None:

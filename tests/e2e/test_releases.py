@@ -222,7 +222,7 @@ def test_a_person_rejects_one_model_and_approves_another(deployment: Deployment,
     assert approved is not None
     assert "looked at the report" in approved.reason
     # And one command goes back to what was before.
-    command(deployment, "models", "rollback", champion or "", "--yes")
+    command(deployment, "rollback", "model", champion or "", "--yes")
     assert serving_champion(deployment) == champion
 
 
@@ -267,4 +267,4 @@ def test_a_run_whose_training_job_was_killed_goes_on_from_its_checkpoint(
         )["events"]
     ]
     assert any("resum" in line for line in lines), lines[:20]
-    command(deployment, "models", "rollback", first_model.version, "--yes")
+    command(deployment, "rollback", "model", first_model.version, "--yes")

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,36 @@ def test_a_job_over_features_computed_anew_says_what_this_process_says(
             del told[name]
     assert by_job == in_place
     assert by_job["decisions"] == COUNT
+
+
+def test_a_replay_of_thirty_days_reads_only_those_days(
+    deployment: Deployment, merchant: str, tmp_path: Path
+) -> None:
+    """Where payments have no times of their own: what lies in other days of the lake is not given to the job."""
+    dated = replace(deployment, environment=replace(deployment.environment, replay_time=False))
+    s3, lake, models = deployment.client("s3"), deployment["LakeBucket"], deployment["ModelsBucket"]
+    now = datetime.now(UTC)
+    since, until = (round(each.timestamp() * 1_000) for each in (now - timedelta(days=30), now))
+    named = {(now.date() + timedelta(days=number)).isoformat() for number in range(-30, 3)}
+    strange = ("decisions/day=2024-03-01/strange.parquet", "labels/day=2024-03-01/strange.parquet")
+    asked = Asked(since=since, until=until, merchant=merchant, policy="current")
+    # The query looks at all files here, whatever days it names; the job does not.
+    plan = plan_of(dated, asked, f"replay-{time.time_ns()}", now=until)
+    try:
+        for key in strange:
+            # Whoever reads it fails.
+            s3.put_object(Bucket=lake, Key=key, Body=b"not Parquet")
+        told = as_job(dated, plan, tmp_path, machine="ml.m5.xlarge", show=unseen)
+    finally:
+        for key in strange:
+            s3.delete_object(Bucket=lake, Key=key)
+    assert (told["decisions"], told["cannot_be_replayed"]) == (COUNT, {})
+    for part in ("decisions", "labels"):
+        key = f"replays/{plan.plan.id}/inputs/{part}.manifest"
+        prefix, *names = json.loads(s3.get_object(Bucket=models, Key=key)["Body"].read())
+        assert prefix == {"prefix": f"s3://{lake}/{part}/"}
+        assert names
+        assert {name.removeprefix("day=").partition("/")[0] for name in names} <= named
 
 
 def test_a_replay_leaves_nothing_but_its_own_folder(deployment: Deployment, merchant: str, tmp_path: Path) -> None:

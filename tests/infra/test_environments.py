@@ -8,8 +8,14 @@ from fraud.release import ReleasePolicy, RunPolicy
 from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, Environment, lookup
 
 
-def test_local_is_dev_but_for_its_capabilities_and_processor() -> None:
-    moved = replace(LOCAL, name=DEV.name, architecture=DEV.architecture, capabilities=DEV.capabilities)
+def test_local_is_dev_but_for_its_capabilities_and_how_quick_it_is() -> None:
+    moved = replace(
+        LOCAL,
+        name=DEV.name,
+        architecture=DEV.architecture,
+        capabilities=DEV.capabilities,
+        release_latency_ms=DEV.release_latency_ms,
+    )
     assert moved == DEV
 
 

@@ -20,7 +20,13 @@ DEFINITION = monitor()
 STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 
 
-def go(*, sources: tuple[str, ...] = ("decisions", "labels"), size: int = 1, redrives: int = 0) -> Walk:
+def go(
+    *,
+    sources: tuple[str, ...] = ("decisions", "labels"),
+    size: int = 1,
+    redrives: int = 0,
+    look_only: bool = False,
+) -> Walk:
     part = Part(objects=1, bytes=size, fingerprint="f")
 
     def answer(state: str, request: dict[str, Any]) -> Any:
@@ -30,18 +36,21 @@ def go(*, sources: tuple[str, ...] = ("decisions", "labels"), size: int = 1, red
                 champion="run-0",
                 evaluated=True,
                 snapshots=dict.fromkeys(sources, part),
+                since=0,
                 own=PROD.run_policy,
                 bounds=PROD.monitoring_policy,
             )
-            return {"Payload": look.state(lake="lake", models="models")}
+            return {"Payload": look.state(models="models")}
         if state == "MonitorLake":
             return {}
-        assert request["Payload"] == {"uri": "s3://models/monitoring/run-1/monitoring.json"}
+        report = "s3://models/monitoring/run-1/monitoring.json"
+        assert request["Payload"] == {"uri": report, "look_only": look_only}
         told = {"passed": False, "reason": "it drifted", "retraining": "drift-00001", "told": "started"}
         return {"Payload": {"run_id": "run-1", **told}}
 
     text = re.sub(r"\$\{\w+\}", FILLED, json.dumps(DEFINITION))
-    return walk(json.loads(text), {"reason": "the daily schedule"}, answer, redrives=redrives)
+    asked = {"reason": "the daily schedule"} | ({"look_only": True} if look_only else {})
+    return walk(json.loads(text), asked, answer, redrives=redrives)
 
 
 def test_a_look_plans_measures_and_tells() -> None:
@@ -57,6 +66,10 @@ def test_a_look_plans_measures_and_tells() -> None:
         "told": "started",
     }
     assert walked.largest < 16_000
+
+
+def test_who_only_looks_goes_the_same_way_and_says_so() -> None:
+    assert go(look_only=True).states == go().states
 
 
 def test_before_the_first_decision_nothing_is_measured() -> None:
@@ -133,6 +146,22 @@ def test_drift_may_start_the_retraining_and_nothing_else(platform: Callable[[str
     assert starting["Resource"]["Ref"].startswith("retraining")
     (writing,) = [each for each in statements if "s3:PutObject" in listed(each["Action"])]
     assert json.dumps(writing["Resource"]).endswith('"/drift/*"]]}')
+    (asking,) = [each for each in statements if "states:DescribeExecution" in listed(each["Action"])]
+    assert json.dumps(asking["Resource"]).endswith(':execution:paywarden-prod-retrain:drift-*"]]}')
+
+
+def test_a_plan_asks_which_retrainings_run(platform: Callable[[str], Any]) -> None:
+    statements = platform("prod").statements("training", "plantrainingrole")
+    (asking,) = [each for each in statements if "states:ListExecutions" in listed(each["Action"])]
+    assert json.dumps(asking["Resource"]).endswith(':stateMachine:paywarden-prod-retrain"]]}')
+    for name, loose in (("prod", "false"), ("staging", "false"), ("dev", "true"), ("local", "true")):
+        (variables,) = [
+            each["Properties"]["Environment"]["Variables"]
+            for id_, each in platform(name).resources("training", "AWS::Lambda::Function").items()
+            if id_.startswith("plantraining")
+        ]
+        assert variables["LOOSE_RUNS"] == loose
+        assert json.dumps(variables["RETRAIN_STATE_MACHINE"]).endswith(f':paywarden-{name}-retrain"]]}}')
 
 
 def test_a_look_that_fails_or_hangs_is_told(platform: Callable[[str], Any]) -> None:

@@ -107,7 +107,10 @@ FUNCTIONS = {
             "sqs:ReceiveMessage",
         },
     ),
-    "plan_training": ("training", {"s3:GetObject", "s3:ListBucket", "s3:PutObject", *READS_THE_DOCUMENT}),
+    "plan_training": (
+        "training",
+        {"s3:GetObject", "s3:ListBucket", "s3:PutObject", "states:ListExecutions", *READS_THE_DOCUMENT},
+    ),
     "read_verdict": ("training", {"s3:GetObject"}),
     "register_model": (
         "training",
@@ -154,7 +157,14 @@ FUNCTIONS = {
     "settle_approval": ("training", ANSWERS_A_TASK),
     "watch_drift": (
         "training",
-        {"s3:GetObject", "s3:ListBucket", "s3:PutObject", "states:ListExecutions", "states:StartExecution"},
+        {
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+            "states:DescribeExecution",
+            "states:ListExecutions",
+            "states:StartExecution",
+        },
     ),
 }
 
@@ -296,6 +306,17 @@ def test_the_plan_looks_for_everything_that_a_job_reads(platform: Callable[[str]
     assert listed(evaluations) == ["runs/*/evaluation/*"]
 
 
+def test_the_relay_reads_any_stream_of_the_ledger(platform: Callable[[str], Any]) -> None:
+    # A table that is made again after it was lost has another stream than the one that was deployed.
+    statements = platform("prod").statements("features", "relaydecisionsrole")
+    (reading,) = [each for each in statements if "dynamodb:GetRecords" in listed(each["Action"])]
+    (stream,) = listed(reading["Resource"])
+    assert json.dumps(stream).endswith('"/stream/*"]]}')
+    assert "decisions" in json.dumps(stream)
+    sources = platform("prod").resources("features", "AWS::Lambda::EventSourceMapping").values()
+    assert [each for each in sources if "streamarn" in json.dumps(each["Properties"]["EventSourceArn"]).lower()]
+
+
 @pytest.mark.parametrize("verb_noun", ["record_outcome", "record_label"])
 def test_a_report_touches_the_ledger_and_no_other_table(platform: Callable[[str], Any], verb_noun: str) -> None:
     statements = platform("prod").statements("scoring", verb_noun.replace("_", "") + "role")
@@ -351,10 +372,14 @@ def test_a_plan_writes_its_own_files_and_a_verdict_is_read_from_a_run(platform: 
     )
     assert [
         key
-        for key in ("/runs/*/parameters/given.json", "/monitoring/*/plan/plan.json")
+        for key in (
+            "/runs/*/parameters/given.json",
+            "/monitoring/*/plan/plan.json",
+            "/monitoring/*/inputs/*.manifest",
+        )
         if f'"{key}"]]}}' not in json.dumps(plan["Resource"])
     ] == []
-    assert len(plan["Resource"]) == 2
+    assert len(plan["Resource"]) == 3
     assert json.dumps(verdict["Resource"]).endswith('"/runs/*.json"]]}')
 
 

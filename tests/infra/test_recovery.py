@@ -39,6 +39,15 @@ def test_every_bucket_keeps_the_versions_of_its_objects_for_a_month(
         assert old["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
 
 
+def test_reports_go_after_a_while_and_what_models_are_made_of_stays(platform: Callable[[str], Any]) -> None:
+    found = platform("prod")
+    models = found.raw("data")["Outputs"]["ModelsBucket"]["Value"]["Ref"]
+    bucket = found.resources("data", "AWS::S3::Bucket")[models]
+    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+    going = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
+    assert going == {"monitoring/": 90, "replays/": 90}
+
+
 def test_the_kinds_of_tables_are_those_that_are_deployed(platform: Callable[[str], Any]) -> None:
     """A restored table gets its stream and its expiry back from what `paywarden restore` knows of it."""
     found = platform("prod")

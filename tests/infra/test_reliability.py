@@ -8,6 +8,7 @@ import pytest
 from aws_cdk.assertions import Match, Template
 
 from fraud.features import STANDARD
+from fraud.measures import API
 from runtime.stores.features import MOST_ITEMS
 
 PARTS = ("data", "features", "scoring", "training", "monitoring")
@@ -42,7 +43,8 @@ def test_the_relay_puts_a_bad_record_aside_and_goes_on(platform: Callable[[str],
             "StartingPosition": "TRIM_HORIZON",
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
-            "MaximumRetryAttempts": 10,
+            # Without limit: only age gives a record up.
+            "MaximumRetryAttempts": -1,
             "MaximumRecordAgeInSeconds": 12 * 3600,
             "DestinationConfig": {
                 "OnFailure": {"Destination": {"Fn::GetAtt": [Match.string_like_regexp("^unrelayed"), "Arn"]}}
@@ -162,25 +164,47 @@ def test_every_function_is_made_alike(platform: Callable[[str], Any], verb_noun:
     variables = properties["Environment"]["Variables"]
     assert variables["ENVIRONMENT"] == "prod"
     assert variables["POWERTOOLS_SERVICE_NAME"] == verb_noun
-    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Paywarden"
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Paywarden/prod"
 
 
 @pytest.mark.parametrize("part", ["scoring", "features", "training"])
 def test_every_function_has_alarms_for_errors_and_throttles(platform: Callable[[str], Any], part: str) -> None:
-    """But for the authorizer's errors, which anyone who sends a wrong key can make."""
+    """But for the authorizer's errors, which anyone who sends a wrong key can make, and a backtest's throttles."""
     prod = platform("prod")
     watched = {
-        (each["Properties"]["MetricName"], each["Properties"]["Dimensions"][0]["Value"]["Ref"])
+        (metric["MetricName"], metric["Dimensions"][0]["Value"]["Ref"])
         for each in prod.resources(part, "AWS::CloudWatch::Alarm").values()
-        if each["Properties"].get("Namespace") == "AWS/Lambda"
+        for metric in metrics_of(each["Properties"])
+        if metric.get("Namespace") == "AWS/Lambda"
     }
+    spared = {("Errors", "authorize_merchant.handler.handler"), ("Throttles", "backtest_rules.handler.handler")}
     expected = {
         (metric, logical_id)
         for logical_id, function in prod.resources(part, "AWS::Lambda::Function").items()
         for metric in ("Errors", "Throttles")
-        if (metric, function["Properties"]["Handler"]) != ("Errors", "authorize_merchant.handler.handler")
+        if (metric, function["Properties"]["Handler"]) not in spared
     }
     assert {each for each in watched if each[0] in ("Errors", "Throttles")} == expected
+
+
+def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an alarm looks at."""
+    return [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", ()) if "MetricStat" in each] or [alarm]
+
+
+def test_a_call_that_our_code_answers_with_5xx_is_an_error_of_its_function(
+    platform: Callable[[str], Any],
+) -> None:
+    errors = {
+        each["Properties"]["AlarmName"].rpartition("-")[2]: {
+            (metric["MetricName"], json.dumps(metric["Dimensions"])) for metric in metrics_of(each["Properties"])
+        }
+        for each in platform("prod").resources("scoring", "AWS::CloudWatch::Alarm").values()
+        if "-function-errors-" in each["Properties"]["AlarmName"]
+    }
+    assert set(errors) == set(API)
+    for name, found in errors.items():
+        assert ("Failed", json.dumps([{"Name": "service", "Value": name}])) in found
 
 
 def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(platform: Callable[[str], Any]) -> None:
@@ -189,7 +213,7 @@ def test_an_authorizer_that_fails_is_told_and_one_that_refuses_is_not(platform: 
         for each in platform("prod").resources("monitoring", "AWS::CloudWatch::Alarm").values()
         if each["Properties"].get("MetricName") == "AuthorizerFailed"
     )
-    assert alarm["Namespace"] == "Paywarden"
+    assert alarm["Namespace"] == "Paywarden/prod"
     assert alarm["Dimensions"] == [{"Name": "service", "Value": "authorize_merchant"}]
     assert alarm["Statistic"] == "Sum"
 

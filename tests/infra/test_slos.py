@@ -155,7 +155,13 @@ def test_the_objectives_look_at_what_they_say(platform: Callable[[str], Any]) ->
         for burn in slo.burns:
             found = looked[f"paywarden-prod-{slo.name}-{burn.name}-long"]
             if slo.within is None:
-                assert {each[1] for each in found} == {"5XXError", "Count"}
+                assert {each[1] for each in found} == {"5XXError", "Count", "Batched", "FailedInBatch"}
+                paths = {(each[1], path) for each in found for path in re.findall(r'"(/v1/[^"]*)"', each[2])}
+                assert paths == {
+                    ("Count", "/v1/decisions"),
+                    ("5XXError", "/v1/decisions"),
+                    ("5XXError", "/v1/decisions/batch"),
+                }, "decisions, and no other call"
             else:
                 assert {each[3] for each in found} == {f"PR(:{slo.within:g})", "SampleCount"}
     assert all('"/v1/decisions"' in each[2] for each in looked["paywarden-prod-decision-latency-fast-long"])

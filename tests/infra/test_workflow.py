@@ -18,6 +18,7 @@ from botocore.validate import ParamValidator
 from fraud.release import ReleasePolicy, RunPolicy, TuningPolicy
 from fraud.runs import MOST_LOOKS
 from infra.workflows import FUNCTIONS, SUBSTITUTIONS, retrain
+from lambdas.plan_training.alone import not_alone
 from lambdas.plan_training.asked import RunInput
 from lambdas.plan_training.plans import Part, Plan, state_of
 from tests.infra.asl import Timeout, Walk, evaluate, walk
@@ -60,6 +61,7 @@ class World:
     approved: bool | None = True
     labels: bool = True
     refused: str = ""
+    other: str = ""
 
     def answer(self, state: str, request: dict[str, Any]) -> Any:
         if "sagemaker" in STATES[state]["Resource"]:
@@ -74,7 +76,7 @@ class World:
 
     def payload(self, state: str, given: dict[str, Any]) -> dict[str, Any]:
         if state == "PlanTraining":
-            return self.planned(given)
+            return not_alone(given["run_id"], self.other) if self.other else self.planned(given)
         if state in ("CheckDataset", "CheckModel", "CheckComparison"):
             assert given["uri"].endswith(".json")
             labels = self.labels or state != "CheckComparison"
@@ -122,7 +124,7 @@ class World:
         return walk(json.loads(text), {}, copy.deepcopy(self).answer, redrives=redrives)
 
 
-PLAN = ["PlanTraining", "BuildDataset", "CheckDataset", "DataHolds"]
+PLAN = ["PlanTraining", "IsAlone", "BuildDataset", "CheckDataset", "DataHolds"]
 LEARN = [
     *PLAN,
     "TuneModel",
@@ -157,6 +159,7 @@ PROBATION = [
 SERVES = ["Served", "ModelServes"]
 PROMOTE = ["PromoteModel", "PromoteModelMade", *SERVES]
 STOPPED = ["Stopped", "NotifyStopped", "ChampionStays"]
+WEEKLY_RUNS = "The retraining weekly runs, and one at a time may; this one can be started when it is done."
 
 
 def test_the_phases_come_in_this_order() -> None:
@@ -189,6 +192,7 @@ def test_the_first_model_has_nobody_to_be_compared_with() -> None:
 @pytest.mark.parametrize(
     ("world", "way", "outcome", "at", "reason"),
     [
+        (World(other="weekly"), [*PLAN[:2], *STOPPED], "stopped", "plan", WEEKLY_RUNS),
         (World(verdicts={"CheckDataset": False}), [*PLAN, *STOPPED], "stopped", "checks", "CheckDataset says so"),
         (World(verdicts={"CheckModel": False}), [*LEARN, *STOPPED], "stopped", "gate", "CheckModel says so"),
         (
@@ -222,7 +226,9 @@ def test_the_first_model_has_nobody_to_be_compared_with() -> None:
             *("rolled_back", "probation", "WatchProbation saw it"),
         ),
     ],
-    ids=lambda each: f"{each.verdicts or each.watches or each.approved}" if isinstance(each, World) else "",
+    ids=lambda each: (
+        f"{each.other or each.verdicts or each.watches or each.approved}" if isinstance(each, World) else ""
+    ),
 )
 def test_every_stop_and_every_way_back_ends_with_a_sentence(
     world: World, way: list[str], outcome: str, at: str, reason: str

@@ -76,9 +76,13 @@ def main() -> int:
             _say(f"a day of {len(day.calls):,} calls in {24 * given.hour / 60:.0f} minutes")
             hours = played(deployment, day, given.hour, threads=given.threads, log=FOLDER / "day.jsonl")
             return told_day(hours, day, given.hour, picture=given.picture, path=ROOT / "build" / "load-day.json")
-        state = Brownout(delay=DELAY)
-        with proxied(port, state, Random(given.seed)) as store_port:
-            happened = _under_load(deployment, state, store_port, given)
+        store, config = Brownout(delay=DELAY), Brownout()
+        with (
+            proxied(port, store, Random(given.seed)) as store_port,
+            proxied(port, config, Random(given.seed)) as config_port,
+        ):
+            _put_behind(deployment, DYNAMODB=store_port, APPCONFIGDATA=config_port)
+            happened = _under_load(deployment, store, config, given)
         _say("looking at what is left in the ledger, the feature store and the lake")
         findings, rows = judged(deployment, read_log(FOLDER / "exchanges.jsonl"), happened)
     finally:
@@ -89,12 +93,11 @@ def main() -> int:
     return int(not all(finding.held for finding in findings))
 
 
-def _under_load(deployment: Deployment, state: Brownout, store_port: int, given: argparse.Namespace) -> Happened:
+def _under_load(deployment: Deployment, store: Brownout, config: Brownout, given: argparse.Namespace) -> Happened:
     """Send everything; when what was done to the platform."""
     for version in rollout.VERSIONS:
         rollout.register(deployment, version)
     rollout.promote(deployment, "run-1")
-    _put_behind(deployment, store_port)
     # What loses its races for a state six times comes again after this long, instead of minutes.
     queue, soon = deployment["UpdateQueueUrl"], {"VisibilityTimeout": "10"}
     deployment.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes=soon)
@@ -109,9 +112,12 @@ def _under_load(deployment: Deployment, state: Brownout, store_port: int, given:
         happened.promoted = _now()
         rollout.promote(deployment, "run-2")
         time.sleep(12)
-        rollout.corrupt(deployment, "run-3")
-        happened.corrupted = _now()
+        # What is damaged is not promoted: this one is, between that and its use. Nobody learns of it meanwhile.
+        config.mode = "refused"
         rollout.promote(deployment, "run-3")
+        rollout.corrupt(deployment, "run-3")
+        config.mode = "clear"
+        happened.corrupted = _now()
         time.sleep(10)
         rollout.promote(deployment, "run-2")
         happened.rolled_back = _now()
@@ -119,29 +125,27 @@ def _under_load(deployment: Deployment, state: Brownout, store_port: int, given:
     with _generator(orders) as run:
         for phase in PHASES:
             _say(phase.name)
-            state.mode = MODES.get(phase.name, "clear")
+            store.mode = MODES.get(phase.name, "clear")
             beside = threading.Thread(target=swap) if phase.name == "hot swap" else None
             if beside:
                 beside.start()
             run(phase.name)
             if beside:
                 beside.join()
-            if state.mode != "clear":
-                state.mode = "clear"
+            if store.mode != "clear":
+                store.mode = "clear"
                 time.sleep(REST)
         _say(AGAIN)
         run(AGAIN)
     return happened
 
 
-def _put_behind(deployment: Deployment, store_port: int) -> None:
-    """Let scoring, and nothing else, reach DynamoDB through the proxy; on AWS this would be its endpoint too."""
+def _put_behind(deployment: Deployment, **ports: int) -> None:
+    """Let scoring, and nothing else, reach services through proxies; on AWS these would be their endpoints too."""
     client = deployment.client("lambda")
     found = rollout.function(deployment, "score_transaction")
-    variables = found["Environment"]["Variables"] | {
-        "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{store_port}",
-        "STORE_PATIENCE_MS": str(round(PATIENCE * 1_000)),
-    }
+    variables = found["Environment"]["Variables"] | {"STORE_PATIENCE_MS": str(round(PATIENCE * 1_000))}
+    variables |= {f"AWS_ENDPOINT_URL_{name}": f"http://127.0.0.1:{port}" for name, port in ports.items()}
     name = found["FunctionName"]
     client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
     version = client.publish_version(FunctionName=name)["Version"]

@@ -25,12 +25,13 @@ from ops.featurestore.histories import events_of
 from ops.inputs import build_world, decision_body, to_frame
 from ops.scoring.files import write
 from ops.scoring.models import model_in
-from ops.scoring.vectors import Scoring, ScoringError, calibrated, decided, tokenised
+from ops.scoring.vectors import Scoring, ScoringError, decided, tokenised
 from runtime.stores.decisions import MemoryDecisionStore
 from runtime.stores.features import MemoryFeatureStore
 from tests.unit.lambdas import deciding
 from tests.unit.lambdas.deliveries import deliver, updater
 from tests.unit.lambdas.support import bundle
+from training.calibrate import calibrated
 
 ROWS = 150
 POLICY = Policy(version="p", thresholds=Thresholds(challenge=0.08, review=0.1, decline=0.13))

@@ -2,8 +2,9 @@
 
 ministack has no SageMaker, does not take Firehose as a target of a rule, delivers a stream's records one
 object each, forgets a stream mapping's failure settings, cannot drop the authorizers' answers that it keeps,
-cannot re-drive an execution, evaluates alarms by a metric's name alone and counts little. Its registries are
-plain dictionaries and its modules look functions up when they call them, so what is missing is put in from here.
+cannot re-drive an execution, walks through a whole queue for every batch, evaluates alarms by a metric's name
+alone and counts little. Its registries are plain dictionaries and its modules look functions up when they call
+them, so what is missing is put in from here.
 Everything used is checked first: on another version, or if something has moved, starting fails with a sentence.
 """
 
@@ -25,6 +26,7 @@ from ops.localcloud.seam import (
     functions,
     gateway,
     measures,
+    queues,
     sagemaker,
     tasks,
     telemetry,
@@ -43,6 +45,7 @@ _MODULES: Final = (
     functions,
     gateway,
     measures,
+    queues,
     sagemaker,
     tasks,
     telemetry,
@@ -113,6 +116,7 @@ def install(service: SageMaker, clock: Callable[[], float]) -> Background:
     functions.install_streams()
     functions.quicken_workers()
     gateway.install_authorizer_flush()
+    queues.install_queues()
     buffers, metrics = delivery.install_delivery(clock), Metrics()
     measures.install_measures(metrics)
     telemetry.install_telemetry(metrics)

@@ -4,6 +4,7 @@ import json
 import sys
 
 from lambdas.update_features.handler import handler
+from tests.unit.lambdas.support import Context
 
 if __name__ == "__main__":
-    json.dump(handler(json.load(sys.stdin), None), sys.stderr)
+    json.dump(handler(json.load(sys.stdin), Context()), sys.stderr)

@@ -5,6 +5,7 @@ moto keeps no history: a table of then is one that is copied while it is as it w
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +17,13 @@ from typer.testing import CliRunner, Result
 from infra.environments import PROD
 from ops import terminal
 from ops.cli import app
-from ops.recovery import commands, tables
-from ops.recovery.dropped import reattached
+from ops.recovery import commands, comparing
+from ops.recovery.comparing import put_back
+from ops.recovery.dropped import lacking
 from ops.recovery.errors import RecoveryError
 from ops.recovery.objects import changes, set_back
-from ops.recovery.tables import KINDS, put_back, restored_aside
+from ops.recovery.tables import KINDS, restored_aside
+from runtime.stores.merchants import Account, Credential, DynamoMerchantStore
 from tests.contract.conftest import one_call_at_a_time
 
 pytestmark = pytest.mark.integration
@@ -176,13 +179,84 @@ def test_settings_that_moved_on_or_expired_stay(dynamodb: Any) -> None:
     ]
 
 
-def test_a_key_that_was_disabled_since_is_not_let_in_again(dynamodb: Any) -> None:
-    key = {"key_id": {"S": "k1"}, "version": {"N": "1"}, "disabled_at": {"N": "0"}}
-    fill(dynamodb, "merchants", key)
+@pytest.fixture
+def shop(dynamodb: Any) -> tuple[DynamoMerchantStore, Account]:
+    """A merchant with one key, stored as the platform stores it."""
+    store = DynamoMerchantStore(dynamodb, "merchants")
+    key = Credential("k1", "shop", "hash", "standard", created_at=1_000)
+    account = Account("shop", "standard", "", created_at=1_000, changed_at=1_000, keys=(key,))
+    store.save(account, key)
+    return store, account
+
+
+@pytest.mark.parametrize("ended", [{"disabled_at": 2_000}, {"expires_at": 2_000}], ids=["disabled", "rotated"])
+@pytest.mark.parametrize("lost", [False, True], ids=["there", "lost"])
+def test_a_key_that_was_ended_since_is_not_let_in_again(
+    dynamodb: Any, shop: tuple[DynamoMerchantStore, Account], ended: dict[str, int], lost: bool
+) -> None:
+    store, account = shop
     side = aside(dynamodb, "merchants")
-    fill(dynamodb, "merchants", {**key, "disabled_at": {"N": "1790000000000"}})
+    [key] = account.keys
+    over = Credential(**{**asdict(key), **ended})
+    store.save(replace(account, version=2, changed_at=2_000), over)
+    if lost:
+        dynamodb.delete_item(TableName="merchants", Key={"key_id": {"S": "k1"}})
+    done = put_back(dynamodb, KINDS["merchants"], "merchants", side, changed=True, write=True)
+    assert (done.counts["newer"], done.written) == (2, 0)
+    found = store.get("k1")
+    assert found is None if lost else found == over
+
+
+@pytest.mark.parametrize("ended", ["disabled_at", "expires_at"])
+def test_a_key_that_ends_earlier_stays_so_by_itself(
+    dynamodb: Any, shop: tuple[DynamoMerchantStore, Account], ended: str
+) -> None:
+    """Without a newer account, as when the account was lost and put back before."""
+    store, _ = shop
+    fill(dynamodb, "merchants", {**content(dynamodb, "merchants")[0], "expires_at": {"N": "9000"}})
+    side = aside(dynamodb, "merchants")
+    now = {**dynamodb.get_item(TableName="merchants", Key={"key_id": {"S": "k1"}})["Item"], ended: {"N": "2000"}}
+    fill(dynamodb, "merchants", now)
     done = put_back(dynamodb, KINDS["merchants"], "merchants", side, changed=True, write=True)
     assert (done.counts["newer"], done.written) == (1, 0)
+    found = store.get("k1")
+    assert found is not None
+    assert getattr(found, ended) == 2_000
+
+
+def test_a_merchant_that_was_lost_comes_back_with_its_keys(
+    dynamodb: Any, shop: tuple[DynamoMerchantStore, Account]
+) -> None:
+    store, account = shop
+    side = aside(dynamodb, "merchants")
+    spoilt = {**content(dynamodb, "merchants")[0], "secret_hash": {"S": "spoilt"}}
+    for name in ("merchant#shop", "k1"):
+        dynamodb.delete_item(TableName="merchants", Key={"key_id": {"S": name}})
+    done = put_back(dynamodb, KINDS["merchants"], "merchants", side, changed=True, write=True)
+    assert (done.written, done.raced) == (2, 0)
+    assert store.account("shop") == account
+    # A key that is other than it was, of an account that is not: somebody spoilt it.
+    fill(dynamodb, "merchants", spoilt)
+    assert put_back(dynamodb, KINDS["merchants"], "merchants", side, changed=True, write=True).written == 1
+    assert store.account("shop") == account
+
+
+def test_a_merchant_that_is_changed_meanwhile_gets_no_key_back(
+    dynamodb: Any, shop: tuple[DynamoMerchantStore, Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, account = shop
+    side = aside(dynamodb, "merchants")
+    dynamodb.delete_item(TableName="merchants", Key={"key_id": {"S": "k1"}})
+    write = comparing._written
+
+    def beaten(client: Any, table: str, each: Any) -> bool:
+        store.save(replace(account, version=2, disabled_at=2_000, keys=()))
+        return write(client, table, each)
+
+    monkeypatch.setattr(comparing, "_written", beaten)
+    done = put_back(dynamodb, KINDS["merchants"], "merchants", side, changed=True, write=True)
+    assert (done.written, done.raced) == (0, 1)
+    assert store.get("k1") is None
 
 
 def test_an_item_that_somebody_writes_meanwhile_stays_theirs(
@@ -191,13 +265,13 @@ def test_an_item_that_somebody_writes_meanwhile_stays_theirs(
     fill(dynamodb, "decisions", line("shop/1"))
     side = aside(dynamodb, "decisions")
     dynamodb.delete_item(TableName="decisions", Key={"id": {"S": "shop/1"}, "kind": {"S": "decision"}})
-    write = tables._written
+    write = comparing._written
 
     def beaten(client: Any, table: str, each: Any) -> bool:
         fill(client, table, line("shop/1", "decline"))
         return write(client, table, each)
 
-    monkeypatch.setattr(tables, "_written", beaten)
+    monkeypatch.setattr(comparing, "_written", beaten)
     done = put_back(dynamodb, KINDS["decisions"], "decisions", side, changed=True, write=True)
     assert (done.written, done.raced) == (0, 1)
     assert content(dynamodb, "decisions") == [line("shop/1", "decline")]
@@ -221,6 +295,7 @@ def test_the_command_restores_aside_compares_asks_and_cleans_up(dynamodb: Any, c
     assert done.exit_code == 0, done.output
     assert "1 items are back" in done.stderr
     assert len(content(dynamodb, "decisions")) == 2
+    assert "decisions-then is there beside" not in tried.stderr  # it was restored by hand, and is known to be
     assert "decisions-then" in dynamodb.list_tables()["TableNames"]
 
 
@@ -248,11 +323,26 @@ def test_a_table_that_is_as_it_was_leaves_nothing_behind(
     assert side not in dynamodb.list_tables()["TableNames"]
 
 
+def test_a_table_beside_that_is_kept_for_later_is_told_of(
+    dynamodb: Any, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(dynamodb, "decisions", line("shop/1"))
+    side = aside(dynamodb, "decisions")
+    dynamodb.delete_item(TableName="decisions", Key={"id": {"S": "shop/1"}, "kind": {"S": "decision"}})
+    monkeypatch.setattr(commands, "restored_aside", lambda *_, **__: side)
+    tried = command("table", "decisions", "--at", "2026-01-01", "--dry-run")
+    assert tried.exit_code == 0, tried.output
+    assert f"{side} is there beside, and is paid for until it is deleted" in tried.stderr
+    assert side in dynamodb.list_tables()["TableNames"]
+    assert command("table", "decisions", "--at", "2026-01-01", "--yes").exit_code == 0
+    assert side not in dynamodb.list_tables()["TableNames"]
+
+
 def test_what_cannot_be_restored_says_what_to_do(dynamodb: Any, command: Any) -> None:
     for arguments, remedy in (
         (("features", "--at", "2026-01-01"), "paywarden rebuild-state"),
         (("nothing",), "give one of: decisions, merchants"),
-        (("decisions",), "--at: give the moment"),
+        (("settings",), "--at: give the moment"),
     ):
         result = command("table", *arguments)
         assert isinstance(result.exception, RecoveryError)
@@ -299,7 +389,35 @@ def test_a_dropped_table_is_made_again_with_its_stream_and_its_recovery(
         "MaximumRetryAttempts": 10,
     }
     assert {each["UUID"] for each in clients["lambda"].sources} == {"2", "new"}
-    assert reattached(clients["lambda"], "decisions", described["LatestStreamArn"]) == []
+    assert lacking(dynamodb, clients["lambda"], KINDS["decisions"], "decisions") == []
+    again = command("table", "decisions", "--yes")
+    assert "--at: give the moment" in str(again.exception)
+
+
+@pytest.mark.parametrize("after", ["restored", "streaming", "mapped"])
+def test_a_restore_that_ended_early_goes_on(
+    dynamodb: Any, clients: dict[str, Any], command: Any, after: str
+) -> None:
+    """Ended after the items were there, after the stream was, or between the new mapping and the old one's end."""
+    relay = "arn:aws:lambda:eu-west-1:123456789012:function:relay"
+    table = "arn:aws:dynamodb:eu-west-1:123456789012:table/decisions"
+    sources = [{"UUID": "old", "EventSourceArn": f"{table}/stream/2026", "FunctionArn": relay, "State": "Enabled"}]
+    if after != "restored":
+        stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+        dynamodb.update_table(TableName="decisions", StreamSpecification=stream)
+    if after == "mapped":
+        newest = dynamodb.describe_table(TableName="decisions")["Table"]["LatestStreamArn"]
+        sources.append({"UUID": "new", "EventSourceArn": newest, "FunctionArn": relay, "State": "Enabled"})
+    clients["lambda"].sources = list(sources)
+    tried = command("table", "decisions", "--dry-run")
+    assert "relay as reader" in tried.stderr or "lacks its stream" in tried.stderr
+    assert clients["lambda"].sources == sources
+    assert command("table", "decisions", "--yes").exit_code == 0
+    described = dynamodb.describe_table(TableName="decisions")["Table"]
+    assert described["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
+    assert described["DeletionProtectionEnabled"]
+    reading = [(each["UUID"], each["EventSourceArn"]) for each in clients["lambda"].sources]
+    assert reading == [("new", described["LatestStreamArn"])]
 
 
 def test_a_dropped_table_without_a_backup_says_where_else_its_data_is(dynamodb: Any, command: Any) -> None:

@@ -204,6 +204,7 @@ def test_function_reads_an_alarm_by_its_name(cloud: boto3.Session, keep: str) ->
             EvaluationPeriods=1,
             Threshold=1,
             ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="ignore",  # without a value it stays as it was set
         )
     cloudwatch.set_alarm_state(AlarmName="too-many-errors", StateValue="ALARM", StateReason="test")
     answer = cloud.client("lambda").invoke(FunctionName=keep, Payload=b"{}")

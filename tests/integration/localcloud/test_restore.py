@@ -7,8 +7,9 @@ from typing import Any
 import boto3
 import pytest
 
+from ops.recovery.comparing import put_back
 from ops.recovery.objects import changes, set_back
-from ops.recovery.tables import KINDS, put_back
+from ops.recovery.tables import KINDS
 
 pytestmark = pytest.mark.integration
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from infra.environments import PROD
 from ops.capacity.concurrency import running
 from ops.capacity.cost import by_service, decisions_in_month, lines, metrics, provisioned, replicated
+from ops.capacity.jobs import MOST_ROWS, monitored_days, reading, replay_of
 from ops.capacity.pages import pages
 from ops.capacity.quotas import LIMITS, ends_at
 from ops.capacity.tables import asked, heat, share_in_batch
@@ -86,6 +87,23 @@ def test_lines_add_up_and_idle_costs_little() -> None:
     assert sum(by_service(0).values()) < 150
     million = [sum(by_service(rate).values()) / decisions_in_month(rate) * 1e6 for rate in RATES]
     assert million == sorted(million, reverse=True)
+
+
+def test_jobs_cost_what_they_read() -> None:
+    """Days, machines and disks are those that are asked for; hours follow the bytes until a job is full."""
+    # The window, all that its features look back on, and a day.
+    assert monitored_days() == PROD.monitoring_policy.days + 91 + 1
+    small, large, full = (reading(rate, 99) for rate in (0.01, 4, 40))
+    assert (small.machines.type, large.machines.type) == ("ml.m5.xlarge", "ml.m5.4xlarge")
+    assert large.bytes / small.bytes == pytest.approx(400)
+    assert large.machines.volume_gb > large.bytes / 1e9
+    assert small.hours < 0.1 < large.hours < full.hours
+    # What does not fit is told, and not counted as if it ran.
+    assert full.rows == MOST_ROWS < full.wanted
+    assert reading(400, 99).hours == full.hours
+    month, day = replay_of(100, 30), replay_of(100, 1)
+    assert month.bytes / day.bytes == pytest.approx(32 / 3)
+    assert 20 < month.hours / day.hours * 3 < 32
 
 
 def test_metrics_are_counted_by_tier_and_never_by_merchant() -> None:

@@ -41,7 +41,6 @@ def faults() -> Iterator[Faults]:
         thread.join()
 
 
-@pytest.mark.xdist_group("drill-proxy")
 def test_a_rule_counts_until_its_block_ends(faults: Faults) -> None:
     config = Config(retries={"total_max_attempts": 1})
     client = control.session(1).client("dynamodb", endpoint_url=f"http://127.0.0.1:{faults.port}", config=config)

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from fraud.measures import MEASURES
-from fraud.monitoring import Figures, MonitoringPolicy, counted
-from fraud.monitoring_verdict import judge
+from fraud.monitoring import Figures, MonitoringPolicy
+from fraud.monitoring_verdict import counted, judge
 
 POLICY = MonitoringPolicy()
 WELL = Figures(
@@ -56,8 +56,8 @@ def test_a_world_as_it_was_passes_and_every_bound_is_judged() -> None:
         ({"missing_change": 0.4}, "missing values", False, "ip_count_1h lacks a value in 40.0% more"),
         ({"rate_change": -0.2}, "decisions", False, "'approve' moved by -20.0%"),
         ({"skew": 0.5}, "consistency", False, "card_count_1h was other than it should have been in 50.00%"),
-        ({"decided_twice": 1}, "exactly once", False, "1 payments have two different decisions"),
-        ({"lost": 2}, "exactly once", False, "2 that were reported on have none"),
+        ({"decided_twice": 1}, "exactly once", False, "1 payments were decided on a second time"),
+        ({"lost": 2}, "exactly once", False, "2 that were reported on in it have no decision"),
         ({"label_silence": 4 * 86_400.0}, "labels", False, "96.0 hours ago, and 72 are allowed"),
     ],
 )
@@ -101,10 +101,20 @@ def test_nothing_at_all_is_not_judged_but_for_once() -> None:
 
 def test_every_measure_of_drift_is_counted_and_no_other_one() -> None:
     declared = {name for name, each in MEASURES.items() if "watch_drift" in each.of}
-    assert counted(WELL).keys() == declared
-    assert counted(msgspec.structs.replace(WELL, decided_twice=2, lost=1))["ExactlyOnceViolations"] == 3
-    # What cannot be told is no 0.
-    assert counted(Figures()).keys() == {"MonitoredDecisions", "SkewedFeatures", "ExactlyOnceViolations"}
+    assert counted(WELL, POLICY).keys() == declared
+    assert counted(msgspec.structs.replace(WELL, decided_twice=2, lost=1), POLICY)["ExactlyOnceViolations"] == 3
+    assert counted(WELL, POLICY)["FailedFindings"] == 0
+    assert counted(msgspec.structs.replace(WELL, rate_change=-0.2, lost=1), POLICY)["FailedFindings"] == 2
+
+
+def test_what_is_not_judged_ends_an_alarm_and_is_shown_only_if_known() -> None:
+    shown = {"FeatureDrift", "ApprovalRate", "ChallengeRate", "CalibrationError", "MaturedAuc"}
+    assert counted(WELL, POLICY).keys() - counted(Figures(), POLICY).keys() == shown
+    assert set(counted(Figures(), POLICY).values()) == {0.0}
+    few = msgspec.structs.replace(WELL, decisions=999, score_index=9.0, drifted=90, missing_change=1.0)
+    told = counted(few, POLICY)
+    assert [told[name] for name in ("ScoreDrift", "DriftedFeatures", "MissingDrift")] == [0, 0, 0]
+    assert told["FeatureDrift"] == 0.4
 
 
 @pytest.mark.parametrize(

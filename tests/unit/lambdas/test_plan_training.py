@@ -157,6 +157,9 @@ def test_one_machine_has_no_network_and_several_speak_among_themselves(function:
 def test_machines_grow_with_the_lake_up_to_a_bound(function: ModuleType) -> None:
     sizes = [10**9, 2_500_000_000, 5 * 10**9, 10**12]
     assert [plan(function, size=size)["dataset"]["machines"]["count"] for size in sizes] == [2, 3, 5, 8]
+    # Each of them gets all of the lake on its disk.
+    volumes = [plan(function, size=size)["dataset"]["machines"]["volume_gb"] for size in (*sizes, 10**13)]
+    assert volumes == [202, 205, 210, 2_200, 16_384]
 
 
 @pytest.mark.parametrize(
@@ -307,6 +310,43 @@ def test_the_function_plans_with_what_the_lake_holds(function: ModuleType, lake:
     assert planned["engine"] == "vectorised"
 
 
+def test_of_two_retrainings_the_younger_one_ends_with_a_sentence_where_runs_are_held_to_their_policy(
+    function: ModuleType, lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
+    client = boto3.client("stepfunctions")
+    machine = client.create_state_machine(
+        name="retrain",
+        definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": true}}}',
+        roleArn="arn:aws:iam::123456789012:role/retrain",
+    )["stateMachineArn"]
+    runs = {}
+    for name in ("done", "weekly", "drift-00001"):
+        arn = client.start_execution(stateMachineArn=machine, name=name, input="{}")["executionArn"]
+        runs[name] = client.describe_execution(executionArn=arn)["startDate"].isoformat()
+        if name == "done":
+            client.stop_execution(executionArn=arn)
+
+    def plan_of(name: str) -> dict[str, Any]:
+        state: dict[str, Any] = function.handler({"run_id": name, "started_at": runs[name]}, Context())
+        return state
+
+    tried = replace(function.settings, retrain_state_machine=machine, loose_runs=True)
+    monkeypatch.setattr(function, "settings", tried)
+    assert plan_of("drift-00001")["alone"] is True
+    monkeypatch.setattr(function, "settings", replace(tried, loose_runs=False))
+    assert plan_of("weekly")["alone"] is True
+    assert plan_of("drift-00001") | {"verdict": {}} == {"run_id": "drift-00001", "alone": False, "verdict": {}}
+    assert plan_of("drift-00001")["verdict"] == {
+        "passed": False,
+        "outcome": "stopped",
+        "at": "plan",
+        "reason": "The retraining weekly runs, and one at a time may; this one can be started when it is done.",
+    }
+    client.stop_execution(executionArn=f"{machine.replace(':stateMachine:', ':execution:')}:weekly")
+    assert plan_of("drift-00001")["alone"] is True
+
+
 def test_the_plan_is_kept_for_every_step_to_read(function: ModuleType, lake: Any) -> None:
     lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"12345")
     lake.put_object(Bucket="lake", Key="history/b.parquet", Body=b"123")
@@ -361,6 +401,7 @@ def test_where_runs_are_held_to_it_the_deployments_policy_is_a_floor(
 ) -> None:
     lake.put_object(Bucket="lake", Key="history/a.parquet", Body=b"1")
     event = EVENT | {"input": {"policy": {"gate": {"minimum_gain": -1.0}}}}
+    monkeypatch.setattr(function, "older", lambda *_, **__: "")
     monkeypatch.setattr(function, "settings", replace(function.settings, loose_runs=False))
     with pytest.raises(
         ValueError, match=r"policy.gate.minimum_gain: at least 0.002 here, where a run may tighten"

@@ -205,6 +205,21 @@ def test_without_the_feature_table_payments_are_decided_too(
     assert "done without: ResourceNotFoundException" in logged.getvalue()
 
 
+def test_what_fails_within_a_batch_is_counted_though_the_batch_is_answered(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = start()
+    boto3.client("dynamodb").delete_table(TableName="decisions")
+    payment = json.loads(request()["body"])
+    batch = [payment | {"transaction_id": "a"}, payment | {"transaction_id": "b"}, payment | {"amount": -1}]
+    event = request(raw=json.dumps({"decisions": batch})) | {"resource": "/v1/decisions/batch"}
+    answer = function.handler(event, Context())
+    assert answer["statusCode"] == 200
+    metrics = counted(capsys.readouterr().out)
+    assert (metrics["Batched"], metrics["FailedInBatch"]) == ([3.0], [2.0])
+    assert (metrics["Failed"], metrics["Refused"]) == ([1.0, 1.0], [1.0])
+
+
 def test_a_new_model_serves_without_a_failed_call(start: Start) -> None:
     function = start()
     BundleStore(boto3.client("s3"), "models").add(*bundle("run-2"))

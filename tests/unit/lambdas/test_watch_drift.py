@@ -63,7 +63,7 @@ def stop(function: ModuleType) -> None:
         client.stop_execution(executionArn=each["executionArn"])
 
 
-def test_figures_become_metrics_and_what_is_unknown_does_not(
+def test_figures_become_metrics_and_those_without_an_alarm_only_if_known(
     function: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     function.handler(report(), Context())
@@ -71,13 +71,27 @@ def test_figures_become_metrics_and_what_is_unknown_does_not(
     told = {each["Name"]: each["Unit"] for each in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert told == {
         "MonitoredDecisions": "Count",
+        "FailedFindings": "Count",
         "ScoreDrift": "None",
+        "DriftedFeatures": "None",
+        "MissingDrift": "None",
         "SkewedFeatures": "Count",
         "ApprovalRate": "None",
         "ChallengeRate": "None",
         "ExactlyOnceViolations": "Count",
+        "LabelSilence": "Seconds",
     }
-    assert line["ScoreDrift"] == [0.6]
+    assert (line["ScoreDrift"], line["FailedFindings"], line["LabelSilence"]) == ([0.6], [1.0], [0.0])
+
+
+def test_who_only_looks_changes_nothing(function: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = function.handler(report() | {"look_only": True}, Context())
+    assert answer["passed"] is False
+    assert (answer["retraining"], answer["told"]) == ("", "the daily look would start one; this one only looked")
+    assert executions(function) == []
+    assert "drift/00001.json" not in str(boto3.client("s3").list_objects_v2(Bucket="models"))
+    assert "ScoreDrift" not in capsys.readouterr().out
+    assert function.handler(report() | {"look_only": False}, Context())["retraining"] == "drift-00001"
 
 
 def test_a_world_as_it_was_starts_nothing(function: ModuleType) -> None:
@@ -123,6 +137,69 @@ def test_a_look_that_died_between_claim_and_start_makes_up_for_it(
     assert executions(function) == []
     assert function.handler(event, Context())["retraining"] == "drift-00001"
     assert executions(function) == ["drift-00001"]
+
+
+def test_a_claim_that_never_began_is_begun_by_the_next_look(
+    function: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, cause = function.retrainings.start, function.Cause(report="look-1", as_of=AS_OF, reason="drift")
+    with monkeypatch.context() as patched:
+
+        def die(*_: object, **__: object) -> None:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "StartExecution")
+
+        patched.setattr(function.retrainings._states, "start_execution", die)
+        with pytest.raises(ClientError, match="slow"):
+            start(cause, cool_down_days=7, now=AS_OF)
+    # Another one has begun meanwhile: it goes first.
+    boto3.client("stepfunctions").start_execution(
+        stateMachineArn=function.settings.retrain_state_machine, name="weekly", input="{}"
+    )
+    later = function.Cause(report="look-2", as_of=AS_OF + DAY, reason="more drift")
+    assert start(later, cool_down_days=7, now=later.as_of) == ("", "the retraining weekly runs")
+    stop(function)
+    due = start(later, cool_down_days=7, now=later.as_of)
+    assert due == ("drift-00001", "drift-00001 was due since the report look-1 and is started now")
+    assert executions(function) == ["drift-00001", "weekly"]
+    stop(function)
+    assert start(later, cool_down_days=7, now=later.as_of)[0] == ""
+
+
+def test_one_that_step_functions_has_forgotten_is_not_begun_again(function: ModuleType) -> None:
+    claim = {
+        **{"execution": "drift-00001", "at": AS_OF},
+        "cause": function.Cause(report="look-1", as_of=AS_OF, reason="drift"),
+    }
+    boto3.client("s3").put_object(Bucket="models", Key="drift/00001.json", Body=msgspec.json.encode(claim))
+    later = function.Cause(report="look-2", as_of=AS_OF + 81 * DAY, reason="drift")
+    assert function.retrainings.start(later, cool_down_days=366, now=later.as_of)[0] == ""
+    assert executions(function) == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "second"),
+    [
+        ({"status": "FAILED"}, "drift-00002"),
+        ({"status": "TIMED_OUT"}, "drift-00002"),
+        # A person had a reason.
+        ({"status": "ABORTED"}, ""),
+        ({"status": "RUNNING"}, ""),
+        ({"status": "SUCCEEDED", "output": '{"outcome": "stopped", "at": "gate"}'}, ""),
+        ({"status": "SUCCEEDED", "output": '{"outcome": "stopped", "at": "plan"}'}, "drift-00002"),
+    ],
+)
+def test_one_that_came_to_nothing_does_not_keep_the_next_from_starting(
+    function: ModuleType, monkeypatch: pytest.MonkeyPatch, ended: dict[str, str], second: str
+) -> None:
+    start = function.retrainings.start
+    first = function.Cause(report="look-2", as_of=AS_OF, reason="drift")
+    assert start(first, cool_down_days=7, now=AS_OF)[0] == "drift-00001"
+    stop(function)
+    monkeypatch.setattr(function.retrainings._states, "describe_execution", lambda **_: ended)
+    older = function.Cause(report="look-1", as_of=AS_OF - 1, reason="drift")
+    assert start(older, cool_down_days=7, now=AS_OF + DAY)[0] == ""
+    later = function.Cause(report="look-3", as_of=AS_OF + DAY, reason="drift")
+    assert start(later, cool_down_days=7, now=later.as_of)[0] == second
 
 
 def test_a_retraining_that_runs_is_waited_for_whoever_started_it(function: ModuleType) -> None:

@@ -11,6 +11,7 @@ import boto3
 import moto
 import pytest
 
+from fraud.manifest import manifest
 from ops.localcloud import staging
 from ops.localcloud.checks import check_locally
 from ops.localcloud.errors import JobFailedError, ServiceError
@@ -70,6 +71,74 @@ def test_prefix_that_catches_a_neighbour_is_refused(s3: Any, tmp_path: Path) -> 
 def test_channel_without_objects_fails(s3: Any, tmp_path: Path, uri: str) -> None:
     with pytest.raises(JobFailedError, match=r"ClientError: .*channel dataset"):
         staging.stage_training(s3, training(channel(uri)), tmp_path)
+
+
+def listed(s3: Any, document: object, *, uri: str = "s3://lake/runs/r1/days.manifest") -> dict[str, Any]:
+    """A processing job with one input that is given as a manifest."""
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    s3.put_object(Bucket="lake", Key="runs/r1/days.manifest", Body=body)
+    source = {"S3DataType": "ManifestFile", "S3Uri": uri, "LocalPath": "/opt/ml/processing/input/decisions"}
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+    request = {
+        "ProcessingInputs": [{"InputName": "decisions", "S3Input": source}],
+        "ProcessingResources": {"ClusterConfig": cluster},
+    }
+    check_locally("Processing", request)
+    return request
+
+
+def test_an_input_holds_the_objects_that_its_manifest_names_and_no_other(s3: Any, tmp_path: Path) -> None:
+    for day in ("01", "02", "03"):
+        s3.put_object(Bucket="lake", Key=f"decisions/day=2026-01-{day}/a.parquet", Body=day.encode())
+    keys = [f"decisions/day=2026-01-{day}/a.parquet" for day in ("02", "03")]
+    staging.stage_processing(s3, listed(s3, json.loads(manifest("lake", "decisions/", keys))), tmp_path)
+    folder = tmp_path / "processing/input/decisions"
+    assert files(folder) == ["day=2026-01-02/a.parquet", "day=2026-01-03/a.parquet"]
+    assert (folder / "day=2026-01-03/a.parquet").read_bytes() == b"03"
+
+
+def test_a_channel_is_given_as_a_manifest_too(s3: Any, tmp_path: Path) -> None:
+    for name in "abc":
+        s3.put_object(Bucket="lake", Key=f"in/{name}", Body=b"1")
+    s3.put_object(Bucket="lake", Key="m", Body=manifest("lake", "in/", ["in/a", "in/b", "in/c"]))
+    source = {
+        "S3DataType": "ManifestFile",
+        "S3Uri": "s3://lake/m",
+        "S3DataDistributionType": "ShardedByS3Key",
+    }
+    request = training(channel("s3://lake/m", DataSource={"S3DataSource": source}))
+    staging.stage_training(s3, request, tmp_path, ("h1", "h2"), 0)
+    assert files(tmp_path / "input/data") == ["dataset/a", "dataset/c"]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (b"decisions/a.parquet", "is not JSON"),
+        ({"prefix": "s3://lake/decisions/"}, "is not an array that begins with"),
+        ([], "is not an array that begins with"),
+        (["a.parquet"], "is not an array that begins with"),
+        ([{"prefix": "decisions/"}, "a.parquet"], "has no usable prefix"),
+        ([{"prefix": "s3://lake/decisions/"}], "names no object"),
+        (
+            [{"prefix": "s3://lake/decisions/"}, {"prefix": "s3://lake/x/"}],
+            "which is no key relative to its prefix",
+        ),
+        ([{"prefix": "s3://lake/decisions/"}, "../labels/a"], "which is no key relative to its prefix"),
+        ([{"prefix": "s3://lake/decisions/"}, "a", "a"], "names an object more than once"),
+        ([{"prefix": "s3://lake/decisions/"}, "gone.parquet"], r"ClientError: Data download failed .*404"),
+    ],
+)
+def test_a_manifest_that_sagemaker_would_not_take_fails_the_job(
+    s3: Any, tmp_path: Path, document: object, words: str
+) -> None:
+    with pytest.raises(JobFailedError, match=words):
+        staging.stage_processing(s3, listed(s3, document), tmp_path)
+
+
+def test_a_manifest_that_is_not_there_fails_the_job(s3: Any, tmp_path: Path) -> None:
+    with pytest.raises(JobFailedError, match=r"input decisions: s3://lake/no\.manifest: .*NoSuchKey"):
+        staging.stage_processing(s3, listed(s3, [], uri="s3://lake/no.manifest"), tmp_path)
 
 
 def test_gzip_channel_is_unpacked(s3: Any, tmp_path: Path) -> None:

@@ -83,6 +83,20 @@ def test_records_too_old_are_given_up_whatever_the_retries() -> None:
     assert (outcome.consumed, outcome.discarded, outcome.condition) == (2, 2, "MaxRecordAgeExceeded")
 
 
+def test_without_a_limit_of_retries_halving_ends_and_age_alone_gives_up() -> None:
+    record = {"BisectBatchOnFunctionError": True, "MaximumRetryAttempts": -1, "MaximumRecordAgeInSeconds": 60}
+    mapping, progress = Mapping.of(record), Progress()
+    sizes = []
+    for age in (0.0, *[30.0] * 40):
+        size = progress.limits[0] if progress.limits else 4
+        outcome = advance(mapping, progress, Attempt(failed=True), list("abcd")[:size], age)
+        sizes.append(size)
+        assert (outcome.consumed, outcome.discarded) == (0, 0)
+    assert sizes == [4, 2, *[1] * 39]
+    outcome = advance(mapping, progress, Attempt(failed=True), ["a"], 61.0)
+    assert (outcome.consumed, outcome.discarded, outcome.condition) == (1, 1, "MaxRecordAgeExceeded")
+
+
 def test_without_limits_nothing_is_ever_given_up() -> None:
     mapping = Mapping(bisect=False, partial=False)
     progress = Progress()

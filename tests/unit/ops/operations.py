@@ -1,8 +1,9 @@
 """A small deployment for the operators' commands: queues, buckets and tables of moto, and calls that are noted."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import boto3
@@ -104,7 +105,11 @@ class Small:
         report = updater.apply([Delivery(each.event_id, each, each.event_time + 5) for each in transactions])
         assert not report.failed
 
-    def call(self, _deployment: Any, verb_noun: str, payload: Any) -> Any:
+    def calling(self, _deployment: Any, verb_noun: str) -> Callable[[Any], Any]:
+        """Stands for a function that can be called."""
+        return partial(self.call, verb_noun)
+
+    def call(self, verb_noun: str, payload: Any) -> Any:
         """Stands for a call of a function: what it was asked is kept."""
         self.called.append((verb_noun, payload))
         answer = self.answers.pop(0) if self.answers else {"batchItemFailures": []}
@@ -139,6 +144,5 @@ def small_deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                 StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
             )
         made.resources |= {"LakeBucket": "lake", "FeaturesTable": "features", "DecisionsTable": "decisions"}
-        for module in ("ways", "relaying"):
-            monkeypatch.setattr(f"ops.queues.{module}.call", made.call)
+        monkeypatch.setattr("ops.queues.ways.calling", made.calling)
         yield made

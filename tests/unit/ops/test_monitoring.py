@@ -94,10 +94,12 @@ def test_a_look_is_started_with_what_was_asked() -> None:
     assert deployed.asked["stateMachineArn"] == "arn:machine:monitor"
     assert msgspec.json.decode(deployed.asked["input"]) == {
         "reason": "started by `paywarden monitor`",
+        "look_only": True,
         "days": 2.5,
     }
-    start(deployed, "look-1")
-    assert "days" not in msgspec.json.decode(deployed.asked["input"])
+    start(deployed, "look-1", act=True)
+    assert msgspec.json.decode(deployed.asked["input"]).keys() == {"reason", "look_only"}
+    assert msgspec.json.decode(deployed.asked["input"])["look_only"] is False
 
 
 def test_it_is_followed_from_state_to_state_to_what_came_of_it() -> None:
@@ -157,3 +159,24 @@ def test_a_look_can_be_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(app, ["monitor", "--no-wait", "--days", "3"])
     assert done.exit_code == 0, done.output
     assert "goes on by itself" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "look_only"),
+    [
+        ([], "", True),
+        (["--act"], "n\n", None),
+        (["--act"], "y\n", False),
+        (["--act", "--yes"], "", False),
+    ],
+)
+def test_it_only_looks_unless_it_is_told_to_act_and_then_it_asks(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], answer: str, look_only: bool | None
+) -> None:
+    deployed = Deployed(ended())
+    monkeypatch.setattr(monitoring, "connect", lambda _env, **_port: deployed)
+    done = CliRunner().invoke(app, ["monitor", "--no-wait", *words], input=answer)
+    assert done.exit_code == (look_only is None), done.output
+    assert ("Let the alarms of local go by what this look finds" in done.output) == bool(answer)
+    asked = msgspec.json.decode(deployed.asked["input"])["look_only"] if deployed.asked else None
+    assert asked == look_only

@@ -13,7 +13,7 @@ from fraud.replay import fold
 from fraud.state import State
 from ops.featurestore import bootstrap as building
 from ops.featurestore.lifecycle import GenerationError
-from ops.rebuilding import commands
+from ops.rebuilding import checking, commands
 from ops.rebuilding.checking import Verdict, check, key_named, sample, stored_states
 from ops.rebuilding.comparing import compare, key_of
 from tests.unit.ops.operations import NOON, Small, payment, small_deployment
@@ -35,7 +35,7 @@ def small(small_deployment: Small) -> Small:
 
 def checked(small: Small, *keys: Key) -> dict[Key, tuple[Verdict, tuple[str, ...]]]:
     deployment: Any = small
-    found = check(deployment, keys, now=NOON + 10**9)
+    found = check(deployment, keys, now=lambda: NOON + 10**9)
     return {each.key: (each.verdict, each.waiting) for each in found}
 
 
@@ -68,6 +68,42 @@ def test_a_state_is_right_behind_wrong_or_missing(small: Small) -> None:
     small.client("dynamodb").delete_item(TableName="features", Key={"key": {"S": f"s1#{CARD}"}})
     assert checked(small, CARD)[CARD][0] is Verdict.MISSING
     assert checked(small, Key("card", "never seen"))[Key("card", "never seen")][0] is Verdict.RIGHT
+
+
+@pytest.mark.parametrize(("events", "verdict"), [(1, Verdict.RIGHT), (100, Verdict.BUSY)])
+def test_a_state_that_events_come_to_meanwhile_is_not_called_wrong(
+    small: Small, monkeypatch: pytest.MonkeyPatch, events: int, verdict: Verdict
+) -> None:
+    read, waiting = checking._history, iter(range(10, 10 + 2 * events, 2))
+
+    def read_while_one_comes(*told: Any) -> Any:
+        yield from list(read(*told))
+        if (number := next(waiting, 0)) != 0:
+            small.records(payment(number))
+            small.folds(payment(number))
+
+    monkeypatch.setattr(checking, "_history", read_while_one_comes)
+    assert checked(small, CARD)[CARD][0] is verdict
+    # What is wrong is found all the same, once events pause.
+    monkeypatch.setattr(checking, "_history", read)
+    spoil(small, CARD, other_state())
+    assert checked(small, CARD)[CARD][0] is Verdict.WRONG
+
+
+def test_history_is_read_up_to_a_moment_after_the_states_were(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, read = Clock(), checking.stored_states
+    clock.now = NOON - 1  # before any payment was recorded, as they are while states are read
+
+    def slowly(*told: Any, **more: Any) -> dict[Key, bytes]:
+        found = read(*told, **more)
+        clock.sleep(10**6)
+        return found
+
+    monkeypatch.setattr(checking, "stored_states", slowly)
+    looked_at: Any = small
+    assert [each.verdict for each in check(looked_at, [CARD], now=clock)] == [Verdict.RIGHT]
 
 
 def test_a_sample_is_drawn_from_what_serves(small: Small) -> None:

@@ -1,13 +1,20 @@
 """Dead letters: what is said of them, and that each goes back to where it belongs or stays where it is."""
 
+import io
 import json
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from typer.testing import CliRunner
 
-from ops.functions import FunctionError
+from ops.deployment import DeploymentError
+from ops.functions import FunctionError, calling
 from ops.queues import commands
+from ops.queues.judging import judge_updates
+from ops.queues.ledger import SEGMENTS
 from ops.queues.letters import Queue
 from ops.queues.redriving import look, redrive
 from ops.queues.ways import way_of
@@ -80,6 +87,56 @@ def test_no_more_are_sent_than_asked_for(small_deployment: Small) -> None:
     assert len(small.bodies("UpdateQueueUrl")) == 25
 
 
+def test_letters_that_come_back_into_sight_during_a_run_are_no_letters_anew(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_deployment
+    for number in range(10):
+        small.dies(Queue.UPDATES, f"no event {number}")
+    for number in range(20):
+        small.dies(Queue.UPDATES, event(payment(number)))
+    monkeypatch.setattr("ops.queues.letters.HELD", 1)
+    waits = [1.1]
+
+    def slowly(letters: Any, **rest: Any) -> Any:
+        time.sleep(waits.pop() if waits else 0)
+        return judge_updates(letters, **rest)
+
+    # Ten that stay come first, and to judge them takes longer than they are out of sight.
+    monkeypatch.setattr("ops.queues.ways.judge_updates", slowly)
+    way = way_of(small, Queue.UPDATES, clock=lambda: NOON + 60_000)  # type: ignore[arg-type]
+    seen_at: list[int] = []
+    done = redrive(small.box(Queue.UPDATES), way, most=30, progress=seen_at.append)
+    assert (done.sent, dict(done.left)) == (20, {"it holds no event": 10})
+    assert seen_at == [10, 20, 30]
+    # Those that stay are in sight at once, although they were received twice.
+    assert len(small.box(Queue.UPDATES).peek(30)) == 10
+
+
+def test_letters_that_are_too_long_for_one_call_go_one_by_one(small_deployment: Small) -> None:
+    small = small_deployment
+    for number in range(10):
+        small.dies(Queue.UPDATES, event(payment(number), note="x" * 200_000))
+    assert sent_back(small, Queue.UPDATES).sent == 10
+    assert len(small.bodies("UpdateQueueUrl")) == 10
+
+
+def test_what_aws_refuses_to_a_batch_is_why_it_stays(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_deployment
+    small.dies(Queue.UPDATES, event(payment(1)))
+    monkeypatch.setitem(small.resources, "FeaturesTable", "nowhere")
+    done = sent_back(small, Queue.UPDATES)
+    assert list(done.left) == ["it cannot be judged now: BatchGetItem: ResourceNotFoundException"]
+    monkeypatch.setitem(small.resources, "FeaturesTable", "features")
+    to_nowhere = small["UpdateQueueUrl"] + "-gone"
+    monkeypatch.setitem(small.resources, "UpdateQueueUrl", to_nowhere)
+    (why,) = sent_back(small, Queue.UPDATES).left
+    assert why.startswith("SendMessageBatch: ")
+    assert len(small.box(Queue.UPDATES).peek(10)) == 1
+
+
 def test_events_from_the_future_stay_where_histories_are_not_replayed(small_deployment: Small) -> None:
     from infra.environments import PROD
 
@@ -145,6 +202,44 @@ def test_what_the_bus_could_not_deliver_goes_to_the_target_that_it_names(
     ((stream, data),) = put
     assert stream == "paywarden-local-decisions"
     assert json.loads(data) == json.loads(body)["detail"]
+
+
+def test_a_target_that_fails_leaves_its_letter_and_the_others_go(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_deployment
+    body = event(payment(1))
+    failures: list[Exception] = [
+        ClientError({"Error": {"Code": "ServiceUnavailableException", "Message": "secret"}}, "PutRecord"),
+        ReadTimeoutError(endpoint_url="https://firehose"),
+    ]
+
+    class Firehose:
+        def put_record(self, **_asked: Any) -> None:
+            raise failures.pop()
+
+    client = small.client
+    monkeypatch.setattr(small, "client", lambda service: Firehose() if service == "firehose" else client(service))
+    for name in ("paywarden-local-gone", "paywarden-local-to-update"):
+        small.dies(Queue.UNDELIVERED, body, TARGET_ARN=arn("sqs", name), ERROR_CODE="X")
+        small.dies(Queue.UNDELIVERED, body, TARGET_ARN=arn("firehose", "deliverystream/paywarden-local-decisions"))
+    assert seen(small, Queue.UNDELIVERED)["its target, a queue, does not exist any more"] == (1, 0, True)
+    done = sent_back(small, Queue.UNDELIVERED)
+    assert done.sent == 1
+    assert set(done.left) == {
+        "its target, a queue, does not exist any more",
+        "PutRecord: ServiceUnavailableException",
+        "ReadTimeoutError",
+    }
+    assert small.bodies("UpdateQueueUrl") == [body]
+    # What was sent is deleted, and what was not is in sight.
+    assert len(small.box(Queue.UNDELIVERED).peek(10)) == 3
+
+
+def test_a_rule_that_does_not_exist_any_more_has_no_target(small_deployment: Small) -> None:
+    small = small_deployment
+    small.dies(Queue.UNDELIVERED, event(payment(1)), RULE_ARN=arn("events", "rule/bus/gone"))
+    assert seen(small, Queue.UNDELIVERED) == {"its target is not one of this deployment": (1, 0, True)}
 
 
 def test_a_letter_that_names_its_rule_only_goes_to_the_rules_target(small_deployment: Small) -> None:
@@ -213,6 +308,137 @@ def test_lines_that_the_stream_has_lost_are_found_in_the_ledger(
     assert sorted(published(small)) == ["shop/t0", "shop/t1", "shop/t3"]
 
 
+@pytest.fixture
+def lost_by_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read from a stream that does not go back far enough."""
+    monkeypatch.setattr("ops.queues.relaying._in_stream", lambda _deployment, _lost: iter(()))
+
+
+EARLIER = "2026-02-01T02:40:00Z"
+THEN = "2026-02-02T02:40:00Z"
+
+
+@pytest.mark.usefixtures("lost_by_the_stream")
+def test_a_letter_of_which_lines_are_missing_stays(small_deployment: Small) -> None:
+    small = small_deployment
+    small.records(payment(0))
+    small.records(payment(1))
+    small.folds(payment(1))
+    small.dies(Queue.UNRELAYED, given_up(small, "1", "3", 3, shard="s", at=THEN))
+    small.dies(Queue.UNRELAYED, given_up(small, "7", "8", 2, shard="s", at=EARLIER))
+    done = sent_back(small, Queue.UNRELAYED)
+    assert (done.sent, dict(done.left)) == (0, {"only 2 of 3 lines found": 1, "only 0 of 2 lines found": 1})
+    assert published(small) == ["shop/t0"]
+    small.records(payment(2))
+    assert sent_back(small, Queue.UNRELAYED).sent == 1
+    assert small.box(Queue.UNRELAYED).count() == 1
+
+
+@pytest.mark.usefixtures("lost_by_the_stream")
+def test_letters_of_the_same_time_need_the_lines_of_both(small_deployment: Small) -> None:
+    small = small_deployment
+    for number in range(3):
+        small.records(payment(number))
+    for first, last in (("1", "2"), ("3", "4"), ("3", "4")):
+        small.dies(Queue.UNRELAYED, given_up(small, first, last, 2, shard="s", at=THEN))
+    assert dict(sent_back(small, Queue.UNRELAYED).left) == {"only 3 of 4 lines found": 3}
+    small.records(payment(3))
+    assert sent_back(small, Queue.UNRELAYED).sent == 3
+
+
+@pytest.mark.usefixtures("lost_by_the_stream")
+def test_the_ledger_is_read_once_for_all_letters_and_only_what_is_published(small_deployment: Small) -> None:
+    small = small_deployment
+    scans: list[Any] = []
+    small.session.events.register("provide-client-params.dynamodb.Scan", lambda params, **_: scans.append(params))
+    for number in range(25):
+        small.records(payment(number))
+        small.records(payment(100 + number), recorded_at=NOON - 24 * 3_600_000)
+    for number in range(24):
+        at = THEN if number % 2 else EARLIER
+        small.dies(Queue.UNRELAYED, given_up(small, str(number), str(number), 1, shard="s", at=at))
+    assert sent_back(small, Queue.UNRELAYED).sent == 24
+    assert sorted(each["Segment"] for each in scans) == list(range(SEGMENTS))
+    assert len(published(small)) == 50
+    ((_, payload),) = small.called
+    assert {name for record in payload["Records"] for name in record["dynamodb"]["NewImage"]} == {"kind", "row"}
+
+
+@pytest.mark.usefixtures("lost_by_the_stream")
+def test_a_ledger_that_cannot_be_read_is_why_letters_stay(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_deployment
+    small.dies(Queue.UNRELAYED, given_up(small, "1", "1", 1, shard="s", at=THEN))
+    monkeypatch.setitem(small.resources, "DecisionsTable", "nowhere")
+    way = way_of(small, Queue.UNRELAYED, clock=lambda: NOON)  # type: ignore[arg-type]
+    done = redrive(small.box(Queue.UNRELAYED), way, most=5, progress=lambda _done: None)
+    assert dict(done.left) == {"Scan: ResourceNotFoundException": 1}
+    assert len(small.box(Queue.UNRELAYED).peek(10)) == 1
+
+
+class Shard:
+    """A shard whose answers are empty in between, as those of DynamoDB may be; some records are no lines."""
+
+    def __init__(self, *answers: list[tuple[int, str]]) -> None:
+        self.answers = answers
+
+    def get_shard_iterator(self, **_asked: Any) -> Any:
+        return {"ShardIterator": "0"}
+
+    def get_records(self, *, ShardIterator: str) -> Any:  # noqa: N803 - as AWS spells it
+        number = int(ShardIterator)
+        found = self.answers[number] if number < len(self.answers) else []
+        image = {"kind": {"S": "decision"}, "row": {"S": "{}"}}
+        records = [
+            {"eventName": name, "dynamodb": {"SequenceNumber": str(at)} | ({"NewImage": image} if at % 2 else {})}
+            for at, name in found
+        ]
+        return {"Records": records, "NextShardIterator": str(number + 1)}
+
+
+def test_a_shard_may_have_nothing_to_say_in_between(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, client = small_deployment, small_deployment.client
+    shard = Shard([], [(1, "INSERT")], [], [], [(2, "REMOVE"), (3, "INSERT"), (5, "INSERT")])
+    small.dies(Queue.UNRELAYED, given_up(small, "1", "3", 3, shard="s", at=THEN))
+    small.dies(Queue.UNRELAYED, given_up(small, "1", "9", 5, shard="s", at=THEN))
+    monkeypatch.setattr(small, "client", lambda name: shard if name == "dynamodbstreams" else client(name))
+    done = sent_back(small, Queue.UNRELAYED)
+    # The end of an open shard is the end: the second letter is looked for in the ledger, which is empty.
+    assert (done.sent, dict(done.left)) == (1, {"only 0 of 5 lines found": 1})
+    ((_, payload),) = small.called
+    assert [record["dynamodb"]["SequenceNumber"] for record in payload["Records"]] == ["1", "3"]
+
+
+def test_a_function_is_looked_up_once_for_all_of_its_calls() -> None:
+    listed, invoked = [], []
+
+    class Lambda:
+        def get_paginator(self, name: str) -> Any:
+            listed.append(name)
+            told = {"Environment": {"Variables": {"POWERTOOLS_SERVICE_NAME": "relay_decisions"}}}
+            return SimpleNamespace(paginate=lambda: [{"Functions": [{"FunctionName": "paywarden-x-r", **told}]}])
+
+        def invoke(self, **asked: Any) -> Any:
+            invoked.append(asked["FunctionName"])
+            return {"Payload": io.BytesIO(b"{}")}
+
+    client = Lambda()
+    deployment: Any = SimpleNamespace(
+        environment=SimpleNamespace(prefix="paywarden-x", name="x"),
+        client=lambda _service: client,
+        session=SimpleNamespace(client=lambda _service, config: client if config.retries else None),
+    )
+    call = calling(deployment, "relay_decisions")
+    assert listed == []
+    assert [call({}), call({})] == [{}, {}]
+    assert (len(listed), invoked) == (1, ["paywarden-x-r"] * 2)
+    with pytest.raises(DeploymentError, match="release_model is not deployed in x"):
+        calling(deployment, "release_model")({})
+
+
 def test_what_the_bus_refuses_again_stays(small_deployment: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     small = small_deployment
     small.records(payment(0))
@@ -243,6 +469,25 @@ def test_a_withdrawal_is_asked_for_again_however_it_was_kept(small_deployment: S
     assert (failed.sent, dict(failed.left)) == (0, {"release_model: no": 1})
     assert sent_back(small, Queue.UNWITHDRAWN).sent == 1
     assert small.called == [("release_model", ASKED)] * 2
+    assert small.box(Queue.UNWITHDRAWN).count() == 0
+
+
+def test_a_withdrawal_that_is_refused_is_settled_and_told(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = small_deployment
+    small.dies(Queue.UNWITHDRAWN, json.dumps(ASKED))
+    small.answers = [
+        ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"),
+        {"refused": True, "reason": "execution run-1 was re-driven"},
+    ]
+    busy = run(small, monkeypatch, "unwithdrawn", "--yes")
+    assert busy.exit_code == 1
+    assert "1 left: Invoke: TooManyRequestsException" in busy.output
+    done = run(small, monkeypatch, "unwithdrawn", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "0 sent back" in done.output
+    assert "settled and deleted: release_model refused it: execution run-1 was re-driven" in done.output
     assert small.box(Queue.UNWITHDRAWN).count() == 0
 
 

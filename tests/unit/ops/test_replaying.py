@@ -1,5 +1,7 @@
 """What `paywarden replay` looks up, asks SageMaker for, and tells people."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +22,7 @@ from ops.localcloud.checks import check_locally
 from ops.localcloud.validation import validate
 from ops.replaying import planning
 from ops.replaying.errors import ReplayError
-from ops.replaying.places import Input, Objects, inputs_of
+from ops.replaying.places import inputs_of
 from ops.replaying.planning import Asked, plan_of
 from ops.replaying.running import job_request
 from ops.replaying.tables import shown
@@ -42,6 +44,7 @@ class S3:
 
     def __init__(self, *keys: str) -> None:
         self.keys = keys
+        self.put: dict[str, bytes] = {}
 
     def head_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's names
         from botocore.exceptions import ClientError
@@ -52,9 +55,15 @@ class S3:
     def get_paginator(self, _operation: str) -> "S3":
         return self
 
-    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:  # noqa: N803 - boto3's names
-        named = [each for each in self.keys if each.startswith(f"{Bucket}/{Prefix}")]
-        return [{"Contents": [{"Key": each.partition("/")[2], "Size": 10**9} for each in named]}]
+    def paginate(self, *, Bucket: str, Prefix: str, StartAfter: str = "") -> list[dict[str, Any]]:  # noqa: N803 - boto3's names
+        """Two keys a page, in their order."""
+        keys = sorted(each.partition("/")[2] for each in self.keys if each.startswith(f"{Bucket}/{Prefix}"))
+        found = [{"Key": key, "Size": 10**9} for key in keys if key > StartAfter]
+        return [{"Contents": found[place : place + 2]} for place in range(0, len(found), 2)] or [{}]
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:  # noqa: N803 - boto3's names
+        assert ContentType == "application/json"
+        self.put[f"s3://{Bucket}/{Key}"] = Body
 
 
 class Deployed:
@@ -179,46 +188,61 @@ def test_a_folder_that_holds_no_bundle_is_said(deployed: Any, tmp_path: Path) ->
         plan(deployed, model=str(tmp_path))
 
 
+def day(number: int) -> str:
+    """The date so many days after the stretch's first."""
+    return f"{datetime.fromtimestamp(NOW / 1_000, UTC).date() + timedelta(days=number)}"
+
+
 KEYS = (
     *("models/replays/r/plan/plan.json", "models/replays/r/bundles/run-1/model.ubj"),
-    *(f"lake/decisions/day=2026-01-0{day}/a.parquet" for day in range(1, 8)),
-    *("lake/labels/day=2026-01-01/a.parquet", "lake/history/x/a.parquet"),
+    *(
+        f"lake/{part}/day={day(number)}/a.parquet"
+        for part in ("decisions", "labels")
+        for number in range(-120, 60)
+    ),
+    "lake/history/x/a.parquet",
 )
+WHOLE = range(-120, 60)
 
 
 @pytest.mark.parametrize(
-    ("asked", "replay_time", "wanted"),
+    ("asked", "replay_time", "days", "labels", "more"),
     [
-        ({}, False, {"plan", "bundles", "labels", *(f"decisions-2026-01-0{day}" for day in range(1, 5))}),
-        ({"until": NOW + 5 * DAY}, False, {"plan", "bundles", "labels", "decisions"}),
-        ({}, True, {"plan", "bundles", "labels", "decisions"}),
-        # There are no outcomes: SageMaker refuses an input without objects.
-        ({"features": "standard"}, False, {"plan", "bundles", "labels", "history", "decisions"}),
+        ({}, False, range(4), range(60), set()),
+        # Thirty days are thirty days, and two for what comes late.
+        ({"until": NOW + 30 * DAY}, False, range(33), range(60), set()),
+        ({}, True, WHOLE, WHOLE, set()),
+        # Windows of the standard set reach back 91 days, of the handbook's 37. There are no outcomes here, and
+        # SageMaker refuses an input without objects.
+        ({"features": "standard"}, False, range(-91, 4), range(-91, 60), {"history"}),
+        ({"features": "handbook"}, False, range(-37, 4), range(-37, 60), {"history"}),
+        ({"features": "all"}, True, WHOLE, WHOLE, {"history"}),
     ],
 )
-def test_a_job_is_given_what_it_reads_and_asks_for_no_more(
-    asked: dict[str, Any], replay_time: bool, wanted: set[str]
+def test_a_job_is_given_the_days_it_reads_and_asks_for_no_more(
+    asked: dict[str, Any], replay_time: bool, days: range, labels: range, more: set[str]
 ) -> None:
     deployed: Any = Deployed(*KEYS, replay_time=replay_time)
     planned = ReplayPlan(**{"id": "r", "since": NOW, "until": NOW + DAY, "as_of": NOW, **asked})
     inputs = inputs_of(deployed, planned, "replays/r/")
-    assert {each.name for each in inputs} == wanted
+    assert {each.name for each in inputs} == {"plan", "bundles", "decisions", "labels"} | more
     request = job_request(deployed, "paywarden-test-r", inputs, "replays/r/", machine="ml.m5.xlarge")
     validate("CreateProcessingJob", request)
     check_locally("Processing", request)
-    assert len(request["ProcessingInputs"]) <= 10
     assert request["NetworkConfig"] == {"EnableNetworkIsolation": True}
     (output,) = request["ProcessingOutputConfig"]["Outputs"]
     assert output["S3Output"]["S3Uri"] == "s3://models/replays/r/report/"
-    paths = {each["S3Input"]["LocalPath"] for each in request["ProcessingInputs"]}
-    assert ("/opt/ml/processing/input/decisions/day=2026-01-02" in paths) == ("decisions-2026-01-02" in wanted)
-
-
-def test_the_disk_grows_with_what_is_read() -> None:
-    deployed: Any = Deployed()
-    inputs = [Input("decisions", "decisions", Objects("lake", "decisions/", ("a",), 50 * 10**9))]
-    request = job_request(deployed, "n", inputs, "replays/r/", machine="ml.m5.xlarge")
-    assert request["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"] == 130
+    sources = {each["InputName"]: each["S3Input"] for each in request["ProcessingInputs"]}
+    assert {name for name, each in sources.items() if each["S3DataType"] == "S3Prefix"} == {"plan", "bundles"}
+    for part, wanted in (("decisions", days), ("labels", labels)):
+        assert sources[part]["LocalPath"] == f"/opt/ml/processing/input/{part}"
+        prefix, *keys = json.loads(deployed.s3.put[sources[part]["S3Uri"]])
+        assert prefix == {"prefix": f"s3://lake/{part}/"}
+        assert keys == [f"day={day(number)}/a.parquet" for number in wanted]
+    # The disk holds what is listed twice over: objects here are of a gigabyte.
+    size = 2 + len(days) + len(labels) + len(more)
+    assert request["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"] == 30 + 2 * size
+    assert request["StoppingCondition"]["MaxRuntimeInSeconds"] == 3_600 + size * 500
 
 
 def test_people_are_told_what_changes_and_what_is_left_out() -> None:

@@ -3,16 +3,18 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from typer.testing import CliRunner
 
 from infra.environments import LOCAL
 from ops import rollback
-from ops.rollback import RollbackError, code_of, move, target
+from ops.versions import RollbackError, awake, code_of, move, target
 from tests.unit.ops.test_models import JANE, World
 
 REGION = "eu-west-1"
@@ -113,14 +115,115 @@ def test_two_people_do_not_move_it_at_once(deployment: Any) -> None:
             return self
 
         def update_alias(self, **asked: Any) -> None:
-            from botocore.exceptions import ClientError
-
             assert asked["RevisionId"] == read.revision
             raise ClientError({"Error": {"Code": "PreconditionFailedException", "Message": ""}}, "UpdateAlias")
 
     moved: Any = Moved()
     with pytest.raises(RollbackError, match="somebody else"):
         move(moved, read, target(read, None), by=JANE, reason="x")
+
+
+def publish(deployment: Any, number: int) -> None:
+    """What a deployment does: a new version, which is live."""
+    client = deployment.client("lambda")
+    client.update_function_code(FunctionName=deployment.name, ZipFile=_zip(str(number)))
+    client.publish_version(FunctionName=deployment.name)
+    client.update_alias(
+        FunctionName=deployment.name, Name="live", FunctionVersion=str(number), Description="deployed"
+    )
+
+
+def test_a_version_that_was_rolled_back_from_does_not_come_back_by_itself(deployment: Any) -> None:
+    run("code", "score_transaction", "--yes")
+    assert deployment.live() == "1"
+    publish(deployment, 4)
+    shown = run("code", "score_transaction", "--dry-run").output
+    assert "Version 3 would follow 4." in shown
+    assert "was rolled back from" in shown
+    run("code", "score_transaction", "--yes")
+    publish(deployment, 5)
+    run("code", "score_transaction", "--yes")
+    # Neither 4 nor 2: both were left.
+    assert deployment.live() == "3"
+    assert code_of(deployment, "score_transaction").left == {2, 4, 5}
+    run("code", "score_transaction", "--yes")
+    assert deployment.live() == "1"
+    publish(deployment, 6)
+    with pytest.raises(RollbackError, match="no version before 1"):
+        target(replace(code_of(deployment, "score_transaction"), live=1), None)
+    run("code", "score_transaction", "--yes")
+    assert deployment.live() == "1"
+
+
+def test_a_version_that_is_chosen_again_is_good_again(deployment: Any) -> None:
+    run("code", "score_transaction", "--yes")
+    assert code_of(deployment, "score_transaction").left == {2}
+    run("code", "score_transaction", "2", "--yes")
+    # Going forward undoes the roll-back; version 1 was never found bad.
+    assert code_of(deployment, "score_transaction").left == frozenset()
+    code = replace(code_of(deployment, "score_transaction"), live=3, left=frozenset({1, 2}))
+    with pytest.raises(RollbackError, match="were rolled back from: 2, 1"):
+        target(code, None)
+
+
+class Sleeping:
+    """Lambda, where a version sleeps until it is called, and is prepared for a while then."""
+
+    def __init__(self, *states: str, refusal: str = "SnapStartNotReadyException") -> None:
+        self.states = list(states)
+        self.refusal = refusal
+        self.asked: list[dict[str, Any]] = []
+
+    def client(self, _service: str) -> Any:
+        return self
+
+    def get_function_configuration(self, **asked: Any) -> dict[str, str]:
+        assert asked["Qualifier"] == "1"
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"State": state, "StateReason": "it is said why"}
+
+    def invoke(self, **asked: Any) -> None:
+        self.asked.append(asked)
+        raise ClientError({"Error": {"Code": self.refusal, "Message": ""}}, "Invoke")
+
+
+def wake(deployment: Any, functions: Sleeping, patience: float = 60.0) -> list[str]:
+    code, told = code_of(deployment, "score_transaction"), list[str]()
+    asked: Any = functions
+    awake(asked, code, code.versions[-1], patience=patience, poll=0.0, tell=told.append)
+    return told
+
+
+def test_a_version_that_sleeps_is_woken_before_it_serves(deployment: Any) -> None:
+    sleeping = Sleeping("Inactive", "Pending", "Pending", "Active")
+    assert len(wake(deployment, sleeping)) == 3
+    assert [(each["Qualifier"], each["FunctionName"]) for each in sleeping.asked] == [("1", deployment.name)]
+    assert not wake(deployment, awake := Sleeping("Active"))
+    assert awake.asked == []
+
+
+def test_a_version_that_cannot_be_woken_is_not_made_live(deployment: Any) -> None:
+    with pytest.raises(RollbackError, match="it is failed: it is said why"):
+        wake(deployment, Sleeping("Inactive", "Failed"))
+    with pytest.raises(RollbackError, match="still pending after"):
+        wake(deployment, Sleeping("Pending"), patience=-1.0)
+    with pytest.raises(ClientError):
+        wake(deployment, Sleeping("Inactive", refusal="AccessDeniedException"))
+
+
+def test_the_command_waits_for_the_version_before_it_moves(
+    deployment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_told: Any, **_more: Any) -> None:
+        assert deployment.live() == "2"
+        raise RollbackError("it does not wake")
+
+    monkeypatch.setattr(rollback, "awake", refuses)
+    assert isinstance(run("code", "score_transaction", "--yes").exception, RollbackError)
+    assert deployment.live() == "2"
+    slept = replace(code_of(deployment, "score_transaction").versions[-1], state="Inactive")
+    monkeypatch.setattr(rollback, "target", lambda *_told: slept)
+    assert "it is inactive, and would be woken first" in run("code", "score_transaction", "--dry-run").output
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from typer.testing import CliRunner
 
-from fraud.measures import MEASURES, NAMESPACE
+from fraud.measures import MEASURES, namespace
 from infra.alarms import KINDS, name_of
+from infra.environments import LOCAL
 from infra.slos import BURNS, SLOS
 from ops.cli import app
 from ops.status import gathering
@@ -64,7 +65,8 @@ def test_now_is_the_running_five_minutes_and_those_before_beside_the_same_an_hou
     calls = {current: 30.0, current - 300: 50.0, current - 600: 7_000.0, current - 3_600: 100.0}
     slow = {current: 20.0, current - 300: 80.0, current - 3_900: 40.0}
     client = CloudWatch({("Count", "Sum"): calls, ("Latency", "p99"): slow})
-    found = recent(client, {"calls": CALLS, "slow": SLOW, "none": ours("Decline", "score_transaction")}, NOW)
+    none = ours("local", "Decline", "score_transaction")
+    found = recent(client, {"calls": CALLS, "slow": SLOW, "none": none}, NOW)
     # 80 calls in eight minutes; 100 in ten.
     assert found["calls"] == Rate(10.0, 10.0)
     assert found["slow"] == Rate(80.0, 40.0)
@@ -73,29 +75,32 @@ def test_now_is_the_running_five_minutes_and_those_before_beside_the_same_an_hou
 
 
 def test_an_objective_counts_thirty_days_and_tells_what_is_left() -> None:
-    wanted = series("a")
+    wanted = series(LOCAL)
     today = NOW // DAY * DAY
     client = CloudWatch(
         {
-            ("Count", "Sum"): {today: 10_000.0, today - 29 * DAY: 10_000.0, today - 30 * DAY: 10_000.0},
-            ("5XXError", "Sum"): {today: 5.0, today - 30 * DAY: 900.0},
+            ("Count", "Sum"): {today: 8_000.0, today - 29 * DAY: 10_000.0, today - 30 * DAY: 10_000.0},
+            ("Batched", "Sum"): {today: 1_997.0},
+            # Of either call.
+            ("5XXError", "Sum"): {today: 3.0, today - 30 * DAY: 900.0},
+            ("FailedInBatch", "Sum"): {today: 4.0},
             ("Latency", "SampleCount"): {today: 100.0, today - DAY: 300.0},
             ("Latency", "PR(:300)"): {today: 94.0, today - DAY: 100.0},
         }
     )
     found = {each.name: each for each in objectives(days(client, wanted, NOW))}
-    assert found["decision-availability"].good == pytest.approx(1 - 5 / 20_000)
-    assert found["decision-availability"].left == pytest.approx(0.5)
+    assert found["decision-availability"].good == pytest.approx(1 - 10 / 20_000)
+    assert found["decision-availability"].left == pytest.approx(0.0)
     # 6 of 400 calls were slow, and 4 might have been.
     assert found["decision-latency"].left == pytest.approx(-0.5)
     assert found["feature-freshness"].good is found["label-lag"].left is None
 
 
 def test_every_objective_is_measured_and_nothing_is_shown_that_is_not_counted() -> None:
-    assert set(SLOS) == {name.rpartition(" ")[0] for name in series("a")}
+    assert set(SLOS) == {name.partition(" ")[0] for name in series(LOCAL)}
 
     class Deployment:
-        environment = gathering.Deployment.__annotations__ and type("E", (), {"prefix": "a"})()
+        environment = LOCAL
 
         def client(self, _service: str) -> Any:
             return self
@@ -107,8 +112,8 @@ def test_every_objective_is_measured_and_nothing_is_shown_that_is_not_counted() 
             return [{"Functions": []}]
 
     deployment: Any = Deployment()
-    for each in [*gathering._series(deployment).values(), *series("a").values()]:
-        if each.namespace == NAMESPACE:
+    for each in [*gathering._series(deployment).values(), *series(LOCAL).values()]:
+        if each.namespace == namespace("local"):
             assert dict(each.dimensions)["service"] in MEASURES[each.metric].of
 
 

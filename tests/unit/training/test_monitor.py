@@ -226,10 +226,19 @@ def test_delivered_twice_is_allowed_and_decided_twice_is_not(tmp_path: Path) -> 
     changed = table.slice(0, 2)
     changed = changed.set_column(changed.schema.get_field_index("decision"), "decision", pa.array(["decline"] * 2))
     pq.write_table(changed, path.with_name("other.parquet"))
+    # The document tells what is old, and only what the window brought is judged: else no alarm would ever end.
+    old = _look(tmp_path)
+    assert (old.audit.decided_twice, old.audit.decided_twice_now, old.figures.decided_twice) == (2, 0, 0)
+    assert set(old.audit.examples) == {each.event_id for each in _world(1)[0][:2]}
+    assert next(each.kept for each in old.verdict.findings if each.subject == "exactly once")
+    again = pa.array([AS_OF - DAY, AS_OF - 8 * DAY])
+    changed = changed.set_column(changed.schema.get_field_index("recorded_at"), "recorded_at", again)
+    pq.write_table(changed, path.with_name("other.parquet"))
     report = _look(tmp_path)
-    assert report.audit.decided_twice == report.figures.decided_twice == 2
-    assert set(report.audit.examples) == {each.event_id for each in _world(1)[0][:2]}
+    assert (report.audit.decided_twice, report.figures.decided_twice) == (2, 1)
+    assert report.audit.examples[0] == _world(1)[0][0].event_id
     assert report.verdict.passed is False
+    assert "1 payments were decided on a second time" in report.verdict.reason
 
 
 def test_a_report_on_a_payment_that_the_lake_lacks_tells_of_a_lost_decision(tmp_path: Path) -> None:
@@ -245,6 +254,22 @@ def test_a_report_on_a_payment_that_the_lake_lacks_tells_of_a_lost_decision(tmp_
     )
     report = _look(tmp_path)
     assert (report.audit.lost, report.audit.examples) == (1, (gone[0].event_id,))
+    assert report.figures.lost == report.audit.lost_now == 1
+    # The next report over two hours sees the second, and the first is past.
+    _plan_again(tmp_path, as_of=AS_OF + HOUR + 1, days=1 / 24)
+    later = _look(tmp_path)
+    assert (later.audit.lost, later.figures.lost, later.audit.examples[0]) == (2, 1, gone[1].event_id)
+    # Days that were not read may hold the decisions: nothing is told of payments from before.
+    _plan_again(tmp_path, since=AS_OF)
+    assert _look(tmp_path).audit.lost == 0
+
+
+def _plan_again(root: Path, *, days: float | None = None, **changed: int) -> None:
+    path = root / "processing" / "input" / "plan" / "plan.json"
+    document = json.loads(path.read_text()) | changed
+    if days is not None:
+        document["monitoring"]["days"] = days
+    path.write_text(json.dumps(document))
 
 
 def replace_ids(found: list[Transaction]) -> list[Transaction]:

@@ -1,4 +1,4 @@
-"""What the platform measures of itself: every metric in the namespace `Paywarden`, its unit, and who counts it.
+"""What the platform measures of itself: every metric in its namespace, its unit, and who counts it.
 
 Functions count nothing else, and dashboards and alarms show nothing else: tests hold both to this list. A metric
 has the dimension `service`, the function that counts it. Those by tier are counted once more under `service` and
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["API", "MEASURES", "NAMESPACE", "TIERS", "Measure", "series", "tier_of"]
+__all__ = ["API", "MEASURES", "NAMESPACE", "TIERS", "Measure", "namespace", "series", "tier_of"]
 
 NAMESPACE = "Paywarden"
+"""What every environment's namespace begins with, see `namespace`."""
 
 TIERS = ("standard", "high", "none")
 """The usage plans by name; ``none`` is that of a merchant whose plan is not among them."""
@@ -56,6 +57,8 @@ _ALL = (
     Measure(name="Review", of=_SCORING, by_tier=True, means="Payments that a person has to look at."),
     Measure(name="Decline", of=_SCORING, by_tier=True, means="Payments that were declined."),
     Measure(name="Degraded", of=_SCORING, by_tier=True, means="1 for a decision without state or model, else 0."),
+    Measure(name="Batched", of=_SCORING, means="Payments of batches, each answered on its own."),
+    Measure(name="FailedInBatch", of=_SCORING, means="Those of them that failed on our side, of `Failed` a part."),
     Measure(name="Repeated", of=_SCORING, means="1 for a request that was answered before, else 0."),
     Measure(name="PassedThrough", of=_SCORING, means="Declines that were let through at random, to learn from."),
     Measure(name="RuleFailed", of=_SCORING, means="Merchants' rules that could not be evaluated."),
@@ -109,12 +112,22 @@ _ALL = (
     Measure(name="ChallengeRate", of=_DRIFT, unit="None", means="Share of payments challenged."),
     Measure(name="CalibrationError", of=_DRIFT, unit="None", means="Error of probabilities, on matured labels."),
     Measure(name="MaturedAuc", of=_DRIFT, unit="None", means="Area under the ROC curve, on matured labels."),
-    Measure(name="ExactlyOnceViolations", of=_DRIFT, means="Payments decided on twice, or folded twice or never."),
+    Measure(
+        name="ExactlyOnceViolations",
+        of=_DRIFT,
+        means="Payments decided on twice, and reported on but never decided.",
+    ),
     Measure(name="LabelSilence", of=_DRIFT, unit="Seconds", means="Since the last label was recorded."),
+    Measure(name="FailedFindings", of=_DRIFT, means="Findings of the last report that did not keep their bound."),
 )
 
 MEASURES: Mapping[str, Measure] = MappingProxyType({each.name: each for each in _ALL})
 """By name."""
+
+
+def namespace(environment: str) -> str:
+    """CloudWatch's namespace of the metrics of an environment: two in one account are not counted together."""
+    return f"{NAMESPACE}/{environment}"
 
 
 def tier_of(plan: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Figures", "Finding", "MonitoringPolicy", "MonitoringVerdict", "Subject", "counted"]
+__all__ = ["Figures", "Finding", "MonitoringPolicy", "MonitoringVerdict", "Subject"]
 
 type Share = Annotated[float, Meta(ge=0, le=1)]
 type Positive = Annotated[float, Meta(gt=0)]
@@ -67,7 +67,8 @@ class MonitoringPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Which findings start a retraining. Those that a new model mends: a world that changed. Missing values and
         inconsistent features are defects, from which a model must not learn.
     cool_down_days : float
-        So long after one was started for drift, no other one is. Above 0, since it also keeps two looks apart.
+        So long after one was started for drift, no other one is, unless it failed. Above 0, since it also keeps
+        two looks apart.
     """
 
     days: Annotated[float, Meta(gt=0, le=31)] = 7.0
@@ -126,7 +127,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     skewed, skewed_feature, skew : int, str, float or None
         Features that differ in more settled decisions than allowed; the worst, and its share.
     decided_twice, lost : int
-        Payments with two different decisions, and labels or outcomes of payments without any.
+        Payments whose second, different decision was recorded in the window, and payments without any on which a
+        label or an outcome was recorded in it.
     label_silence : float or None
         Seconds since the last label was recorded; None if there was never one.
     """
@@ -195,22 +197,3 @@ class MonitoringVerdict(msgspec.Struct, frozen=True, kw_only=True):
     retrain: bool
     reason: str
     findings: tuple[Finding, ...] = ()
-
-
-def counted(figures: Figures) -> dict[str, float]:
-    """The figures under the names of `fraud.measures`; what could not be told is left out."""
-    told = {
-        "MonitoredDecisions": figures.decisions,
-        "ScoreDrift": figures.score_index,
-        "FeatureDrift": figures.feature_index,
-        "DriftedFeatures": figures.drifted / figures.features if figures.features else None,
-        "MissingDrift": figures.missing_change,
-        "SkewedFeatures": figures.skewed,
-        "ApprovalRate": figures.approve,
-        "ChallengeRate": figures.challenge,
-        "CalibrationError": figures.calibration_error,
-        "MaturedAuc": figures.auc,
-        "ExactlyOnceViolations": figures.decided_twice + figures.lost,
-        "LabelSilence": figures.label_silence,
-    }
-    return {name: float(value) for name, value in told.items() if value is not None}

@@ -1,10 +1,10 @@
-"""The verdict on what a look at the lake measured: each bound in a sentence, kept or not, judged or not."""
+"""The verdict on what a look at the lake measured: each bound in a sentence, and the metrics for alarms."""
 
 from collections.abc import Callable
 
 from fraud.monitoring import Figures, Finding, MonitoringPolicy, MonitoringVerdict, Subject
 
-__all__ = ["judge"]
+__all__ = ["counted", "judge"]
 
 _HOUR = 3_600.0
 
@@ -20,6 +20,35 @@ def judge(figures: Figures, policy: MonitoringPolicy) -> MonitoringVerdict:
     else:
         reason = f"{len(findings) - unjudged} of {len(findings)} bounds were judged, and all are kept."
     return MonitoringVerdict(passed=not passed, retrain=retrain, reason=reason, findings=findings)
+
+
+def counted(figures: Figures, policy: MonitoringPolicy) -> dict[str, float]:
+    """The figures under the names of `fraud.measures`.
+
+    Those that an alarm stands on are 0 where the verdict does not judge them: an alarm keeps its state until the
+    next figure, and must not keep one that no verdict bears out. Others that the rows cannot tell are left out.
+    """
+    findings = {each.subject: each for each in judge(figures, policy).findings}
+
+    def judged(subject: Subject, value: float | None) -> float:
+        return 0.0 if value is None or not findings[subject].judged else float(value)
+
+    told = {
+        "MonitoredDecisions": figures.decisions,
+        "FailedFindings": sum(not each.kept for each in findings.values()),
+        "ScoreDrift": judged("scores", figures.score_index),
+        "FeatureDrift": figures.feature_index,
+        "DriftedFeatures": judged("features", findings["features"].measured),
+        "MissingDrift": judged("missing values", figures.missing_change),
+        "SkewedFeatures": judged("consistency", figures.skewed),
+        "ApprovalRate": figures.approve,
+        "ChallengeRate": figures.challenge,
+        "CalibrationError": figures.calibration_error,
+        "MaturedAuc": figures.auc,
+        "ExactlyOnceViolations": figures.decided_twice + figures.lost,
+        "LabelSilence": judged("labels", figures.label_silence),
+    }
+    return {name: float(value) for name, value in told.items() if value is not None}
 
 
 def _scores(figures: Figures, policy: MonitoringPolicy) -> Finding:
@@ -132,8 +161,8 @@ def _once(figures: Figures, policy: MonitoringPolicy) -> Finding:
         float(figures.decided_twice + figures.lost),
         0.0,
         lambda _value, _bound: (
-            f"{figures.decided_twice} payments have two different decisions in the lake, and {figures.lost} that "
-            "were reported on have none."
+            f"{figures.decided_twice} payments were decided on a second time, and otherwise, in the window, and "
+            f"{figures.lost} that were reported on in it have no decision in the lake."
         ),
         "",
     )

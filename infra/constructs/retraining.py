@@ -1,6 +1,5 @@
 """The state machine `retrain`, with a role that may do just that, and what happens when it fails."""
 
-import json
 from collections.abc import Mapping
 
 import aws_cdk as cdk
@@ -9,16 +8,13 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch
-from infra.constructs.function import Function, log_retention, removal_policy
-from infra.constructs.job_role import logs_and_traces, passes_to_jobs, runs_jobs
+from infra.constructs.function import Function
+from infra.constructs.machine import state_machine
 from infra.constructs.queue import DeadLetters
-from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
 from infra.workflows import FUNCTIONS, retrain
 
@@ -52,46 +48,19 @@ class Retraining(Construct):
         models: s3.IBucket,
     ) -> None:
         super().__init__(scope, id_)
-        arns = {name: functions[name].function.function_arn for name in sorted(FUNCTIONS)}
-        role = service_role(
-            self,
-            "role",
-            service="states",
-            description="what a retraining may do",
-            statements=[
-                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(arns.values())),
-                iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.tickets.topic_arn]),
-                *runs_jobs(self, _JOBS),
-                passes_to_jobs(job_role),
-                logs_and_traces(),
-            ],
-        )
-        log_group = logs.LogGroup(
-            self,
-            "logs",
-            # The prefix that keeps the account's log resource policy short.
-            log_group_name=f"/aws/vendedlogs/states/{environment.prefix}-retrain",
-            retention=log_retention(environment),
-            removal_policy=removal_policy(environment),
-        )
-        self.state_machine = sfn.StateMachine(
+        self.state_machine = state_machine(
             self,
             "retrain",
-            state_machine_name=f"{environment.prefix}-retrain",
-            definition_body=sfn.DefinitionBody.from_string(json.dumps(retrain(), indent=1)),
-            definition_substitutions={
-                **arns,
-                "job_role": job_role.role_arn,
-                "training_image": training_image,
-                "alarm_topic": topics.tickets.topic_arn,
-                "models_bucket": models.bucket_name,
-            },
-            role=fixed(role),
-            tracing_enabled=True,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
+            environment=environment,
+            definition=retrain(),
+            description="what a retraining may do",
+            functions=[functions[name] for name in sorted(FUNCTIONS)],
+            jobs=_JOBS,
+            job_role=job_role,
+            training_image=training_image,
+            placeholders={"alarm_topic": topics.tickets.topic_arn, "models_bucket": models.bucket_name},
+            statements=[iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.tickets.topic_arn])],
         )
-        complete_before(role, self.state_machine)
         self.failed = watch(
             self,
             "failed-alarm",

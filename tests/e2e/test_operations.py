@@ -17,7 +17,7 @@ from ops.deployment import Deployment
 from ops.featurestore import bootstrap as building
 from ops.queues.letters import OUTPUTS, Queue, box_of
 from ops.rebuilding.checking import stored_states
-from ops.rollback import code_of
+from ops.versions import code_of
 from ops.status.gathering import Status
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
 

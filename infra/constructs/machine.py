@@ -1,0 +1,88 @@
+"""A state machine over Lambdas and SageMaker jobs, with a role that may do just that, and its log."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.constructs.function import Function, log_retention, removal_policy
+from infra.constructs.job_role import logs_and_traces, passes_to_jobs, runs_jobs
+from infra.constructs.roles import complete_before, fixed, service_role
+from infra.environments import Environment
+
+__all__ = ["state_machine"]
+
+
+def state_machine(
+    scope: Construct,
+    name: str,
+    *,
+    environment: Environment,
+    definition: Mapping[str, Any],
+    description: str,
+    functions: Sequence[Function],
+    jobs: Mapping[str, Sequence[str]],
+    job_role: iam.IRole,
+    training_image: str,
+    placeholders: Mapping[str, str] | None = None,
+    statements: Sequence[iam.PolicyStatement] = (),
+) -> sfn.StateMachine:
+    """The machine ``<prefix>-<name>``, all of whose executions are logged and traced.
+
+    Parameters
+    ----------
+    definition : mapping
+        In Amazon States Language; its placeholders are the functions' names, `job_role`, `training_image` and
+        `placeholders`.
+    description : str
+        What its role may do, in words.
+    jobs : mapping of str to sequence of str
+        The steps that it runs as ``processing-job`` or ``training-job``.
+    statements : sequence of PolicyStatement
+        What it may do besides.
+    """
+    arns = {each.verb_noun: each.function.function_arn for each in functions}
+    role = service_role(
+        scope,
+        "role",
+        service="states",
+        description=description,
+        statements=[
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=list(arns.values())),
+            *statements,
+            *runs_jobs(scope, jobs),
+            passes_to_jobs(job_role),
+            logs_and_traces(),
+        ],
+    )
+    log_group = logs.LogGroup(
+        scope,
+        "logs",
+        # The prefix that keeps the account's log resource policy short.
+        log_group_name=f"/aws/vendedlogs/states/{environment.prefix}-{name}",
+        retention=log_retention(environment),
+        removal_policy=removal_policy(environment),
+    )
+    machine = sfn.StateMachine(
+        scope,
+        name,
+        state_machine_name=f"{environment.prefix}-{name}",
+        definition_body=sfn.DefinitionBody.from_string(json.dumps(definition, indent=1)),
+        definition_substitutions={
+            **arns,
+            "job_role": job_role.role_arn,
+            "training_image": training_image,
+            **(placeholders or {}),
+        },
+        role=fixed(role),
+        tracing_enabled=True,
+        logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    complete_before(role, machine)
+    return machine

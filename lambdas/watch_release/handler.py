@@ -84,7 +84,8 @@ def _went_off(name: str, since: int) -> bool:
         AlarmName=name,
         AlarmTypes=["MetricAlarm"],
         HistoryItemType="StateUpdate",
-        StartDate=datetime.fromtimestamp(since / 1_000, UTC),
+        # Histories may be kept in whole seconds.
+        StartDate=datetime.fromtimestamp(since // 1_000, UTC),
     )
     updates = (json.loads(each["HistoryData"]) for page in pages for each in page["AlarmHistoryItems"])
     return any(each["newState"]["stateValue"] == "ALARM" for each in updates)

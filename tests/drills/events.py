@@ -67,10 +67,6 @@ class Backlog(Drill):
     def well(self, stage: Stage) -> bool:
         return stage.depth("UpdateQueueUrl") == 0
 
-    def check(self, stage: Stage, seen: Seen) -> Iterator[Finding]:
-        applied = stage.counted("update_features", "Applied", seen.since)
-        yield Finding("all of it was folded", applied >= stage.backlog, f"{applied:.0f} events applied")
-
 
 class Poison(Drill):
     name = "poison"

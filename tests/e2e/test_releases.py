@@ -247,7 +247,7 @@ def test_a_run_whose_training_job_was_killed_goes_on_from_its_checkpoint(
 ) -> None:
     options = asked(world, seed=106)
     # Slow enough to be met in the middle.
-    options["parameters"] |= {"rounds": 3_000, "early_stopping_rounds": 3_000, "eta": 0.01}
+    options["parameters"] |= {"rounds": 1_500, "early_stopping_rounds": 1_500, "eta": 0.02}
     arn = start(deployment, "killed", options=options)
     killer = threading.Thread(target=kill_when_it_has_a_checkpoint, args=("killed-train-r0",))
     killer.start()

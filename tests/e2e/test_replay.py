@@ -181,7 +181,10 @@ def test_a_replay_leaves_nothing_but_its_own_folder(deployment: Deployment, merc
     assert (told["identical"], told["decisions"], told["cannot_be_replayed"]) == (True, COUNT, {})
     gained = _objects(deployment) - before
     assert gained
-    assert {key.partition("/")[0] for bucket, key in gained if bucket == deployment["ModelsBucket"]} == {"replays"}
+    # A retraining that another test began may still write to its own folder.
+    in_models = {key.partition("/")[0] for bucket, key in gained if bucket == deployment["ModelsBucket"]}
+    assert "replays" in in_models
+    assert in_models <= {"replays", "runs"}
     in_lake = {key.partition("/")[0] for bucket, key in gained if bucket == deployment["LakeBucket"]}
     # What other tests send meanwhile is delivered, and the query's answer is kept.
     assert in_lake <= {"athena-results", "decisions", "labels", "outcomes"}

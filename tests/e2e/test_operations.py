@@ -17,8 +17,8 @@ from ops.deployment import Deployment
 from ops.featurestore import bootstrap as building
 from ops.queues.letters import OUTPUTS, Queue, box_of
 from ops.rebuilding.checking import stored_states
-from ops.versions import code_of
 from ops.status.gathering import Status
+from ops.versions import code_of
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
 
 pytestmark = pytest.mark.e2e

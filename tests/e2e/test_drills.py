@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 BACKLOG = 1_000
 # The others wait for clients and processes for most of their time.
-NAMES = ("store-throttled", "killed", "poison", "duplicate-storm", "corrupt-model", "backlog")
+NAMES = ("store-throttled", "poison", "corrupt-model")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """`paywarden monitor`: looks at models and data now, tells what was found, and fetches the report."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from fraud.monitoring import MonitoringVerdict
 from fraud.runids import run_id_of
+from ops import executions
 from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, console, progress_bars
@@ -23,8 +23,6 @@ __all__ = ["Look", "MonitoringError", "fetch", "follow", "monitor", "start"]
 
 FOLDER: Final = Path("build/monitoring")
 FILES: Final = ("monitoring.json", "report.html", "consistency.json", "consistency.html")
-
-_POLL_SECONDS = 0.5
 
 
 class MonitoringError(Exception):
@@ -129,25 +127,13 @@ def follow(
     """
     client = deployment.client("stepfunctions")
     name = arn.rpartition(":")[2]
-    until = time.monotonic() + timeout
-    seen = ""
-    while True:
-        described = client.describe_execution(executionArn=arn)
-        newest = client.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=20)["events"]
-        state = next((_state(each) for each in newest if _state(each)), "")
-        if state != seen:
-            seen = state
-            entered(state)
-        if described["status"] != "RUNNING":
-            break
-        if time.monotonic() > until:
-            raise MonitoringError(
-                f"look {name} is not done after {timeout:.0f} s; follow it in the console: {arn}"
-            )
-        time.sleep(_POLL_SECONDS)
+    try:
+        described, last = executions.follow(client, arn, timeout=timeout, entered=entered)
+    except TimeoutError as error:
+        raise MonitoringError(f"look {name} {error}") from error
     if described["status"] != "SUCCEEDED":
-        words = " | ".join(filter(None, (described.get("error"), described.get("cause")))) or "no cause was given"
-        raise MonitoringError(f"look {name} ended as {described['status']} in {seen}: {words[:600]}")
+        words = executions.cause(client, arn, described)
+        raise MonitoringError(f"look {name} ended as {described['status']} in {last}: {words}")
     output = msgspec.json.decode(described["output"])
     if not output["looks"]:
         return Look(run_id=output["run_id"], looked=False)
@@ -182,10 +168,6 @@ def fetch(deployment: Deployment, run_id: str, folder: Path) -> list[Path]:
         paths.append(folder / name)
         paths[-1].write_bytes(stored["Body"].read())
     return paths
-
-
-def _state(event: dict[str, Any]) -> str:
-    return str(event.get("stateEnteredEventDetails", {}).get("name", ""))
 
 
 def _table(verdict: MonitoringVerdict) -> Table:

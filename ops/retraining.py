@@ -11,11 +11,10 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from fraud.runids import run_id_of
+from ops import executions
 from ops.deployment import Deployment
 
 __all__ = ["REPORTS", "RetrainingError", "Run", "fetch_reports", "follow", "resume", "retrain", "start"]
-
-_POLL_SECONDS = 0.5
 
 REPORTS = {
     "checks": "dataset/about/checks.html",
@@ -161,25 +160,23 @@ def follow(
     began = time.monotonic()
     name = arn.rpartition(":")[2]
     run_id = run_id_of(name)
-    seen = 0
-    while True:
-        described = client.describe_execution(executionArn=arn)
-        states = _entered(client, arn)
-        for state in states[seen:]:
-            entered(state)
-        seen = len(states)
-        if described["status"] != "RUNNING":
-            break
-        last = states[-1] if states else ""
-        if leave and (last in _LONG_STATES or (last == "AskApproval" and _asks_person(deployment, run_id))):
-            output = {"outcome": "waits", "at": last, "reason": "the run goes on by itself, and waits now"}
-            return _run(deployment, arn, run_id, output, time.monotonic() - began)
-        if time.monotonic() - began > timeout:
-            raise RetrainingError(f"run {name} is not done after {timeout:.0f} s; follow it in the console: {arn}")
-        time.sleep(_POLL_SECONDS)
-    if described["status"] != "SUCCEEDED":
-        raise RetrainingError(f"run {name} ended as {described['status']}: {_cause(client, arn, described)}")
-    return _run(deployment, arn, run_id, msgspec.json.decode(described["output"]), time.monotonic() - began)
+
+    def leaves(state: str) -> bool:
+        return leave and (state in _LONG_STATES or (state == "AskApproval" and _asks_person(deployment, run_id)))
+
+    try:
+        described, last = executions.follow(client, arn, timeout=timeout, entered=entered, leaves=leaves)
+    except TimeoutError as error:
+        raise RetrainingError(f"run {name} {error}") from error
+    if described["status"] == "RUNNING":
+        output = {"outcome": "waits", "at": last, "reason": "the run goes on by itself, and waits now"}
+    elif described["status"] == "SUCCEEDED":
+        output = msgspec.json.decode(described["output"])
+    else:
+        raise RetrainingError(
+            f"run {name} ended as {described['status']}: {executions.cause(client, arn, described)}"
+        )
+    return _run(deployment, arn, run_id, output, time.monotonic() - began)
 
 
 def fetch_reports(deployment: Deployment, run_id: str, folder: Path) -> list[Path]:
@@ -224,48 +221,11 @@ def _read(deployment: Deployment, run_id: str, key: str) -> bytes | None:
     return bytes(stored["Body"].read())
 
 
-def _events(client: Any, arn: str) -> list[dict[str, Any]]:
-    pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
-    return [event for page in pages for event in page["events"]]
-
-
-def _entered(client: Any, arn: str) -> list[str]:
-    return [
-        event["stateEnteredEventDetails"]["name"]
-        for event in _events(client, arn)
-        if "stateEnteredEventDetails" in event
-    ]
-
-
 def _timings(client: Any, arn: str) -> Iterator[tuple[str, float]]:
     entered: dict[str, datetime] = {}
-    for event in _events(client, arn):
+    for event in executions.events(client, arn):
         if "stateEnteredEventDetails" in event:
             entered[event["stateEnteredEventDetails"]["name"]] = event["timestamp"]
         elif "stateExitedEventDetails" in event:
             name = event["stateExitedEventDetails"]["name"]
             yield name, (event["timestamp"] - entered[name]).total_seconds()
-
-
-def _cause(client: Any, arn: str, described: dict[str, Any]) -> str:
-    """The innermost words on what went wrong, since the last time that the execution was re-driven."""
-    words = [described.get("error", ""), described.get("cause", "")]
-    for event in _events(client, arn):
-        if event.get("type") == "ExecutionRedriven":
-            del words[2:]
-        for key, details in event.items():
-            if key.endswith("FailedEventDetails") and isinstance(details, dict):
-                words += [details.get("error", ""), details.get("cause", "")]
-    return " | ".join(dict.fromkeys(_sentence(word) for word in words if word)) or "no cause was given"
-
-
-def _sentence(cause: str) -> str:
-    """A job's own words, where the cause is the description of a SageMaker job."""
-    try:
-        job = msgspec.json.decode(cause)
-    except msgspec.DecodeError:
-        return cause[:600]
-    if not isinstance(job, dict):
-        return cause[:600]
-    words = (job.get(name) for name in ("ExitMessage", "FailureReason", "errorMessage"))
-    return next((str(each) for each in words if each), cause[:600])

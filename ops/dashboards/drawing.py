@@ -4,7 +4,7 @@ import io
 import itertools
 import textwrap
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from matplotlib import dates, style
@@ -119,20 +119,20 @@ def _tile(figure: Figure, shown: Shown, width: float, height: float) -> None:
 def _lines(axes: Axes, shown: Shown) -> None:
     widget = shown.widget
     colors = itertools.cycle(_COLORS)
-    stack: dict[datetime, float] = {}
+    stack: dict[float, float] = {}
     for number, (series, points) in enumerate(zip(shown.series, shown.points, strict=True)):
         color = series.color or next(colors)
-        moments = [at for at, _ in points]
+        moments = [_days(at) for at, _ in points]
         values = [value for _, value in points]
         if widget.stacked:
             below = [stack.get(at, 0.0) for at in moments]
             values = [value + under for value, under in zip(values, below, strict=True)]
             stack |= dict(zip(moments, values, strict=True))
-            axes.fill_between(moments, below, values, color=color, alpha=0.3, linewidth=0)  # type: ignore[arg-type]  # its types know no moments
+            axes.fill_between(moments, below, values, color=color, alpha=0.3, linewidth=0)
         label = series.label if number < _MOST_NAMED else "_"
         # A single point is easily overlooked.
         dots: dict[str, Any] = {"marker": "o", "markersize": 2.2 if len(points) > 1 else 4.5, "clip_on": False}
-        axes.plot(moments, values, color=color, linewidth=1.3, label=label, **dots)  # type: ignore[arg-type]  # its types know no moments
+        axes.plot(moments, values, color=color, linewidth=1.3, label=label, **dots)
     for level in widget.levels:
         color = level.color or "#d62728"
         axes.axhline(level.value, color=color, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -147,7 +147,8 @@ def _lines(axes: Axes, shown: Shown) -> None:
             color=color,
             ha="right",
         )
-    axes.set_xlim(shown.start, shown.end)  # type: ignore[arg-type]  # its types know no moments
+    axes.set_xlim(_days(shown.start), _days(shown.end))
+    axes.xaxis_date(UTC)
     locator = dates.AutoDateLocator(minticks=3, maxticks=5)  # type: ignore[no-untyped-call]  # it has no types
     axes.xaxis.set_major_locator(locator)
     formatter = dates.ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]  # it has no types
@@ -233,3 +234,8 @@ def _text(axes: Axes, shown: Shown) -> None:
         line for raw in shown.widget.text.splitlines() for line in textwrap.wrap(raw.strip("# "), 110) or [""]
     ]
     axes.text(0, 1, "\n".join(wrapped), va="top", transform=axes.transAxes)
+
+
+def _days(at: datetime) -> float:
+    """A moment on an axis of time: matplotlib counts days since 1970."""
+    return at.timestamp() / 86_400

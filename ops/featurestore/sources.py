@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +10,12 @@ import msgspec
 from fraud.decision import event_of
 from fraud.events import Event, EventError, check
 from fraud.replay import arrival
+from ops import scanning
 from ops.inputs import Row, from_frame
 
 __all__ = ["History", "import_key", "import_names", "known"]
 
 _HISTORY, _FILE = "history/", "/transactions-00000.parquet"
-SEGMENTS = 8
-"""How many parts of the ledger are scanned at once."""
 
 AHEAD = 600_000
 """How far ahead of the watermark an event of the ledger may be, in ms; live traffic refuses it too."""
@@ -107,27 +105,12 @@ class History:
 
     def _ledger(self) -> Iterator[str]:
         """The rows of the whole ledger, a page of each segment at a time."""
-        starts: dict[int, Any] = dict.fromkeys(range(SEGMENTS))
-        with ThreadPoolExecutor(SEGMENTS) as pool:
-            while starts:
-                pages = list(pool.map(self._page, starts.items()))
-                starts = {
-                    segment: page["LastEvaluatedKey"]
-                    for segment, page in zip(starts, pages, strict=True)
-                    if "LastEvaluatedKey" in page
-                }
-                for page in pages:
-                    for item in page["Items"]:
-                        yield item.get("row", {}).get("S", "")
-
-    def _page(self, place: tuple[int, Any]) -> Any:
-        segment, start = place
-        return self.dynamodb.scan(
+        pages = scanning.pages(
+            self.dynamodb,
             TableName=self.table,
-            ConsistentRead=True,
-            Segment=segment,
-            TotalSegments=SEGMENTS,
             ProjectionExpression="#r",
             ExpressionAttributeNames={"#r": "row"},
-            **({"ExclusiveStartKey": start} if start else {}),
         )
+        for page in pages:
+            for item in page:
+                yield item.get("row", {}).get("S", "")

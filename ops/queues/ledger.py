@@ -6,16 +6,15 @@ for all stretches that are asked for, and of a line only what `relay_decisions` 
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
 
-__all__ = ["Line", "Stretch", "lines", "merged"]
+from ops import scanning
 
-SEGMENTS: Final = 8
-"""Parts of the table that are read side by side."""
+__all__ = ["Line", "Stretch", "lines", "merged"]
 
 TELLS: Final = 1_000_000
 """After how many lines it is told how far the reading is."""
@@ -71,7 +70,13 @@ def lines(client: Any, table: str, stretches: Sequence[Stretch], *, tell: Callab
         Called with a sentence on how far this is.
     """
     starts = [each.since for each in stretches]
-    for number, item in enumerate(_items(client, table), 1):
+    pages = scanning.pages(
+        client,
+        TableName=table,
+        ProjectionExpression="#k, #r",
+        ExpressionAttributeNames={"#k": "kind", "#r": "row"},
+    )
+    for number, item in enumerate(chain.from_iterable(pages), 1):
         if number % TELLS == 0:
             tell(f"{number:,} lines of the ledger were read")
         if "row" not in item:
@@ -80,31 +85,3 @@ def lines(client: Any, table: str, stretches: Sequence[Stretch], *, tell: Callab
         place = bisect_right(starts, row.recorded_at) - 1
         if place >= 0 and row.recorded_at <= stretches[place].until:
             yield Line(row.event_id, stretches[place], item)
-
-
-def _items(client: Any, table: str) -> Iterator[dict[str, Any]]:
-    """All items, a page of each segment at a time."""
-
-    def page(place: tuple[int, Any]) -> Any:
-        segment, start = place
-        return client.scan(
-            TableName=table,
-            ConsistentRead=True,
-            Segment=segment,
-            TotalSegments=SEGMENTS,
-            ProjectionExpression="#k, #r",
-            ExpressionAttributeNames={"#k": "kind", "#r": "row"},
-            **({"ExclusiveStartKey": start} if start else {}),
-        )
-
-    starts: dict[int, Any] = dict.fromkeys(range(SEGMENTS))
-    with ThreadPoolExecutor(SEGMENTS) as pool:
-        while starts:
-            answers = list(pool.map(page, starts.items()))
-            starts = {
-                segment: answer["LastEvaluatedKey"]
-                for segment, answer in zip(starts, answers, strict=True)
-                if "LastEvaluatedKey" in answer
-            }
-            for answer in answers:
-                yield from answer["Items"]

@@ -6,18 +6,16 @@ transaction writes.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fraud.codec import CorruptStateError, decode
+from ops import scanning
 from ops.deployment import Deployment
+from ops.scanning import SEGMENTS
 from runtime.stores.batches import batch_get
 
-__all__ = ["SEGMENTS", "Comparison", "compare", "forget", "key_of", "pages"]
-
-SEGMENTS: Final = 8
-"""How many parts of the table are scanned at once."""
+__all__ = ["Comparison", "compare", "forget", "key_of", "pages"]
 
 _PAIRS: Final = 50
 """Keys of which both states are read in one BatchGetItem of 100 items."""
@@ -108,31 +106,15 @@ def pages(
     client: Any, table: str, *, segments: Sequence[int] = range(SEGMENTS), total: int = SEGMENTS
 ) -> Iterator[Any]:
     """The names of all items of the feature table that hold states, a page of each segment at a time."""
-    starts: dict[int, Any] = dict.fromkeys(segments)
-
-    def page(place: tuple[int, Any]) -> Any:
-        segment, start = place
-        return client.scan(
-            TableName=table,
-            ConsistentRead=True,
-            Segment=segment,
-            TotalSegments=total,
-            FilterExpression="attribute_exists(#s)",
-            ProjectionExpression="#k",
-            ExpressionAttributeNames={"#k": "key", "#s": "state"},
-            **({"ExclusiveStartKey": start} if start else {}),
-        )
-
-    with ThreadPoolExecutor(SEGMENTS) as pool:
-        while starts:
-            answers = list(pool.map(page, starts.items()))
-            starts = {
-                segment: answer["LastEvaluatedKey"]
-                for segment, answer in zip(starts, answers, strict=True)
-                if "LastEvaluatedKey" in answer
-            }
-            for answer in answers:
-                yield answer["Items"]
+    return scanning.pages(
+        client,
+        segments=segments,
+        total=total,
+        TableName=table,
+        FilterExpression="attribute_exists(#s)",
+        ProjectionExpression="#k",
+        ExpressionAttributeNames={"#k": "key", "#s": "state"},
+    )
 
 
 def key_of(name: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from tests.drills.judging import Seen
 from tests.drills.messages import now, say
 from tests.drills.stage import Stage
 from tests.drills.watched import MINUTE
+from tests.load.checks import ledger_of
 from tests.load.generator import AGAIN, Sender
 from tests.load.plan import Phase
 from tests.load.report import Finding
@@ -31,7 +32,7 @@ def warmed_up(stage: Stage) -> None:
     with stage.sending(name) as sender:
         sender.ramp(stage.planner.calls(Phase(name, 6, 1)))
         _again(sender, time.monotonic() + 30)
-    stage.ledger = judging.ledger_of(stage.deployment)
+    stage.ledger = ledger_of(stage.deployment)
     lost, doubled = stage.balance.add(told(stage.exchanges(name)), stage.ledger)
     missing = _folded(stage, time.monotonic() + 60)
     if lost or doubled or missing:
@@ -55,7 +56,7 @@ def carried_out(drill: Drill, stage: Stage) -> Result:
         _again(sender, deadline)
     exchanges = stage.exchanges(drill.name)
     items = list(told(exchanges))
-    stage.ledger = judging.ledger_of(stage.deployment)
+    stage.ledger = ledger_of(stage.deployment)
     missing = _folded(stage, deadline)
     well = _waited(lambda: drill.well(stage), deadline)
     settled = _waited(lambda: stage.depth("UpdateDeadLetterQueueUrl") >= drill.dead, deadline)

@@ -7,9 +7,10 @@ from typing import Any
 
 from fraud.decision import event_of
 from tests.drills.drill import Drill, Sign
-from tests.drills.judging import Seen, ledger_of
+from tests.drills.judging import Seen
 from tests.drills.messages import now, say
 from tests.drills.stage import BRIEFLY, SOON, Stage
+from tests.load.checks import ledger_of
 from tests.load.report import Finding
 
 __all__ = ["Backlog", "DuplicateStorm", "Poison", "made_up"]
@@ -51,6 +52,7 @@ class Backlog(Drill):
     fault = "events pile up in the queue before update_features, which does not read"
     holds = "decisions go on with the features that there are; all is folded, once, when it reads again"
     signs = (Sign("updates-behind"),)
+    fresh = True
     within = 3_600.0
 
     @contextmanager

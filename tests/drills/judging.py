@@ -17,7 +17,7 @@ from ops.deployment import Deployment
 from ops.lake import query
 from runtime.stores.decisions import DECISION
 from runtime.stores.features import FeatureStore
-from tests.load.checks import Ledger, Line, balance
+from tests.load.checks import Ledger, balance
 from tests.load.generator import AGAIN, Exchange
 from tests.load.report import Finding
 from tests.load.told import Told
@@ -30,7 +30,6 @@ __all__ = [
     "differing",
     "events_of",
     "in_lake",
-    "ledger_of",
     "secret",
     "unfolded",
     "unkept",
@@ -115,22 +114,6 @@ def secret(ledger: Ledger, items: Iterable[Told]) -> set[str]:
     """Decisions that are kept and that nobody was told."""
     known = {each.event_id for each in items if each.digest and each.decision}
     return {event_id for event_id, kind in ledger if kind == DECISION} - known
-
-
-def ledger_of(deployment: Deployment) -> Ledger:
-    """Every line that can be read."""
-    pages = (
-        deployment.client("dynamodb")
-        .get_paginator("scan")
-        .paginate(TableName=deployment["DecisionsTable"], ConsistentRead=True)
-    )
-    return {
-        (item["id"]["S"], item["kind"]["S"]): Line(
-            item["answer"]["S"], item["digest"]["S"], msgspec.json.decode(item["row"]["S"])
-        )
-        for page in pages
-        for item in page["Items"]
-    }
 
 
 def unfolded(store: FeatureStore, event_ids: Iterable[str]) -> set[str]:

@@ -26,7 +26,7 @@ from tests.load.plan import BROWN_OUT
 from tests.load.report import Finding, Row, row_of
 from tests.load.told import Told, told
 
-__all__ = ["Happened", "Line", "balance", "judged"]
+__all__ = ["Happened", "Line", "balance", "judged", "ledger_of"]
 
 FOLDED_WITHIN, IN_LAKE_WITHIN = 180.0, 120.0
 """Seconds."""
@@ -62,7 +62,7 @@ def judged(
 ) -> tuple[list[Finding], list[Row]]:
     """What held and what did not, and a row for each phase."""
     items = list(told(exchanges))
-    ledger = _ledger(deployment)
+    ledger = ledger_of(deployment)
     wanted, lost, doubled = balance(items, ledger)
     answers = {each.event_id for each in items if each.digest and each.decision}
     findings = [
@@ -250,7 +250,8 @@ def _of_lake(deployment: Deployment, ledger: Ledger) -> Finding:
         time.sleep(2)
 
 
-def _ledger(deployment: Deployment) -> Ledger:
+def ledger_of(deployment: Deployment) -> Ledger:
+    """Every line that can be read."""
     pages = (
         deployment.client("dynamodb")
         .get_paginator("scan")

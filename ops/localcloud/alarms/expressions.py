@@ -180,7 +180,7 @@ class _Parser:
     def _operand(self) -> Node:
         kind, text = self._next()
         if kind == "number":
-            return lambda _, number=float(text): number  # type: ignore[misc]  # a default binds it now
+            return _constant(float(text))
         if text == "-":
             return _binary(operator.sub, lambda _: 0.0, self._operand())
         if text == "(":
@@ -220,6 +220,10 @@ class _Parser:
             nodes.append(self._level(0))
         self._take(closing)
         return nodes
+
+
+def _constant(number: float) -> Node:
+    return lambda _: number
 
 
 def _binary(apply: Callable[[float, float], Any], left: Node, right: Node) -> Node:

@@ -14,6 +14,7 @@ from fraud.monitoring_verdict import judge
 from ops import monitoring
 from ops.cli import app
 from ops.monitoring import FILES, Look, MonitoringError, fetch, follow, start
+from tests.unit.ops.clock import Clock, stopped
 
 ARN = "arn:aws:states:eu-west-1:123456789012:execution:monitor:look-1"
 DONE = {
@@ -25,19 +26,6 @@ DONE = {
     "retraining": "drift-00001",
     "told": "drift-00001 was started",
 }
-
-
-class Clock:
-    """Time that passes only when someone sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Deployed:
@@ -65,10 +53,15 @@ class Deployed:
         self.looks -= 1
         return {"status": "RUNNING"} if self.looks > 0 else self.ending
 
-    def get_execution_history(self, **asked: Any) -> dict[str, Any]:
-        assert asked["reverseOrder"] is True
-        state = "MonitorLake" if self.looks < 2 else "PlanMonitoring"
-        return {"events": [{"type": "TaskScheduled"}, {"stateEnteredEventDetails": {"name": state}}]}
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "get_execution_history"
+        return self
+
+    def paginate(self, *, executionArn: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+        assert executionArn == ARN
+        names = ("PlanMonitoring", "MonitorLake")[: 2 if self.looks < 2 else 1]
+        entered = [{"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": name}} for name in names]
+        return [{"events": [{"type": "ExecutionStarted"}]}, {"events": entered}]
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - AWS's names
         assert Bucket == "models"
@@ -83,9 +76,7 @@ def ended(status: str = "SUCCEEDED", **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(monitoring, "time", made)
-    return made
+    return stopped(monkeypatch)
 
 
 def test_a_look_is_started_with_what_was_asked() -> None:

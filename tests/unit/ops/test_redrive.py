@@ -14,10 +14,10 @@ from ops.deployment import DeploymentError
 from ops.functions import FunctionError, calling
 from ops.queues import commands
 from ops.queues.judging import judge_updates
-from ops.queues.ledger import SEGMENTS
 from ops.queues.letters import Queue
 from ops.queues.redriving import look, redrive
 from ops.queues.ways import way_of
+from ops.scanning import SEGMENTS
 from tests.unit.ops.operations import ACCOUNT, NOON, REGION, Small, event, payment, small_deployment
 
 __all__ = ["small_deployment"]

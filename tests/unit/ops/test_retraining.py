@@ -9,32 +9,17 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
-from ops import retraining
-from ops.retraining import REPORTS, RetrainingError, fetch_reports, follow, resume, retrain
+from ops.retraining import REPORTS, RetrainingError, Run, fetch_reports, follow, resume, retrain
+from tests.unit.ops.clock import Clock, stopped
 
 ARN = "arn:aws:states:eu-west-1:123456789012:execution:retrain:r1"
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EVALUATION = {"run_id": "r1", "rows": 10, "candidate": {"auc": 0.9}}
 
 
-class Clock:
-    """Time that passes only when someone sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(retraining, "time", made)
-    return made
+    return stopped(monkeypatch)
 
 
 class Body:
@@ -125,7 +110,7 @@ def succeeded(outcome: str = "serves", at: str = "promotion") -> dict[str, Any]:
     return {"status": "SUCCEEDED", "output": msgspec.json.encode(output).decode()}
 
 
-def run(workflow: Workflow, **more: Any) -> retraining.Run:
+def run(workflow: Workflow, **more: Any) -> Run:
     deployment: Any = workflow
     return retrain(deployment, "r1", options={"as_of": 5}, **more)
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from fraud.events import Transaction
 from ops.cli import app
+from ops.executions import _sentence
 from ops.measures import percentiles
-from ops.retraining import _sentence
 from ops.traffic import Freshness
 from runtime.stores.features import Marker, MemoryFeatureStore
 

@@ -18,7 +18,10 @@ __all__ = [
     "LOCAL",
     "PROD",
     "STAGING",
+    "Budget",
+    "Canary",
     "Capabilities",
+    "Edge",
     "Environment",
     "Plan",
     "Throttle",
@@ -45,12 +48,58 @@ class Capabilities:
         Lambda starts copies of a function from a snapshot; otherwise each one initialises itself.
     schedules : bool
         Scheduled retraining makes sense: the target stays up from one week to the next.
+    web_acl : bool
+        Takes a firewall before the API (WAFv2 and its association).
+    code_deploy : bool
+        Shifts calls from one version of a function to the next with CodeDeploy; otherwise all at once.
+    budgets : bool
+        Has AWS Budgets.
     """
 
     container_images: bool = True
     usage_plan_by_authorizer: bool = True
     snap_start: bool = True
     schedules: bool = True
+    web_acl: bool = True
+    code_deploy: bool = True
+    budgets: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """What stands before the API.
+
+    Attributes
+    ----------
+    private : bool
+        The API is reached through an endpoint in the deployment's own VPC only, where the functions run as well.
+    requests_per_address : int
+        What one address may send in five minutes before it is blocked; merchants call from few addresses.
+    """
+
+    private: bool = False
+    requests_per_address: int = 300_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """A month's spending, in US dollars: people are told at 80 % of it, when it is passed, and when it will be."""
+
+    dollars: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canary:
+    """How a new version of a function takes over: a share of the calls first, the rest if no alarm went off.
+
+    Attributes
+    ----------
+    percent : int
+    minutes : int
+    """
+
+    percent: int = 10
+    minutes: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +179,12 @@ class Environment:
         replayed; otherwise it may only tighten them.
     monitoring_policy : MonitoringPolicy
         What models and data are held to by the daily look at the lake.
+    edge : Edge
+        What stands before the API.
+    budget : Budget or None
+        None watches no spending.
+    canary : Canary or None
+        How new code takes over, where the target has CodeDeploy; None all at once.
     """
 
     name: str
@@ -158,6 +213,9 @@ class Environment:
     run_policy: RunPolicy = field(default_factory=RunPolicy)
     loose_runs: bool = False
     monitoring_policy: MonitoringPolicy = field(default_factory=MonitoringPolicy)
+    edge: Edge = Edge()
+    budget: Budget | None = None
+    canary: Canary | None = None
     capabilities: Capabilities = Capabilities()
 
     def __post_init__(self) -> None:
@@ -227,13 +285,18 @@ LOCAL = replace(
         usage_plan_by_authorizer=False,
         snap_start=False,
         schedules=False,
+        web_acl=False,
+        code_deploy=False,
+        budgets=False,
     ),
 )
 
 # Where cards are real, holders take weeks to notice.
 _REAL = DataPolicy(maturity_days=30)
 
-STAGING = Environment(name="staging", run_policy=RunPolicy(data=_REAL))
+STAGING = Environment(
+    name="staging", budget=Budget(dollars=500), canary=Canary(), run_policy=RunPolicy(data=_REAL)
+)
 
 PROD = Environment(
     name="prod",
@@ -245,6 +308,8 @@ PROD = Environment(
         Plan(name="high", throttle=Throttle(rate=2_000, burst=4_000), monthly_quota=1_000_000_000),
     ),
     updater_concurrency=100,
+    budget=Budget(dollars=5_000),
+    canary=Canary(),
     # A model that decides on people's money is let in by a person.
     run_policy=RunPolicy(data=_REAL, release=ReleasePolicy(approval="person")),
 )

@@ -14,6 +14,7 @@ from ops import tokens
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, console
+from runtime.keyring import lead
 
 __all__ = ["tokens_app"]
 
@@ -36,7 +37,14 @@ def rotate_key(
         span = tokens.shortest_overlap() if overlap is None else duration(overlap)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--overlap") from None
-    ring = tokens.rotate(_secret(env, port), secrets.token_hex(32), clock=_now(), overlap=span)
+    deployment = connect(env, port=port)
+    ring = tokens.rotate(
+        tokens.Secret.of(deployment),
+        secrets.token_hex(32),
+        clock=_now(),
+        lead=lead(deployment.environment.token_refresh_seconds),
+        overlap=span,
+    )
     console.print(f"Key {ring.current} counts from {_written(ring.activates_at)} on.")
     console.print(f"States are read under key {ring.before} too until {_written(ring.until)}; retire it then.")
 
@@ -44,24 +52,21 @@ def rotate_key(
 @tokens_app.command("status")
 def show_status(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """Show which keys there are, and what comes next; never a key itself."""
-    ring, _ = _secret(env, port).read()
+    ring, _ = tokens.Secret.of(connect(env, port=port)).read()
     table = Table("key", "makes tokens", "states are read")
     for row in _rows(ring, _now()):
         table.add_row(*row)
     console.print(table)
+    if ring.erased:
+        console.print("People are being erased; `paywarden erase status` tells how far that is.")
     console.print(f"Next: {_next(ring, _now())}")
 
 
 @tokens_app.command("retire")
 def retire_key(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """Delete the key before, once its overlap is over: nothing links its tokens to anybody from then on."""
-    ring = tokens.retire(_secret(env, port), clock=_now())
+    ring = tokens.retire(tokens.Secret.of(connect(env, port=port)), clock=_now())
     console.print(f"Key {ring.current} is the only one now.")
-
-
-def _secret(env: str, port: int) -> tokens.Secret:
-    deployment = connect(env, port=port)
-    return tokens.Secret(deployment.client("secretsmanager"), deployment["TokenSecret"])
 
 
 def _rows(ring: Keyring, now: int) -> list[tuple[str, str, str]]:

@@ -5,65 +5,16 @@ longest window looks back, and not less, states are read under both keys; then t
 whatever could link the tokens made under it to a person.
 """
 
-import hashlib
-from dataclasses import dataclass
-from typing import Any
+import msgspec
 
 from fraud.features import STANDARD, FeatureSet
 from fraud.features.definitions import WindowFeature
-from fraud.tokens import Keyring
+from fraud.puncturable import PuncturableKey
+from fraud.tokens import Keyring, KeyTrees
 from fraud.windows import DAY
-from runtime.keyring import LEAD
+from ops.tokens.secret import RotationError, Secret
 
-__all__ = ["RotationError", "Secret", "retire", "rotate", "shortest_overlap"]
-
-
-class RotationError(Exception):
-    """The keys cannot be changed now; the message says when they can. Nothing was changed."""
-
-
-@dataclass(frozen=True)
-class Secret:
-    """The token secret of a deployment.
-
-    Parameters
-    ----------
-    client : SecretsManagerClient
-    """
-
-    client: Any
-    secret_id: str
-
-    def read(self) -> tuple[Keyring, str]:
-        """The ring, and the version that it is."""
-        found = self.client.get_secret_value(SecretId=self.secret_id)
-        return Keyring.parse(found["SecretString"]), found["VersionId"]
-
-    def read_before(self) -> Keyring | None:
-        """The ring of the version before, which AWS keeps within reach; None if there is none."""
-        try:
-            found = self.client.get_secret_value(SecretId=self.secret_id, VersionStage="AWSPREVIOUS")
-        except self.client.exceptions.ResourceNotFoundException:
-            return None
-        return Keyring.parse(found["SecretString"])
-
-    def write(self, ring: Keyring, after: str) -> str:
-        """Put a ring in the place of a version; return the version that it became.
-
-        Raises
-        ------
-        RotationError
-            If somebody else changed that version first.
-        """
-        # The name of the next version follows from the one before: of two who follow it, AWS refuses the second.
-        token = hashlib.sha256(f"{self.secret_id}\0{after}".encode()).hexdigest()
-        try:
-            self.client.put_secret_value(
-                SecretId=self.secret_id, SecretString=ring.text(), ClientRequestToken=token
-            )
-        except self.client.exceptions.ResourceExistsException:
-            raise RotationError("somebody else is changing the keys; look at `paywarden tokens status`") from None
-        return token
+__all__ = ["retire", "rotate", "shortest_overlap"]
 
 
 def shortest_overlap(features: FeatureSet = STANDARD) -> int:
@@ -72,8 +23,10 @@ def shortest_overlap(features: FeatureSet = STANDARD) -> int:
     return -(-max(reaches, default=0) // DAY) * DAY
 
 
-def rotate(secret: Secret, new: str, *, clock: int, overlap: int) -> Keyring:
-    """Add a key that counts from `LEAD` ahead of `clock` (ms), and keep the one before for the overlap (ms).
+def rotate(secret: Secret, new: str, *, clock: int, lead: float, overlap: int) -> Keyring:
+    """Add a key that counts from `lead` seconds after `clock` (ms), and keep the one before for the overlap (ms).
+
+    The new key is never in the secret, of which AWS keeps old versions, but in an object, which can be deleted.
 
     Raises
     ------
@@ -89,14 +42,18 @@ def rotate(secret: Secret, new: str, *, clock: int, overlap: int) -> Keyring:
             f"an overlap of {overlap // DAY} days is shorter than the longest window, and counts would be lost at "
             f"its end; use at least {shortest_overlap() // DAY}d"
         )
-    activates_at = clock + round(LEAD * 1_000)
+    activates_at = clock + round(lead * 1_000)
     name = str(int(ring.current) + 1)
-    changed = Keyring(
+    apart = {each: key for each, key in secret.tokeniser(ring).keys.items() if not ring.keys[each]}
+    changed = msgspec.structs.replace(
+        ring,
         current=name,
-        keys={ring.current: ring.keys[ring.current], name: new},
+        keys={**ring.keys, name: ""},
         activates_at=activates_at,
         until=activates_at + overlap,
+        trees=secret.put_trees(KeyTrees({**apart, name: PuncturableKey.of(new)})),
     )
+    secret.tell("rotate", ring, changed, clock=clock)
     secret.write(changed, version)
     return changed
 
@@ -104,8 +61,7 @@ def rotate(secret: Secret, new: str, *, clock: int, overlap: int) -> Keyring:
 def retire(secret: Secret, *, clock: int) -> Keyring:
     """Delete the key before the current one, once their overlap is over at `clock` (ms).
 
-    The secret is written twice, since AWS keeps the version before the current one within reach. Where the second
-    time failed, another call makes up for it.
+    Where that was cut off, another call makes up for it.
 
     Raises
     ------
@@ -114,14 +70,20 @@ def retire(secret: Secret, *, clock: int) -> Keyring:
     """
     ring, version = secret.read()
     if not ring.before:
-        reachable = secret.read_before()
-        if reachable is not None and not reachable.keys.items() <= ring.keys.items():
-            secret.write(ring, version)
+        if secret.mend():
             return ring
         raise RotationError("there is only the current key; `paywarden tokens rotate` makes a new one")
     if clock < ring.until:
         days = -(-(ring.until - clock) // DAY)
         raise RotationError(f"states are read under the key before for {days} more days; retire it then")
-    left = Keyring(current=ring.current, keys={ring.current: ring.keys[ring.current]})
-    secret.write(left, secret.write(left, version))
+    kept = {ring.current: secret.tokeniser(ring).keys[ring.current]}
+    left = msgspec.structs.replace(
+        ring,
+        keys={ring.current: ring.keys[ring.current]},
+        activates_at=0,
+        until=0,
+        trees="" if ring.keys[ring.current] else secret.put_trees(KeyTrees(kept)),
+    )
+    secret.tell("retire", ring, left, clock=clock)
+    secret.replace(left, version)
     return left

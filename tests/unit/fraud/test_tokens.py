@@ -1,7 +1,5 @@
 """Tokens: one person's are the same everywhere and nobody else's, under one key and through a change of keys."""
 
-import hashlib
-import hmac
 import json
 
 import msgspec
@@ -11,7 +9,18 @@ from hypothesis import strategies as st
 
 from fraud.events import Transaction
 from fraud.features import STANDARD
-from fraud.tokens import IDENTIFIERS, Keyring, KeyringError, Tokeniser, changed, of_both
+from fraud.puncturable import PuncturableKey
+from fraud.tokens import (
+    IDENTIFIERS,
+    Keyring,
+    KeyringError,
+    KeyTrees,
+    Tokeniser,
+    changed,
+    digest_of,
+    identified,
+    of_both,
+)
 
 OLD, NEW = "an old token key, of 32 bytes or more", "a new token key, of 32 bytes or more"
 ACTIVE, UNTIL = 1_000_000, 2_000_000
@@ -24,8 +33,8 @@ def payment(at: int = 0, **fields: str) -> Transaction:
 
 
 def test_a_token_is_a_keyed_hash_of_kind_and_value() -> None:
-    mac = hmac.new(OLD.encode(), b"card\0the card", hashlib.sha256).hexdigest()
-    assert Tokeniser(OLD.encode()).apply(payment()).card == f"card_{mac[:32]}"
+    tag = PuncturableKey.of(OLD).tag(b"card\0the card")
+    assert Tokeniser(OLD.encode()).apply(payment()).card == f"card_{tag}"
 
 
 def test_every_identifier_is_replaced_and_nothing_else() -> None:
@@ -120,6 +129,7 @@ def test_a_secret_is_a_ring_or_the_first_key_itself() -> None:
         {"current": "3", "keys": {"1": OLD, "2": NEW, "3": OLD}, "until": 1},
         {"current": "1", "keys": {"1": OLD}, "colour": "red"},
         {"current": "1", "keys": {"1": 12}},
+        {"current": "1", "keys": {"1": ""}},
     ],
 )
 def test_what_is_no_ring_is_refused_and_not_repeated(document: object) -> None:
@@ -145,3 +155,37 @@ def test_every_spelling_of_an_address_is_the_same_address() -> None:
     assert len({made.apply(payment(ip=each)).ip for each in spellings}) == 1
     others = ("2001:db8::2", "192.0.2.1", "no: address")
     assert len({made.apply(payment(ip=each)).ip for each in (*others, spellings[0])}) == 4
+
+
+def erased(ring: Keyring, raw: Transaction, *fields: str) -> Tokeniser:
+    """What makes tokens once some identifiers of a payment were erased."""
+    given = [identified(raw)[name] for name in fields]
+    trees = Tokeniser(ring).punctured(given, lambda: b"r" * 32)
+    changed = msgspec.structs.replace(ring, keys=dict.fromkeys(ring.keys, ""), trees=digest_of(trees.content()))
+    return Tokeniser(changed, KeyTrees.parse(trees.content(), changed.trees))
+
+
+def test_what_is_erased_has_new_tokens_under_both_keys_and_the_rest_of_a_payment_has_its_own() -> None:
+    raw = payment(ACTIVE)
+    before, after = Tokeniser(RING), erased(RING, raw, "card", "email")
+    for seen in (Tokeniser.apply, Tokeniser.previous):
+        was, now = seen(before, raw), seen(after, raw)
+        assert was is not None
+        assert now is not None
+        assert set(changed(now, was)) == {"card", "email"}
+    stranger = payment(ACTIVE, card="another", email="another@example.com")
+    assert after.apply(stranger) == before.apply(stranger)
+    values = identified(raw).values()
+    assert set(before.tokens(values)).isdisjoint(after.tokens(identified(raw)[name] for name in ("card", "email")))
+    assert len(before.tokens(values)) == 2 * len(IDENTIFIERS)
+
+
+def test_every_key_is_in_the_ring_or_among_its_trees() -> None:
+    ring = Keyring(current="2", keys={"1": OLD, "2": ""}, until=1, trees="0" * 64)
+    for trees in (None, KeyTrees({"1": PuncturableKey.of(OLD)})):
+        with pytest.raises(KeyringError, match="key 2"):
+            Tokeniser(ring, trees)
+    with pytest.raises(KeyringError, match="not the one"):
+        KeyTrees.parse(KeyTrees({}).content(), ring.trees)
+    with pytest.raises(KeyringError, match="no trees"):
+        KeyTrees.parse(b"{}", digest_of(b"{}"))

@@ -1,15 +1,30 @@
-"""Turning what identifies people into tokens that only this deployment can link, under keys that change."""
+"""Turning what identifies people into tokens that only this deployment can link, under keys that change.
 
+The keys are puncturable: what one person's tokens are made with can be deleted, and everybody else's stay.
+"""
+
+import hashlib
 import hmac
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from ipaddress import IPv6Address
 from types import MappingProxyType
 
 import msgspec
 
 from fraud.events import Transaction
+from fraud.puncturable import PuncturableKey
 
-__all__ = ["IDENTIFIERS", "Keyring", "KeyringError", "Tokeniser", "changed", "of_both"]
+__all__ = [
+    "IDENTIFIERS",
+    "KeyTrees",
+    "Keyring",
+    "KeyringError",
+    "Tokeniser",
+    "changed",
+    "digest_of",
+    "identified",
+    "of_both",
+]
 
 IDENTIFIERS: Mapping[str, str] = MappingProxyType(
     {"card": "card", "customer": "cust", "device": "dev", "ip": "ip", "email": "mail", "phone": "tel"}
@@ -32,19 +47,28 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     current : str
         The name of the key that counts from `activates_at` on.
     keys : dict of str to str
-        By name; each of at least 32 bytes. One or two of them.
+        By name; each of at least 32 bytes, or empty if its trees are an object of their own. One or two of them.
     activates_at : int
         Milliseconds since the epoch, UTC. What was received earlier gets tokens under the key before, whichever
         process looks at it and whenever it learnt of the new key.
     until : int
         Milliseconds since the epoch, UTC: the end of the overlap. What is received from then on is not looked up
         under the key before any more.
+    trees : str
+        The SHA-256 of the object that holds the trees of the keys that are empty here; see `KeyTrees`.
+    erased : str
+        The SHA-256 of the object that names the tokens whose traces are still to be deleted; empty without one.
+    erased_at : int
+        Milliseconds since the epoch, UTC: when these tokens were made impossible.
     """
 
     current: str
     keys: dict[str, str]
     activates_at: int = 0
     until: int = 0
+    trees: str = ""
+    erased: str = ""
+    erased_at: int = 0
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
@@ -68,10 +92,12 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         if self.current not in self.keys or len(self.keys) > 2:
             raise KeyringError("token secret: it holds the current key and at most one before it")
-        if any(len(key.encode()) < _SHORTEST for key in self.keys.values()):
+        if any(key and len(key.encode()) < _SHORTEST for key in self.keys.values()):
             raise KeyringError(f"token key: at least {_SHORTEST} bytes are needed; let the deployment generate it")
         if len(self.keys) == 2 and self.activates_at >= self.until:
             raise KeyringError("token secret: the overlap of its keys ends before it begins")
+        if not self.trees and not all(self.keys.values()):
+            raise KeyringError("token secret: a key is empty, and no object is named that holds it")
 
     def __repr__(self) -> str:
         return f"Keyring(current={self.current!r}, activates_at={self.activates_at}, until={self.until})"
@@ -86,26 +112,70 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return msgspec.json.encode(self).decode()
 
 
+class KeyTrees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The keys that are too large for the secret, or were never to be in it: an object, named by its digest.
+
+    Attributes
+    ----------
+    keys : dict of str to PuncturableKey
+        By the names that they have in the ring.
+    """
+
+    keys: dict[str, PuncturableKey]
+
+    @classmethod
+    def parse(cls, content: bytes, digest: str) -> "KeyTrees":
+        """Read an object that a ring names.
+
+        Raises
+        ------
+        KeyringError
+            If it is not the one that the ring means.
+        """
+        if not hmac.compare_digest(digest_of(content), digest):
+            raise KeyringError("token keys: the object of the trees is not the one that the secret names")
+        try:
+            return msgspec.msgpack.decode(content, type=cls)
+        except msgspec.MsgspecError:
+            raise KeyringError("token keys: the object that the secret names holds no trees") from None
+
+    def content(self) -> bytes:
+        """The object's bytes."""
+        return msgspec.msgpack.encode(self)
+
+
+def digest_of(content: bytes) -> str:
+    """The name of an object in a ring: its SHA-256, in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
 class Tokeniser:
-    """Keyed tokens (HMAC-SHA-256, 128 bits kept) of cards, customers, devices, addresses, emails and telephones.
+    """Keyed tokens (128 bits) of cards, customers, devices, addresses, emails and telephones.
 
     Parameters
     ----------
     keys : Keyring or bytes
         The deployment's keys, or the only one.
+    trees : KeyTrees, optional
+        Those that the ring names.
 
     Raises
     ------
     KeyringError
-        If a key is too short.
+        If a key is too short, or neither in the ring nor among the trees.
     """
 
-    def __init__(self, keys: Keyring | bytes) -> None:
+    def __init__(self, keys: Keyring | bytes, trees: KeyTrees | None = None) -> None:
         self.keyring = keys if isinstance(keys, Keyring) else Keyring.parse(keys.decode())
-        # A copy of one that has taken in its key costs half as much as a new one for each token.
-        made = {name: hmac.new(key.encode(), digestmod="sha256") for name, key in self.keyring.keys.items()}
-        self._current = made[self.keyring.current]
-        self._before = made.get(self.keyring.before)
+        kept = {} if trees is None else trees.keys
+        if missing := [name for name, text in self.keyring.keys.items() if not text and name not in kept]:
+            raise KeyringError(f"token keys: the object that the secret names has no trees of key {missing[0]}")
+        self.keys: Mapping[str, PuncturableKey] = {
+            name: PuncturableKey.of(text) if text else kept[name] for name, text in self.keyring.keys.items()
+        }
+        """Every key of the ring, by name."""
+        self._current = self.keys[self.keyring.current]
+        self._before = self.keys.get(self.keyring.before)
 
     def apply(self, raw: Transaction, *, at: int | None = None) -> Transaction:
         """A transaction as merchants send it, with every identifier replaced by its token.
@@ -131,7 +201,23 @@ class Tokeniser:
         """The token of one value under the current key; empty for an empty value."""
         return _token(self._current, kind, value)
 
-    def _key(self, moment: int) -> hmac.HMAC:
+    def tokens(self, values: Iterable[tuple[str, str]]) -> list[str]:
+        """The tokens that values have under any of the keys, whatever the time.
+
+        Parameters
+        ----------
+        values : iterable of tuple of str and str
+            Kinds and what the tokens are made of, as `identified` gives both.
+        """
+        pairs = list(values)
+        return list(dict.fromkeys(_token(key, *each) for each in pairs for key in self.keys.values()))
+
+    def punctured(self, values: Iterable[tuple[str, str]], fresh: Callable[[], bytes]) -> KeyTrees:
+        """The keys without what the tokens of values are made with; see `PuncturableKey.punctured`."""
+        gone = [_message(*each) for each in values]
+        return KeyTrees({name: key.punctured(gone, fresh) for name, key in self.keys.items()})
+
+    def _key(self, moment: int) -> PuncturableKey:
         return self._before if self._before and moment < self.keyring.activates_at else self._current
 
 
@@ -157,16 +243,22 @@ def of_both[K: Hashable](
     return found if before is None else list(dict.fromkeys([*found, *keys(before)]))
 
 
-def _applied(key: hmac.HMAC, raw: Transaction) -> Transaction:
-    return msgspec.structs.replace(
-        raw,
-        card=_token(key, "card", raw.card),
-        customer=_token(key, "cust", f"{raw.merchant_id}\0{raw.customer}" if raw.customer else ""),
-        device=_token(key, "dev", raw.device),
-        ip=_token(key, "ip", _one_spelling(raw.ip)),
-        email=_token(key, "mail", raw.email.strip().lower()),
-        phone=_token(key, "tel", raw.phone),
-    )
+def identified(raw: Transaction) -> dict[str, tuple[str, str]]:
+    """What identifies people in a transaction, by field: the kind of its token, and what the token is made of."""
+    values = {
+        "card": raw.card,
+        "customer": f"{raw.merchant_id}\0{raw.customer}" if raw.customer else "",
+        "device": raw.device,
+        "ip": _one_spelling(raw.ip),
+        "email": raw.email.strip().lower(),
+        "phone": raw.phone,
+    }
+    return {name: (IDENTIFIERS[name], value) for name, value in values.items()}
+
+
+def _applied(key: PuncturableKey, raw: Transaction) -> Transaction:
+    tokens = {name: _token(key, *found) for name, found in identified(raw).items()}
+    return msgspec.structs.replace(raw, **tokens)
 
 
 def _one_spelling(ip: str) -> str:
@@ -177,9 +269,9 @@ def _one_spelling(ip: str) -> str:
         return ip
 
 
-def _token(key: hmac.HMAC, kind: str, value: str) -> str:
-    if not value:
-        return ""
-    mac = key.copy()
-    mac.update(f"{kind}\0{value}".encode())
-    return f"{kind}_{mac.hexdigest()[:32]}"
+def _message(kind: str, value: str) -> bytes:
+    return f"{kind}\0{value}".encode()
+
+
+def _token(key: PuncturableKey, kind: str, value: str) -> str:
+    return f"{kind}_{key.tag(_message(kind, value))}" if value else ""

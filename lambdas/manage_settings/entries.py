@@ -50,9 +50,9 @@ def change_entries(
     ]
     # What is added now must not keep its old end under the key before.
     gone = [*_flat(names[1:] for names in stored.values()), *_flat(named.values())]
-    done = [changed(store, values, definition, now=now, add=entries)]
+    done = [changed(store, values, definition, now=now, by=changed_by, add=entries)]
     done += [
-        changed(store, values, definition, now=now, remove=each)
+        changed(store, values, definition, now=now, by=changed_by, remove=each)
         for each in batched(gone, MOST_ENTRIES, strict=False)
     ]
     added = len(done[0].added)
@@ -78,6 +78,7 @@ def changed(
     definition: ListDefinition,
     *,
     now: int,
+    by: str,
     add: Sequence[Entry] = (),
     remove: Sequence[str] = (),
 ) -> Changed:
@@ -90,7 +91,7 @@ def changed(
     """
     key, field = definition.key, definition.field
     try:
-        return store.change_entries(values.merchant_id, key, field, now=now, add=add, remove=remove)
+        return store.change_entries(values.merchant_id, key, field, now=now, by=by, add=add, remove=remove)
     except MovedError:
         raise moved() from None
 

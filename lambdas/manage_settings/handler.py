@@ -6,14 +6,14 @@ from typing import Any
 
 from fraud.features import STANDARD
 from fraud.policy import Policy
-from fraud.tokens import Tokeniser
 from runtime import clients
+from runtime.auditing import AuditTrail
 from runtime.configuration import Profile, current
 from runtime.http import answered
-from runtime.keyring import read_keyring
+from runtime.keyring import KeyringReader
 from runtime.settings import load
 from runtime.stores.settings import DynamoSettingsStore
-from runtime.telemetry import count, instrumented, logger
+from runtime.telemetry import correlation_id, count, instrumented, logger
 
 from .kept import Kept
 from .lists import ListCalls
@@ -25,7 +25,10 @@ from .rules import RuleCalls
 @dataclass(frozen=True)
 class Settings(Profile):
     settings_table: str
+    audit_table: str
     token_secret: str
+    token_keys_bucket: str
+    token_refresh_seconds: int
 
 
 def now() -> int:
@@ -38,20 +41,18 @@ def default_policy() -> Policy:
     return current(clients.appconfigdata(), settings).policy
 
 
-def tokeniser() -> Tokeniser:
-    """What turns identifiers into tokens, its keys read afresh."""
-    return Tokeniser(read_keyring(clients.secretsmanager(), settings.token_secret))
-
-
 # Seconds. A process that slept finds by the wall clock that what it knows is old.
 KEPT = 60.0
 
 settings = load(Settings)
-store = DynamoSettingsStore(clients.dynamodb(), settings.settings_table)
+dynamodb = clients.dynamodb()
+trail = AuditTrail(dynamodb, settings.audit_table, correlation_id=correlation_id)
+store = DynamoSettingsStore(dynamodb, settings.settings_table, trail)
+keys = KeyringReader(clients.secretsmanager(), settings.token_secret, clients.s3(), settings.token_keys_bucket)
 CALLS = routes(
     RuleCalls(store, STANDARD, now),
     PolicyCalls(store, Kept(default_policy, KEPT, time.time), now),
-    ListCalls(store, Kept(tokeniser, KEPT, time.time), now),
+    ListCalls(store, Kept(keys.read, settings.token_refresh_seconds, time.time), now),
 )
 
 

@@ -60,7 +60,7 @@ class Values:
         Problem
             400, if no payment can have the value.
         """
-        payment = self._payment(value, place)
+        payment = self.payment(value, place)
         before = self._tokeniser.previous(payment)
         found = [self._tokeniser.apply(payment), *([before] if before else [])]
         return list(dict.fromkeys(getattr(each, self._field) for each in found))
@@ -79,8 +79,8 @@ class Values:
         kind = IDENTIFIERS.get(self._field)
         return kind is not None and re.fullmatch(rf"{kind}_[0-9a-f]{{32}}", value) is not None
 
-    def _payment(self, value: str, place: str) -> Transaction:
-        """A payment with nothing but this value."""
+    def payment(self, value: str, place: str) -> Transaction:
+        """A payment with nothing but this value, not tokenised yet; raises `Problem` as `stored` does."""
         body: dict[str, Any] = {
             "transaction_id": "-",
             "amount": 0,

@@ -11,8 +11,9 @@ __all__ = ["RunInput", "read_input"]
 
 type Share = Annotated[float, Meta(gt=0, lt=0.5)]
 
-# What SageMaker calls its instances, of which those of a project are few.
-_INSTANCE = r"^ml\.[a-z0-9]+\.[a-z0-9]+$"
+# Instances whose disk can lie under our key: SageMaker takes none for those that come with a disk of their own, of
+# which the names of these families tell by a "d".
+_INSTANCE = r"^ml\.[cmrt][0-9]+[a-ceg-z]*\.[a-z0-9]+$"
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 

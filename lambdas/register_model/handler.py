@@ -11,6 +11,7 @@ from fraud.bundle import CorruptBundleError, Manifest
 from fraud.release import Verdict
 from runtime import clients
 from runtime.approvals import RUN_ID
+from runtime.auditing import AuditTrail
 from runtime.bundles import MANIFEST, MODEL, BundleStore
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore, Event, Lineage
@@ -29,6 +30,7 @@ _LONGEST_DESCRIPTION = 1_024
 class Settings:
     models_bucket: str
     releases_table: str
+    audit_table: str
     model_package_group: str
     training_image: str
 
@@ -64,7 +66,8 @@ settings = load(Settings)
 s3 = clients.s3()
 registry = clients.sagemaker()
 bundles = BundleStore(s3, settings.models_bucket)
-releases = DynamoReleaseStore(clients.dynamodb(), settings.releases_table)
+dynamodb = clients.dynamodb()
+releases = DynamoReleaseStore(dynamodb, settings.releases_table, AuditTrail(dynamodb, settings.audit_table))
 
 
 @instrumented

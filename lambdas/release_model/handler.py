@@ -13,6 +13,7 @@ from fraud.release import ReleasePolicy
 from fraud.runids import run_id_of
 from runtime import clients
 from runtime.approvals import Approvals, Word, has_stopped, is_approved
+from runtime.auditing import AuditTrail
 from runtime.bundles import BundleStore
 from runtime.configuration import Profile
 from runtime.publishing import Published, Publisher
@@ -25,8 +26,11 @@ from runtime.telemetry import instrumented, logger
 @dataclass(frozen=True)
 class Settings(Profile):
     appconfig_strategy: str
+    appconfig_key: str
     models_bucket: str
     releases_table: str
+    audit_table: str
+    alarm_topic: str
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,14 +89,18 @@ _AROUND = 15.0
 
 settings = load(Settings)
 executions = clients.stepfunctions()
-releases = DynamoReleaseStore(clients.dynamodb(), settings.releases_table)
+dynamodb = clients.dynamodb()
+releases = DynamoReleaseStore(dynamodb, settings.releases_table, AuditTrail(dynamodb, settings.audit_table))
 approvals = Approvals(clients.sagemaker(), executions, releases)
 releaser = Releaser(
-    publisher=Publisher(clients.appconfig(), settings, settings.appconfig_strategy, releases),
+    publisher=Publisher(
+        clients.appconfig(), settings, settings.appconfig_strategy, settings.appconfig_key, releases
+    ),
     releases=releases,
     bundles=BundleStore(clients.s3(), settings.models_bucket),
     approved=lambda lineage: is_approved(approvals.registry, lineage),
 )
+topic = clients.sns()
 
 
 @instrumented
@@ -119,7 +127,25 @@ def handler(event: dict[str, Any], context: Called) -> dict[str, Any]:
         "reason": refusal or asked.reason,
     }
     logger.info("refused" if refusal else "released", extra={"action": asked.action, **answer})
+    if asked.stopped_at is not None:
+        tell(asked, withdrawn=published is not None, refusal=refusal)
     return answer
+
+
+def tell(asked: Asked, *, withdrawn: bool, refusal: str) -> None:
+    """Tell people that a run ended badly, what became of what it had released, and how to go on."""
+    run = asked.execution.rpartition(":")[2]
+    became = "What it had released was withdrawn" if withdrawn else "It had nothing released that serves"
+    if refusal:
+        became = f"What it had released stays: {refusal}"
+    topic.publish(
+        TopicArn=settings.alarm_topic,
+        Subject=f"Paywarden: run {run} ended badly"[:100],
+        Message=(
+            f"Paywarden: run {run}: {asked.reason}. {became}. Read why in the execution, {asked.execution}, "
+            f"and go on from there with: paywarden train --resume {run}"
+        ),
+    )
 
 
 def release(asked: Asked, releaser: Releaser) -> Published | None:

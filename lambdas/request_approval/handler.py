@@ -9,6 +9,7 @@ import msgspec
 from fraud.release import ReleasePolicy
 from runtime import clients
 from runtime.approvals import Approvals, Word
+from runtime.auditing import AuditTrail
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore, Event, Waiting
 from runtime.telemetry import instrumented, logger
@@ -17,6 +18,7 @@ from runtime.telemetry import instrumented, logger
 @dataclass(frozen=True)
 class Settings:
     releases_table: str
+    audit_table: str
     alarm_topic: str
     environment: str
 
@@ -49,7 +51,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 settings = load(Settings)
-releases = DynamoReleaseStore(clients.dynamodb(), settings.releases_table)
+dynamodb = clients.dynamodb()
+releases = DynamoReleaseStore(dynamodb, settings.releases_table, AuditTrail(dynamodb, settings.audit_table))
 approvals = Approvals(clients.sagemaker(), clients.stepfunctions(), releases)
 topic = clients.sns()
 

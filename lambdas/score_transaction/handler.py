@@ -14,7 +14,7 @@ from runtime.bundles import BundleStore
 from runtime.configuration import Profile, ServingReader
 from runtime.contract.answers import Health, batch_answer
 from runtime.http import Answer, Problem, Request, answered, counted
-from runtime.keyring import LiveTokens
+from runtime.keyring import KeyringReader, LiveTokens
 from runtime.settings import load
 from runtime.stores.decisions import DynamoDecisionStore
 from runtime.stores.features import DynamoFeatureStore
@@ -34,6 +34,8 @@ class Settings(Profile):
     decisions_table: str
     models_bucket: str
     token_secret: str
+    token_keys_bucket: str
+    token_refresh_seconds: int
     replay_time: bool
     config_refresh_seconds: int
     store_patience_ms: int
@@ -56,7 +58,11 @@ def unreadable(error: Exception) -> None:
 
 
 settings = load(Settings)
-tokens = LiveTokens(clients.secretsmanager(), settings.token_secret, now=time.time())
+tokens = LiveTokens(
+    KeyringReader(clients.secretsmanager(), settings.token_secret, clients.s3(), settings.token_keys_bucket),
+    now=time.time(),
+    interval=settings.token_refresh_seconds,
+)
 patience = settings.store_patience_ms / 1_000
 models = LiveModels(
     ServingReader(clients.appconfigdata(), settings),
@@ -88,7 +94,7 @@ def restart() -> None:
     scorer.settings.forget()
 
 
-snapshot.before_snapshot(clients.disconnect)
+snapshot.before_snapshot(tokens.forget, clients.disconnect)
 snapshot.after_restore(restart, models.renew, lambda: tokens.renew(time.time()), failed=done_without)
 
 
@@ -119,10 +125,14 @@ def decide_batch(request: Request) -> Answer:
 
 
 def health(request: Request) -> Answer:
-    """Whether payments are decided with a model and with their history."""
+    """Whether payments are decided, and that with a model and with their history."""
     models.refresh(time.monotonic())
     live = models.current()
-    checks = {"model": live.serving.champion in live.models, "store": scorer.reachable(request.merchant_id)}
+    checks = {
+        "model": live.serving.champion in live.models,
+        "store": scorer.reachable(request.merchant_id),
+        "keys": tokens.there(),
+    }
     told = Health(
         status="ok" if all(checks.values()) else "degraded",
         champion=live.serving.champion,

@@ -6,6 +6,7 @@ from typing import Any
 
 from runtime import clients
 from runtime.approvals import Approvals
+from runtime.auditing import AuditTrail
 from runtime.settings import load
 from runtime.stores.releases import DynamoReleaseStore
 from runtime.telemetry import instrumented, logger
@@ -14,13 +15,15 @@ from runtime.telemetry import instrumented, logger
 @dataclass(frozen=True)
 class Settings:
     releases_table: str
+    audit_table: str
 
 
 settings = load(Settings)
+dynamodb = clients.dynamodb()
 approvals = Approvals(
     clients.sagemaker(),
     clients.stepfunctions(),
-    DynamoReleaseStore(clients.dynamodb(), settings.releases_table),
+    DynamoReleaseStore(dynamodb, settings.releases_table, AuditTrail(dynamodb, settings.audit_table)),
 )
 
 

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import msgspec
 
-from fraud.events import Event, EventError, Label, check
+from fraud.events import Event, EventError, Label, Transaction, check
 from fraud.features import FeatureSet, Key
 from fraud.state import State
 from runtime.stores.batches import ThrottledError
@@ -38,11 +39,26 @@ class Delivery:
         """Of what is counted: the same id with another digest is another event under a used name.
 
         Of a label that is its transaction and its verdict. Who said it, when and how surely may differ between the
-        reports of one verdict, of which the first is folded.
+        reports of one verdict, of which the first is folded. What is as it is by default is left out: a field that
+        a later release adds makes no other event of one that the release before applied.
         """
         event = self.event
-        told = (event.transaction, event.is_fraud) if isinstance(event, Label) else event
+        told = (_told(event.transaction), event.is_fraud) if isinstance(event, Label) else _told(event)
         return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:32]
+
+
+def _told(event: Event) -> dict[str, object]:
+    """What an event says beyond the defaults of its fields."""
+    defaults = _defaults(type(event))
+    told = {name: value for name, value in msgspec.structs.asdict(event).items() if value != defaults[name]}
+    if not isinstance(event, Transaction):
+        told["transaction"] = _told(event.transaction)
+    return told
+
+
+@cache
+def _defaults(kind: type[Event]) -> dict[str, object]:
+    return {field.name: field.default for field in msgspec.structs.fields(kind)}
 
 
 @dataclass(slots=True)

@@ -8,6 +8,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.trails import audit_table
+
 TABLES = {
     "features": ("key",),
     "decisions": ("id", "kind"),
@@ -36,6 +38,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                     for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
                 ],
             )
+        audit_table(client)
         yield client
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from runtime.auditing import AuditTrail
 from runtime.stores.merchants import (
     Account,
     AccountChangedError,
@@ -22,7 +23,8 @@ ACCOUNT = Account("shop", "standard", "", created_at=1_000, changed_at=1_000, ke
 def merchants(request: pytest.FixtureRequest) -> MerchantStore:
     if request.param == "memory":
         return MemoryMerchantStore()
-    return DynamoMerchantStore(request.getfixturevalue("dynamodb"), "merchants")
+    client = request.getfixturevalue("dynamodb")
+    return DynamoMerchantStore(client, "merchants", AuditTrail(client, "audit"))
 
 
 def test_what_was_saved_is_found_by_key_and_by_merchant(merchants: MerchantStore) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
+from runtime.auditing import AuditTrail
 from runtime.stores.releases import (
     DynamoReleaseStore,
     Event,
@@ -28,7 +29,8 @@ FIRST, SECOND = (Waiting(token=each, asked_at=1) for each in ("first", "second")
 def store(request: pytest.FixtureRequest) -> ReleaseStore:
     if request.param == "memory":
         return MemoryReleaseStore()
-    return DynamoReleaseStore(request.getfixturevalue("dynamodb"), "releases")
+    client = request.getfixturevalue("dynamodb")
+    return DynamoReleaseStore(client, "releases", AuditTrail(client, "audit"))
 
 
 def lineage(version: str = "run-1", dataset: str = "d1") -> Lineage:

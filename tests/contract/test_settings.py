@@ -9,6 +9,7 @@ import pytest
 from fraud.lists import ListDefinition, StoredLists, matched
 from fraud.policy import Policy, Thresholds
 from fraud.rules import StoredRule, StoredRules
+from runtime.auditing import AuditTrail
 from runtime.stores.batches import batch_get
 from runtime.stores.settings import (
     LARGEST_DOCUMENT,
@@ -64,7 +65,7 @@ def world(request: pytest.FixtureRequest) -> World:
     if request.param == "memory":
         return World(MemorySettingsStore())
     client = request.getfixturevalue("dynamodb")
-    return World(DynamoSettingsStore(client, "settings"), client)
+    return World(DynamoSettingsStore(client, "settings", AuditTrail(client, "audit")), client)
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_a_decision_reads_all_documents_by_their_keys(world: World) -> None:
     own = StoredPolicy(version=1, policy=POLICY, changed_at=NOW, changed_by="key:k1")
     world.store.put("shop", own)
     world.store.put("other", rules(1, "theirs"))
-    world.store.change_entries("shop", "stolen", "card", now=NOW, add=[entry("card_1")])
+    world.store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=[entry("card_1")])
     looked_up = listed_key("shop", "card", "card_1")
     items = world.items(*keys, looked_up, *document_keys("other"))
     assert parse_documents("shop", items) == Documents(rules(1, "a"), LISTS, POLICY)
@@ -193,7 +194,7 @@ def test_a_document_that_cannot_be_read_is_named_and_not_shown() -> None:
 def test_entries_are_found_by_value_and_listed_in_order(world: World) -> None:
     store = world.store
     added = [entry("card_2", expires_at=NOW + 60_000), entry("card_1", note="by phone")]
-    assert store.change_entries("shop", "stolen", "card", now=NOW, add=added) == Changed(
+    assert store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=added) == Changed(
         added=frozenset({"card_1", "card_2"})
     )
     assert world.listed("card_1") == {"stolen": 0}
@@ -205,8 +206,8 @@ def test_entries_are_found_by_value_and_listed_in_order(world: World) -> None:
 
 def test_entries_come_in_pages(store: SettingsStore) -> None:
     names = [f"card_{number:03d}" for number in range(7)]
-    store.change_entries("shop", "stolen", "card", now=NOW, add=[entry(name) for name in names])
-    store.change_entries("shop", "stolen-2", "card", now=NOW, add=[entry("card_900")])
+    store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=[entry(name) for name in names])
+    store.change_entries("shop", "stolen-2", "card", now=NOW, by="key:k1", add=[entry("card_900")])
     seen, after, pages = [], "", 0
     while pages < 9:
         page, after = store.entries("shop", "stolen", now=NOW, limit=3, after=after)
@@ -220,43 +221,47 @@ def test_entries_come_in_pages(store: SettingsStore) -> None:
 
 def test_a_value_may_be_on_several_lists_and_leaves_one(world: World) -> None:
     for name in ("stolen", "watched"):
-        world.store.change_entries("shop", name, "card", now=NOW, add=[entry("card_1")])
+        world.store.change_entries("shop", name, "card", now=NOW, by="key:k1", add=[entry("card_1")])
     assert world.listed("card_1") == {"stolen": 0, "watched": 0}
-    changed = world.store.change_entries("shop", "stolen", "card", now=NOW, remove=["card_1", "card_7"])
+    changed = world.store.change_entries(
+        "shop", "stolen", "card", now=NOW, by="key:k1", remove=["card_1", "card_7"]
+    )
     assert changed == Changed(removed=frozenset({"card_1"}))
     assert world.listed("card_1") == {"watched": 0}
     assert world.store.entries("shop", "stolen", now=NOW, limit=9) == ([], "")
-    world.store.change_entries("shop", "watched", "card", now=NOW, remove=["card_1"])
+    world.store.change_entries("shop", "watched", "card", now=NOW, by="key:k1", remove=["card_1"])
     assert world.items(listed_key("shop", "card", "card_1")) == []
 
 
 def test_the_same_entry_again_is_left_as_it_was_and_another_end_replaces_it(world: World) -> None:
     store = world.store
-    store.change_entries("shop", "stolen", "card", now=NOW, add=[entry("card_1", note="n")])
+    store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=[entry("card_1", note="n")])
     again = store.change_entries(
-        "shop", "stolen", "card", now=NOW, add=[entry("card_1", note="n", added_by="key:k2")]
+        "shop", "stolen", "card", now=NOW, by="key:k2", add=[entry("card_1", note="n", added_by="key:k2")]
     )
     assert again == Changed()
     assert store.entries("shop", "stolen", now=NOW, limit=9)[0] == [entry("card_1", note="n")]
     later = entry("card_1", note="n", expires_at=NOW + 1, added_by="key:k2")
-    assert store.change_entries("shop", "stolen", "card", now=NOW, add=[later]).added == {"card_1"}
+    assert store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=[later]).added == {"card_1"}
     assert store.entries("shop", "stolen", now=NOW, limit=9)[0] == [later]
     assert world.listed("card_1") == {"stolen": NOW + 1}
 
 
 def test_expired_entries_do_not_count_and_dynamodb_may_delete_them(world: World) -> None:
     store = world.store
-    store.change_entries("shop", "stolen", "card", now=NOW, add=[entry("card_1", expires_at=NOW + 1)])
+    store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=[entry("card_1", expires_at=NOW + 1)])
     assert store.entries("shop", "stolen", now=NOW + 1, limit=9) == ([], "")
     assert matched(LISTS.lists, {"card": world.listed("card_1")}, NOW) == ("stolen",)
     assert matched(LISTS.lists, {"card": world.listed("card_1")}, NOW + 1) == ()
     keys = listed_key("shop", "card", "card_1"), ("list#shop#stolen", "entry#card_1")
     assert [item["expires_at"] for item in world.items(*keys)] == [{"N": str(NOW // 1_000 + 1)}] * 2
     # Another list keeps the value for good: what is looked up must then outlive the first one's end.
-    store.change_entries("shop", "watched", "card", now=NOW, add=[entry("card_1")])
+    store.change_entries("shop", "watched", "card", now=NOW, by="key:k1", add=[entry("card_1")])
     (item,) = world.items(keys[0])
     assert "expires_at" not in item
-    store.change_entries("shop", "watched", "card", now=NOW + 2, add=[entry("card_1", expires_at=NOW + 9_000)])
+    store.change_entries(
+        "shop", "watched", "card", now=NOW + 2, by="key:k1", add=[entry("card_1", expires_at=NOW + 9_000)]
+    )
     assert world.listed("card_1") == {"watched": NOW + 9_000}
 
 
@@ -265,18 +270,22 @@ def test_of_a_value_under_two_tokens_the_longer_entry_counts(
     world: World, first: int, second: int, counts: int
 ) -> None:
     for value, end in (("card_1", first), ("card_2", second)):
-        world.store.change_entries("shop", "stolen", "card", now=1, add=[entry(value, expires_at=end)])
+        world.store.change_entries(
+            "shop", "stolen", "card", now=1, by="key:k1", add=[entry(value, expires_at=end)]
+        )
     both = [listed_key("shop", "card", value) for value in ("card_1", "card_2")]
     assert parse_listed(world.items(*both)) == {"card": {"stolen": counts}}
 
 
 def test_one_call_changes_a_bounded_number_of_entries_each_of_them_once(store: SettingsStore) -> None:
     most = [entry(f"card_{number:02d}") for number in range(MOST_ENTRIES)]
-    assert store.change_entries("shop", "stolen", "card", now=NOW, add=most).added == {each.value for each in most}
+    assert store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=most).added == {
+        each.value for each in most
+    }
     for add, remove in (([*most, entry("card_x")], []), ([most[0]], [most[0].value]), ([most[0], most[0]], [])):
         with pytest.raises(ValueError, match="at once"):
-            store.change_entries("shop", "stolen", "card", now=NOW, add=add, remove=remove)
-    assert store.change_entries("shop", "stolen", "card", now=NOW) == Changed()
+            store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1", add=add, remove=remove)
+    assert store.change_entries("shop", "stolen", "card", now=NOW, by="key:k1") == Changed()
 
 
 def test_racing_changes_of_one_value_are_all_made(world: World) -> None:
@@ -285,7 +294,7 @@ def test_racing_changes_of_one_value_are_all_made(world: World) -> None:
     def change(name: str) -> None:
         while True:
             try:
-                world.store.change_entries("shop", name, "card", now=NOW, add=[entry("card_1")])
+                world.store.change_entries("shop", name, "card", now=NOW, by="key:k1", add=[entry("card_1")])
             except MovedError:
                 continue
             return

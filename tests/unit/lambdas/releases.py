@@ -7,6 +7,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from runtime.stores.releases import DynamoReleaseStore, Event, Lineage
+from tests.trails import audit_table
 from tests.unit.lambdas.support import REGION
 
 __all__ = ["GROUP", "Executions", "Registry", "lineage", "releases_table"]
@@ -23,7 +24,7 @@ def releases_table() -> DynamoReleaseStore:
         AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("id", "part")],
         BillingMode="PAY_PER_REQUEST",
     )
-    return DynamoReleaseStore(client, "releases")
+    return DynamoReleaseStore(client, "releases", audit_table(client))
 
 
 def lineage(version: str, package: str = "") -> Lineage:

@@ -14,6 +14,7 @@ from ops.contract.examples import EXAMPLES
 from ops.contract.operations import OPERATIONS
 from runtime import clients
 from runtime.contract.settings import checked
+from tests.trails import audit_table
 from tests.unit.lambdas.support import (
     POLICY,
     AppConfigData,
@@ -43,6 +44,7 @@ NEEDS_A_LAKE = "backtest_rules"
 @pytest.fixture
 def call(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     scoring_account("run-1")
+    audit_table(clients.dynamodb())
     config = AppConfigData(Serving(policy=POLICY, champion="run-1"))
     monkeypatch.setattr(clients, "appconfigdata", lambda: config)
     functions: dict[str, ModuleType] = {}

@@ -209,7 +209,7 @@ def test_a_token_that_reads_as_a_card_number_is_paged_past_and_taken_off(desk: D
     make(desk, "vip", "customer", "allow")
     stored = Entry(value=token, added_at=NOW, added_by="key:k")
     later = Entry(value="cust_5" + "a" * 31, added_at=NOW, added_by="key:k")
-    desk.store.change_entries("acme", "vip#1", "customer", now=NOW, add=[stored, later])
+    desk.store.change_entries("acme", "vip#1", "customer", now=NOW, by="key:k1", add=[stored, later])
     page = shown(desk, "vip", limit="1")
     assert page["cursor"] == token
     assert [each["value"] for each in shown(desk, "vip", cursor=token)["entries"]] == [later.value]

@@ -14,8 +14,9 @@ from fraud.serving import Serving
 from runtime import clients
 from runtime.stores.batches import ThrottledError
 from runtime.stores.settings import MovedError, StoredPolicy, TooLargeError
+from tests.trails import audit_table, told
 from tests.unit.lambdas.settings_desk import NOW, WRITTEN, Desk, asking, read
-from tests.unit.lambdas.support import POLICY, AppConfigData, Context
+from tests.unit.lambdas.support import POLICY, AppConfigData, Context, lambda_event
 
 RULE = {"id": "large", "when": 'amount > 100000 && count(card, "1h") > 5', "action": "review"}
 RULES = {"mode": "all_matches", "rules": [RULE]}
@@ -276,6 +277,7 @@ def test_the_function_serves_what_these_tests_ask(
             {"AttributeName": "part", "KeyType": "RANGE"},
         ],
     )
+    trail = audit_table(clients.dynamodb())
     clients.secretsmanager().create_secret(Name="token-key", SecretString="k" * 64)
 
     def ask(method: str, path: str, body: object = None) -> Any:
@@ -290,3 +292,9 @@ def test_the_function_serves_what_these_tests_ask(
     assert entry["value"].startswith("card_")
     assert "a-card-that-was-stolen" not in logged.getvalue()
     assert json.dumps(entry).count("a-card-that-was-stolen") == 0
+    entries = told(trail)
+    assert [each.kind for each in entries] == ["rules", "lists", "entries"]
+    context = lambda_event("label_request")["requestContext"]
+    assert {each.who for each in entries} == {f"key:{context['authorizer']['key_id']}"}
+    assert list(entries[-1].after) == [entry["value"]], "as a token"
+    assert {each.correlation_id for each in entries} == {context["requestId"]}

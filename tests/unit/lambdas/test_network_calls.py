@@ -15,6 +15,7 @@ from fraud.serving import Serving
 from runtime import clients
 from runtime.stores.documents import Entry, StoredPolicy
 from runtime.stores.settings import DynamoSettingsStore
+from tests.trails import audit_table
 from tests.unit.lambdas.conftest import SESSION, Loader
 from tests.unit.lambdas.deciding import NOW, STRICT
 from tests.unit.lambdas.support import (
@@ -75,14 +76,14 @@ def test_every_decision_makes_two_calls_the_first_of_a_merchant_too(
 
 
 def test_rules_lists_and_a_policy_cost_no_further_call(function: ModuleType, requested: list[str]) -> None:
-    store = DynamoSettingsStore(clients.dynamodb(), "settings")
+    store = DynamoSettingsStore(clients.dynamodb(), "settings", audit_table(clients.dynamodb()))
     rules = [Rule(id="always", when="amount >= 0", action="review", stage="after")]
     stored = {"version": 1, "changed_at": NOW, "changed_by": "key:k1"}
     store.put("acme", StoredRules(mode="first_match", rules=check_rules(rules, STANDARD), **stored))
     store.put("acme", StoredLists(lists=(ListDefinition(name="far", field="bin", action="block"),), **stored))
     store.put("acme", StoredPolicy(policy=STRICT, **stored))
     store.change_entries(
-        "acme", "far", "bin", now=NOW, add=[Entry(value="411111", added_at=NOW, added_by="key:k1")]
+        "acme", "far", "bin", now=NOW, by="key:k1", add=[Entry(value="411111", added_at=NOW, added_by="key:k1")]
     )
     for number in range(2):
         requested.clear()

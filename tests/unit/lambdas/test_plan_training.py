@@ -177,6 +177,7 @@ def test_machines_grow_with_the_lake_up_to_a_bound(function: ModuleType) -> None
         ({"instances": 0}, "instances"),
         ({"instances": 17}, "instances"),
         ({"instance_type": "m5.large"}, "instance_type"),
+        ({"instance_type": "ml.m5d.large"}, "instance_type"),
         ({"spot": "yes"}, "spot"),
         ({"parameters": {"max_depth": None}}, "parameters"),
     ],

@@ -4,6 +4,7 @@ import dataclasses
 from types import ModuleType
 from typing import Any
 
+import boto3
 import msgspec
 import pytest
 
@@ -60,11 +61,26 @@ def function(
     monkeypatch.setattr(clients, "appconfig", lambda: config)
     monkeypatch.setattr(clients, "stepfunctions", lambda: executions)
     monkeypatch.setattr(clients, "sagemaker", lambda: registry)
+    boto3.client("sns").create_topic(Name="alarms")
     clients.s3().create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
     module: ModuleType = load("release_model")
     for version in ("run-1", "run-2", "run-3"):
         module.releaser.bundles.add(*bundle(version))
     return module
+
+
+@pytest.fixture
+def told(function: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """What people were told, message by message."""
+    found: list[dict[str, str]] = []
+    publish = function.topic.publish
+
+    def listen(**message: str) -> Any:
+        found.append(message)
+        return publish(**message)
+
+    monkeypatch.setattr(function.topic, "publish", listen)
+    return found
 
 
 def event(action: str, version: str = "run-2", **policy: Any) -> dict[str, Any]:
@@ -180,6 +196,28 @@ def test_a_roll_back_leaves_what_a_person_said(function: ModuleType, registry: R
     registry.put(f"{GROUP}/run-3", "Rejected", ApprovalDescription="I do not like it.")
     function.handler(event("withdraw", "run-3"), Context())
     assert registry.packages[f"{GROUP}/run-3"]["ApprovalDescription"] == "I do not like it."
+
+
+def test_people_are_told_of_a_run_that_ended_badly_and_what_came_of_it(
+    function: ModuleType, executions: Executions, told: list[dict[str, str]]
+) -> None:
+    failed = {"action": "withdraw", "execution": EXECUTION, "stopped_at": 1, "reason": "the run ended as FAILED"}
+    function.handler(event("withdraw"), Context())
+    assert told == [], "no run has failed where a model is rolled back"
+    function.handler(event("promote"), Context())
+    function.handler(failed, Context())
+    executions.statuses[EXECUTION] = "RUNNING"
+    function.handler(failed, Context())
+    for each in told:
+        assert each["TopicArn"] == function.settings.alarm_topic
+        assert each["Subject"] == "Paywarden: run run-2 ended badly"
+        assert each["Message"].startswith("Paywarden: run run-2: the run ended as FAILED. What it had released ")
+        assert each["Message"].endswith("paywarden train --resume run-2")
+        assert EXECUTION in each["Message"]
+    withdrawn, left = (each["Message"] for each in told)
+    assert "What it had released was withdrawn." in withdrawn
+    assert "What it had released stays: " in left
+    assert "re-driven" in left
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])

@@ -11,6 +11,7 @@ import pytest
 from fraud.serving import Serving
 from runtime import clients
 from runtime.stores.settings import DynamoSettingsStore, StoredPolicy
+from tests.trails import audit_table
 from tests.unit.lambdas.support import (
     POLICY,
     TOKEN_KEY,
@@ -30,7 +31,7 @@ def test_a_copy_of_a_snapshot_knows_what_changed_since(load: Any, monkeypatch: p
     runtime = Runtime()
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
     function = load("score_transaction")
-    settings = DynamoSettingsStore(clients.dynamodb(), "settings")
+    settings = DynamoSettingsStore(clients.dynamodb(), "settings", audit_table(clients.dynamodb()))
     settings.put("acme", own_policy(1))
     # Lambda asks nothing before it takes a snapshot; if it ever does, no merchant's settings shall be kept for it.
     assert decided(function, "before")["policy"] == "own-1"
@@ -52,7 +53,12 @@ def test_a_copy_of_a_snapshot_knows_what_changed_since(load: Any, monkeypatch: p
     assert answer["policy"] == "own-2"
     assert answer["degraded"] is False
     health = lambda_event("decision_request") | {"httpMethod": "GET", "resource": "/v1/health", "body": None}
-    assert json.loads(function.handler(health, Context())["body"])["since"] == restored_at
+    told = json.loads(function.handler(health, Context())["body"])
+    assert (told["since"], told["status"], told["checks"]["keys"]) == (restored_at, "ok", "ok")
+    function.tokens.forget()
+    secrets.delete_secret(SecretId="token-key", ForceDeleteWithoutRecovery=True)
+    told = json.loads(function.handler(health, Context())["body"])
+    assert (told["status"], told["checks"]["keys"]) == ("degraded", "failed")
 
 
 def own_policy(version: int) -> StoredPolicy:

@@ -61,5 +61,5 @@ def test_an_entry_from_before_the_change_still_blocks() -> None:
     card = decided(TOKENS)["card"]
     assert isinstance(card, str)
     entry = Entry(value=card, added_at=1, added_by="key:k")
-    settings.change_entries("acme", "blocked", "card", now=NOW, add=[entry])
+    settings.change_entries("acme", "blocked", "card", now=NOW, by="key:k1", add=[entry])
     assert decided(Tokeniser(RING), settings)["decision"] == "decline"

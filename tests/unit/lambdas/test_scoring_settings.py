@@ -55,7 +55,7 @@ class Set:
         """Put what the request of these tests has in a field on a list."""
         sent = TOKENS.apply(parse(body(), DecisionRequest).transaction(merchant, NOW))
         entry = Entry(value=getattr(sent, field), added_at=1, added_by="key:k", expires_at=expires_at)
-        self.store.change_entries(merchant, name, field, now=NOW, add=[entry])
+        self.store.change_entries(merchant, name, field, now=NOW, by="key:k1", add=[entry])
 
     def scorer(self, ledger: MemoryDecisionStore | None = None, policy: Policy = MILD) -> Scorer:
         return scorer(

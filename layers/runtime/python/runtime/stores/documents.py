@@ -14,7 +14,7 @@ KEY is `fraud.lists.ListDefinition.key`. What a removed list leaves under its ow
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -116,7 +116,7 @@ class Documents:
     policy: Policy | None = None
 
 
-NAMES: Mapping[type[Any], str] = {
+NAMES: Mapping[type[Any], Literal["rules", "lists", "policy"]] = {
     StoredRules: "rules",
     StoredLists: "lists",
     StoredPolicy: "policy",

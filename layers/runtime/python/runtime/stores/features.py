@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import ClientError
 
-from fraud.codec import decode, encode
+from fraud.codec import VERSION, decode, encode
 from fraud.features import Key
 from fraud.state import State
 from runtime.stores.batches import batch_get
@@ -44,6 +44,7 @@ class DynamoFeatureStore(FeatureStore):
         self._table = table
         self._consistent = consistent
         self._serving = FIRST
+        self._form = VERSION
 
     def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
         if generation is not None:
@@ -84,6 +85,7 @@ class DynamoFeatureStore(FeatureStore):
                 generations = msgspec.json.decode(item["document"]["S"], type=Generations)
             else:
                 digests[names[item["key"]["S"]]] = item["digest"]["S"]
+        self._form = generations.form
         return generations, digests
 
     def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
@@ -157,7 +159,7 @@ class DynamoFeatureStore(FeatureStore):
     def _put_state(self, name: str, versioned: Versioned, expiry: dict[str, str]) -> dict[str, Any]:
         item = {
             "key": {"S": name},
-            "state": {"B": encode(versioned.state)},
+            "state": {"B": encode(versioned.state, self._form)},
             "version": {"N": str(versioned.version + 1)},
             "expires_at": expiry,
         }

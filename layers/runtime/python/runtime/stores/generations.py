@@ -7,6 +7,8 @@ was recorded up to it, so live traffic folds only later events into it.
 
 import msgspec
 
+from fraud.codec import VERSION
+
 __all__ = ["FIRST", "LEASE", "Generation", "Generations"]
 
 FIRST = 1
@@ -64,6 +66,10 @@ class Generations(msgspec.Struct, frozen=True, kw_only=True):
         The highest number ever given: numbers are not used again.
     revision : int
         Counts the changes; each is written only if none came between.
+    form : int
+        The version of the packed form (`fraud.codec`) that whoever writes a state writes, in every generation.
+    form_since : int
+        Wall-clock ms at which that was decided; a lease later nobody writes another one.
     """
 
     serving: Generation = Generation()
@@ -72,6 +78,8 @@ class Generations(msgspec.Struct, frozen=True, kw_only=True):
     retire_at: int = 0
     latest: int = FIRST
     revision: int = 0
+    form: int = VERSION
+    form_since: int = 0
 
     def takers(self, recorded_at: int, now: int) -> tuple[int, ...]:
         """Numbers of the generations that an event is to be folded into.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from runtime.auditing import AuditTrail, Entry, MemoryTrail
 from runtime.stores.batches import ThrottledError, batch_get, is_throttling
 from runtime.stores.documents import ItemKey
 from runtime.stores.transactions import ConflictError, transact
@@ -51,17 +52,24 @@ class Items(Protocol):
         """Up to `limit` items of an id whose part is from `low` to `high`, both included, in order of it."""
         ...
 
-    def write(self, writes: Sequence[Write]) -> None:
-        """Make all changes or, with a `ConflictError`, none."""
+    def write(self, writes: Sequence[Write], *entries: Entry) -> None:
+        """Make all changes with what the audit trail says of them or, with a `ConflictError`, none of it."""
         ...
 
 
 class DynamoItems:
-    """One table of DynamoDB, read consistently."""
+    """One table of DynamoDB, read consistently.
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    Parameters
+    ----------
+    trail : AuditTrail, optional
+        Without it the table is only read: changes that have to be told to it are refused with a `TypeError`.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, trail: AuditTrail | None = None) -> None:
         self._client = client
         self._table = table
+        self._trail = trail
 
     def get(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Item]:
         wanted = {"Keys": [_key(key) for key in keys], "ConsistentRead": True}
@@ -85,8 +93,11 @@ class DynamoItems:
                 raise ThrottledError(f"{self._table}: reads are throttled ({error})") from error
             raise
 
-    def write(self, writes: Sequence[Write]) -> None:
-        transact(self._client, [self._request(each) for each in writes])
+    def write(self, writes: Sequence[Write], *entries: Entry) -> None:
+        if entries and self._trail is None:
+            raise TypeError(f"{self._table}: opened without the audit trail, and so only to be read")
+        told = [self._trail.part(each) for each in entries] if self._trail is not None else []
+        transact(self._client, [*(self._request(each) for each in writes), *told])
 
     def _request(self, write: Write) -> dict[str, Any]:
         request: dict[str, Any] = {"TableName": self._table}
@@ -107,6 +118,7 @@ class MemoryItems:
     def __init__(self) -> None:
         self._items: dict[ItemKey, Item] = {}
         self._lock = threading.Lock()
+        self.trail = MemoryTrail()
 
     def get(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Item]:
         with self._lock:
@@ -117,7 +129,7 @@ class MemoryItems:
             parts = sorted((part for held, part in self._items if held == id_), reverse=backwards)
             return [self._items[id_, part] for part in parts if low <= part <= high][:limit]
 
-    def write(self, writes: Sequence[Write]) -> None:
+    def write(self, writes: Sequence[Write], *entries: Entry) -> None:
         with self._lock:
             for each in writes:
                 if each.guard and not _same(self._items.get(each.key), each.before, each.guard):
@@ -127,6 +139,8 @@ class MemoryItems:
                     self._items.pop(each.key, None)
                 else:
                     self._items[each.key] = {**_key(each.key), **each.item}
+            for entry in entries:
+                self.trail.record(entry)
 
 
 def _key(key: ItemKey) -> dict[str, dict[str, str]]:

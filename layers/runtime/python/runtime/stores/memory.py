@@ -42,7 +42,8 @@ class MemoryFeatureStore(FeatureStore):
         if len({marker.event_id for marker in markers}) < len(markers) or not (markers or flat):
             raise ValueError("a transaction carries at least one item, and each of them once")
         # Packed before anything is written: what cannot be packed must leave nothing behind.
-        packed = {place: (encode(each.state), each.version + 1) for place, each in flat.items()}
+        form = self._generations.form
+        packed = {place: (encode(each.state, form), each.version + 1) for place, each in flat.items()}
         with self._lock:
             for marker in markers:
                 if marker.event_id in self._markers:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from botocore.exceptions import ClientError
 
+from runtime import auditing
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -113,8 +115,13 @@ class MerchantStore(Protocol):
         """All merchants, by id."""
         ...
 
-    def save(self, account: Account, *changed: Credential) -> None:
+    def save(self, account: Account, *changed: Credential, action: str = "change") -> None:
         """Store a new version of a merchant and those of its keys that differ, all of it or nothing.
+
+        Parameters
+        ----------
+        action : str
+            For the audit trail: what is done, in one word.
 
         Raises
         ------
@@ -125,11 +132,18 @@ class MerchantStore(Protocol):
 
 
 class DynamoMerchantStore:
-    """One table with the key key_id: an item for each key, and one for each merchant, which names its keys."""
+    """One table with the key key_id: an item for each key, and one for each merchant, which names its keys.
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    Parameters
+    ----------
+    trail : AuditTrail, optional
+        Without it the table is only read: `save` is refused with a `TypeError`.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, trail: auditing.AuditTrail | None = None) -> None:
         self._client = client
         self._table = table
+        self._trail = trail
 
     def get(self, key_id: str) -> Credential | None:
         item = self._item(key_id)
@@ -153,7 +167,10 @@ class DynamoMerchantStore:
         found = (_account(item, keys.get(item["merchant_id"]["S"], [])) for item in merchants)
         return sorted(found, key=lambda each: each.merchant_id)
 
-    def save(self, account: Account, *changed: Credential) -> None:
+    def save(self, account: Account, *changed: Credential, action: str = "change") -> None:
+        if self._trail is None:
+            raise TypeError(f"{self._table}: opened without the audit trail, and so only to be read")
+        entry = _entry(self.account(account.merchant_id), account, changed, action)
         before = {":before": {"N": str(account.version - 1)}}
         mine = {":mine": {"S": account.merchant_id}}
         puts = [
@@ -164,7 +181,7 @@ class DynamoMerchantStore:
         unclaimed = "attribute_not_exists(key_id) OR merchant_id = :mine"
         puts += [self._put(_credential_item(key), unclaimed, mine) for key in changed]
         try:
-            self._client.transact_write_items(TransactItems=puts)
+            self._client.transact_write_items(TransactItems=[*puts, self._trail.part(entry)])
         except ClientError as error:
             if error.response["Error"]["Code"] == "TransactionCanceledException":
                 raise AccountChangedError(account.merchant_id) from error
@@ -187,6 +204,7 @@ class MemoryMerchantStore:
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, Credential] = {}
         self._lock = threading.Lock()
+        self.trail = auditing.MemoryTrail()
 
     def get(self, key_id: str) -> Credential | None:
         return self._keys.get(key_id)
@@ -199,7 +217,8 @@ class MemoryMerchantStore:
         found = (self.account(merchant_id) for merchant_id in sorted(self._accounts))
         return [account for account in found if account is not None]
 
-    def save(self, account: Account, *changed: Credential) -> None:
+    def save(self, account: Account, *changed: Credential, action: str = "change") -> None:
+        entry = _entry(self.account(account.merchant_id), account, changed, action)
         with self._lock:
             stored = self._accounts.get(account.merchant_id)
             owners = {self._keys[key.key_id].merchant_id for key in changed if key.key_id in self._keys}
@@ -207,6 +226,29 @@ class MemoryMerchantStore:
                 raise AccountChangedError(account.merchant_id)
             self._keys |= {key.key_id: key for key in changed}
             self._accounts[account.merchant_id] = account
+            self.trail.record(entry)
+
+
+def _entry(before: Account | None, after: Account, changed: tuple[Credential, ...], action: str) -> auditing.Entry:
+    """What the audit trail says of a change: nothing of it opens anything."""
+    return auditing.Entry(
+        at=after.changed_at,
+        who="operator",  # Nobody else does; the trail knows which.
+        kind="merchant",
+        subject=auditing.merchant(after.merchant_id),
+        action=action,
+        of=" ".join(key.key_id for key in changed),
+        before=None if before is None else _told(before),
+        after=_told(after),
+    )
+
+
+def _told(account: Account) -> dict[str, Any]:
+    keys = {
+        key.key_id: {name: getattr(key, name) for name in ("plan", *_TIMES) if getattr(key, name)}
+        for key in account.keys
+    }
+    return {"plan": account.plan, "disabled_at": account.disabled_at, "version": account.version, "keys": keys}
 
 
 # No key id begins like this, so that no key can name such an item.

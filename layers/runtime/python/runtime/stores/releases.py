@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from fraud.serving import Serving
+from runtime.auditing import PLATFORM, AuditTrail, Entry, state
 from runtime.stores.items import DynamoItems, Item, Items, MemoryItems, Write
 from runtime.stores.transactions import ConflictError
 
@@ -203,7 +204,7 @@ class ReleaseStore:
         """Write down a new model; what was written before about its run is kept, and returned."""
         key = (f"run#{lineage.version}", "record")
         try:
-            self._items.write([Write(key, _record(lineage, 1), guard="revision")])
+            self._items.write([Write(key, _record(lineage, 1), guard="revision")], *_told(lineage))
         except ConflictError:
             return self.lineage(lineage.version) or lineage
         return lineage
@@ -231,7 +232,10 @@ class ReleaseStore:
                 return before
             changed = _record(after, int(item["revision"]["N"]) + 1)
             try:
-                self._items.write([Write((f"run#{run}", "record"), changed, "revision", item)])
+                self._items.write(
+                    [Write((f"run#{run}", "record"), changed, "revision", item)],
+                    _entry(after, event, before.state),
+                )
             except ConflictError:
                 continue
             return after
@@ -263,7 +267,19 @@ class ReleaseStore:
             If there is one with its number: someone else changed what serves. Read, and change that.
         """
         item = {"number": {"N": str(served.number)}, "document": _text(served)}
-        self._items.write([Write(("serving", f"{served.number:012d}"), item, guard="number")])
+        before = self.last_served()
+        entry: Entry = Entry(
+            at=served.at,
+            who=served.by,
+            kind="serving",
+            subject=PLATFORM,
+            action="deploy",
+            of=str(served.number),
+            before=state(before and before.document),
+            after=state(served.document),
+            reason=served.reason,
+        )
+        self._items.write([Write(("serving", f"{served.number:012d}"), item, guard="number")], entry)
 
     def last_served(self) -> Served | None:
         """The last document of the history; None before the first."""
@@ -302,15 +318,36 @@ class ReleaseStore:
 class DynamoReleaseStore(ReleaseStore):
     """In a table of DynamoDB with the keys id and part."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        super().__init__(DynamoItems(client, table))
+    def __init__(self, client: "DynamoDBClient", table: str, trail: AuditTrail | None = None) -> None:
+        super().__init__(DynamoItems(client, table, trail))
 
 
 class MemoryReleaseStore(ReleaseStore):
     """In this process."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryItems())
+        items = MemoryItems()
+        super().__init__(items)
+        self.trail = items.trail
+
+
+def _told(lineage: Lineage) -> list[Entry]:
+    """What the audit trail says of a new model."""
+    return [_entry(lineage, event, "") for event in lineage.events[:1]]
+
+
+def _entry(lineage: Lineage, event: Event, before: str) -> Entry:
+    return Entry(
+        at=event.at,
+        who=event.by,
+        kind="model",
+        subject=PLATFORM,
+        action=event.what,
+        of=lineage.version,
+        before=before or None,
+        after=lineage.state,
+        reason=event.reason,
+    )
 
 
 def _text(document: msgspec.Struct) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fraud.lists import StoredLists
 from fraud.rules import StoredRules
+from runtime import auditing
 from runtime.stores.documents import (
     NAMES,
     Change,
@@ -55,7 +57,10 @@ LARGEST_DOCUMENT = 200_000
 """Bytes of a document: decisions read it, and DynamoDB holds no item of more than 400 kB."""
 
 MOST_ENTRIES = 50
-"""Entries that one call adds or removes: each is two items of a transaction, which carries 100."""
+"""Entries that one call adds or removes."""
+
+_AT_ONCE = 49
+"""Entries of one transaction, which carries 100 items: two for each, and what the audit trail says of them."""
 
 _ATTEMPTS = 4
 _LAST_VERSION = 10**12 - 1
@@ -94,9 +99,8 @@ class SettingsStore:
             If it cannot be read.
         """
         name = NAMES[kind]
-        key = (f"merchant#{merchant_id}", name)
-        if version is not None:
-            key = version_key(merchant_id, name, version)
+        current = (f"merchant#{merchant_id}", name)
+        key = current if version is None else version_key(merchant_id, name, version)
         item = self._items.get([key]).get(key)
         return None if item is None else decoded(item, kind)
 
@@ -153,10 +157,19 @@ class SettingsStore:
             "changed_by": {"S": document.changed_by},
             "document": {"S": content.decode()},
         }
+        entry = auditing.Entry(
+            at=document.changed_at,
+            who=document.changed_by,
+            kind=name,
+            subject=auditing.merchant(merchant_id),
+            action="put",
+            before=auditing.state(current),
+            after=auditing.state(document),
+        )
         before = {"version": {"N": str(version)}} if version else None
         history = Write(version_key(merchant_id, name, document.version), item, guard="version")
         try:
-            self._items.write([Write((f"merchant#{merchant_id}", name), item, "version", before), history])
+            self._items.write([Write((f"merchant#{merchant_id}", name), item, "version", before), history], entry)
         except ConflictError as error:
             raise MovedError(f"{name}: changed by someone else just now; read it, and change that one") from error
         return document
@@ -185,8 +198,13 @@ class SettingsStore:
         id_, low = entry_key(merchant_id, list_key, after)
         # The next larger text than one is that text and a NUL; the partition holds entries only.
         items = self._items.page(id_, f"{low}\0" if after else low, "entry#~", limit=limit)
-        found = [msgspec.json.decode(item["document"]["S"], type=Entry) for item in items]
+        found = [_entry(item) for item in items]
         return [each for each in found if each.counts(now)], found[-1].value if len(found) == limit else ""
+
+    def lists_with(self, merchant_id: str, field: str, values: Iterable[str]) -> dict[str, list[str]]:
+        """The keys of the lists that hold values of a field, by value: also of lists that were removed since."""
+        keys = {listed_key(merchant_id, field, value): value for value in values}
+        return {keys[key]: sorted(_listing(item)) for key, item in self._items.get(keys).items()}
 
     def change_entries(
         self,
@@ -195,10 +213,14 @@ class SettingsStore:
         field: str,
         *,
         now: int,
+        by: str,
         add: Sequence[Entry] = (),
         remove: Iterable[str] = (),
+        named: bool = True,
     ) -> Changed:
-        """Add entries to a list and remove others, all or none; what is as it was to be is left alone.
+        """Add entries to a list and remove others; what is as it was to be is left alone.
+
+        Up to 49 are changed all or none; the fiftieth after them.
 
         Parameters
         ----------
@@ -208,26 +230,64 @@ class SettingsStore:
             Whose values the list holds.
         now : int
             Milliseconds since the epoch.
+        by : str
+            Who changes them, such as ``key:k1``.
         add, remove
             Up to `MOST_ENTRIES` together, every value once.
+        named : bool
+            Whether the audit trail is told which values they are, or only how many.
 
         Raises
         ------
         ValueError
             If there are too many, or a value is named twice; nothing was changed.
         MovedError
-            If others went on changing the same values; nothing was changed.
+            If others went on changing the same values; doing it again changes what was not changed by then.
         """
         wanted: dict[str, Entry | None] = dict.fromkeys(remove)
         removing = len(wanted)
         wanted |= {entry.value: entry for entry in add}
         if len(wanted) < removing + len(add) or len(wanted) > MOST_ENTRIES:
             raise ValueError(f"at most {MOST_ENTRIES} entries are changed at once, each of them once")
+        done = [
+            self._change_together(merchant_id, list_key, field, dict(some), now=now, by=by, named=named)
+            for some in batched(wanted.items(), _AT_ONCE, strict=False)
+        ]
+        return Changed(
+            frozenset().union(*(each.added for each in done)), frozenset().union(*(each.removed for each in done))
+        )
+
+    def _change_together(
+        self,
+        merchant_id: str,
+        list_key: str,
+        field: str,
+        wanted: Mapping[str, Entry | None],
+        *,
+        now: int,
+        by: str,
+        named: bool,
+    ) -> Changed:
         for _ in range(_ATTEMPTS):
-            writes, changed = self._changes(merchant_id, list_key, field, wanted, now)
+            writes, changed, held = self._changes(merchant_id, list_key, field, wanted, now)
+            before: dict[str, Any] = {value: _told(each) for value, each in held.items()}
+            after: dict[str, Any] = {value: _told(wanted[value]) for value in held}
+            if not named:
+                before = {"entries": sum(each is not None for each in held.values())}
+                after = {"entries": sum(wanted[value] is not None for value in held)}
+            entry: auditing.Entry = auditing.Entry(
+                at=now,
+                who=by,
+                kind="entries",
+                subject=auditing.merchant(merchant_id),
+                of=list_key,
+                action="change" if named else "erase",
+                before=before,
+                after=after,
+            )
             try:
                 if writes:
-                    self._items.write(writes)
+                    self._items.write(writes, entry)
             except ConflictError:
                 continue
             return changed
@@ -235,12 +295,14 @@ class SettingsStore:
 
     def _changes(
         self, merchant_id: str, list_key: str, field: str, wanted: Mapping[str, Entry | None], now: int
-    ) -> tuple[list[Write], Changed]:
+    ) -> tuple[list[Write], Changed, dict[str, Entry | None]]:
+        """What is to be written, what that changes, and the entries of those values as they were."""
         entries = {value: entry_key(merchant_id, list_key, value) for value in wanted}
         listings = {value: listed_key(merchant_id, field, value) for value in wanted}
         there = self._items.get([*entries.values(), *listings.values()])
         writes: list[Write] = []
         moved: dict[bool, set[str]] = {True: set(), False: set()}
+        before: dict[str, Entry | None] = {}
         for value, entry in wanted.items():
             held, listed = there.get(entries[value]), there.get(listings[value])
             if _same(held, entry) and _listing(listed).get(list_key) == (entry.expires_at if entry else None):
@@ -252,21 +314,24 @@ class SettingsStore:
             writes.append(Write(entries[value], None if entry is None else _entry_item(entry)))
             writes.append(Write(listings[value], _listed_item(lists) if lists else None, "lists", listed))
             moved[entry is not None].add(value)
-        return writes, Changed(frozenset(moved[True]), frozenset(moved[False]))
+            before[value] = None if held is None else _entry(held)
+        return writes, Changed(frozenset(moved[True]), frozenset(moved[False])), before
 
 
 class DynamoSettingsStore(SettingsStore):
     """In a table of DynamoDB with the keys id and part, whose items are deleted after ``expires_at``."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        super().__init__(DynamoItems(client, table))
+    def __init__(self, client: "DynamoDBClient", table: str, trail: auditing.AuditTrail | None = None) -> None:
+        super().__init__(DynamoItems(client, table, trail))
 
 
 class MemorySettingsStore(SettingsStore):
     """In this process; what has expired stays."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryItems())
+        items = MemoryItems()
+        super().__init__(items)
+        self.trail = items.trail
 
     def items(self, keys: Iterable[ItemKey]) -> list[Any]:
         """Items as DynamoDB writes them, for what reads the table by itself."""
@@ -277,8 +342,19 @@ def _same(item: Item | None, entry: Entry | None) -> bool:
     """Whether an entry is as it is to be; who added it first, and when, is kept."""
     if item is None or entry is None:
         return item is None and entry is None
-    held = msgspec.json.decode(item["document"]["S"], type=Entry)
+    held = _entry(item)
     return (held.expires_at, held.note) == (entry.expires_at, entry.note)
+
+
+def _told(entry: Entry | None) -> dict[str, Any] | None:
+    """What the audit trail says of an entry: not its note, which may be of people, and must stay erasable."""
+    if entry is None:
+        return None
+    return {name: getattr(entry, name) for name in ("added_at", "added_by", "expires_at")}
+
+
+def _entry(item: Item) -> Entry:
+    return msgspec.json.decode(item["document"]["S"], type=Entry)
 
 
 def _listing(item: Item | None) -> dict[str, int]:

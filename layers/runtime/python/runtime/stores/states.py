@@ -57,7 +57,7 @@ class FeatureStore(Protocol):
         return self.look(event_ids)[1]
 
     def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
-        """Write new states and markers together, or nothing.
+        """Write new states and markers together, or nothing; packed as the last `look` said.
 
         Parameters
         ----------

@@ -1,0 +1,1 @@
+"""Keeps the audit trail where nobody can change it."""

@@ -16,10 +16,15 @@ value, little-endian, with width 0 for a column of zeros::
     next, hash checksum  CRC-32 of all before it (4 bytes, little-endian)
 
 Version 1 was never released and is refused like any version that this code does not know.
+
+`FORMS` has every version that this code reads, and writes when it is told to: old and new code run side by side
+while one replaces the other, and each must read what the other writes. docs/upgrades.md says how a version comes
+and goes.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, compress
 from operator import mul, sub
@@ -28,9 +33,10 @@ from struct import Struct, error
 from fraud.state import Sketch, State
 from fraud.tiles import EXTREMES, LATEST, SQUARES, TIMES, TOTAL, Level, Tiles
 
-__all__ = ["VERSION", "CorruptStateError", "decode", "encode"]
+__all__ = ["FORMS", "VERSION", "CorruptStateError", "Form", "decode", "encode"]
 
 VERSION = 2
+"""Written where nothing else is said."""
 
 _MACHINE = {2: "H", 4: "I", 8: "Q"}
 _NEXT = bytes([*range(1, 256), 0])
@@ -40,22 +46,46 @@ class CorruptStateError(ValueError):
     """The bytes are no packed state: rebuild this key from history rather than trust them."""
 
 
-def encode(state: State) -> bytes:
-    """Pack a state. Equal states give equal bytes.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One version of the packed form.
+
+    Attributes
+    ----------
+    put : callable
+        Adds a state to the bytes, after the version. Equal states give equal bytes.
+    take : callable
+        Reads the bytes without their checksum, the version first, and may be told that columns are ``shared``;
+        returns the state and where it ends.
+    """
+
+    put: Callable[[bytearray, State], None]
+    take: Callable[..., tuple[State, int]]
+
+
+def encode(state: State, version: int = VERSION) -> bytes:
+    """Pack a state. Equal states give equal bytes in a version.
 
     Raises
     ------
     ValueError
-        If the state holds a negative number, which no event that was checked can cause.
+        If the state holds a negative number, which no event that was checked can cause; or if this code does not
+        know the version.
 
     Examples
     --------
     >>> decode(encode(State(newest=5))) == State(newest=5)
     True
     """
-    out = bytearray([VERSION])
+    form = FORMS.get(version)
+    if form is None:
+        raise ValueError(
+            f"states are to be written in version {version} and this code knows {_known()}; "
+            "deploy a release that does"
+        )
+    out = bytearray([version])
     try:
-        _put_state(out, state)
+        form.put(out, state)
     except (ValueError, OverflowError, error) as cause:
         raise ValueError("a packed state holds no negative numbers, and none of more than 255 bytes") from cause
     return bytes(out + zlib.crc32(out).to_bytes(4, "little"))
@@ -77,18 +107,23 @@ def decode(packed: bytes, *, shared: bool = False) -> State:
     body = packed[:-4]
     if len(packed) < 5 or zlib.crc32(body) != int.from_bytes(packed[-4:], "little"):
         raise CorruptStateError(f"packed state of {len(packed)} bytes fails its checksum; rebuild its key")
-    if packed[0] != VERSION:
+    form = FORMS.get(packed[0])
+    if form is None:
         raise CorruptStateError(
-            f"packed state has version {packed[0]} and this code reads version {VERSION}; "
+            f"packed state has version {packed[0]} and this code reads {_known()}; "
             "`paywarden features bootstrap` rebuilds the states from history"
         )
     try:
-        state, end = _state(body, shared=shared)
+        state, end = form.take(body, shared=shared)
     except IndexError:
         raise CorruptStateError("packed state ends in the middle; rebuild its key") from None
     if end < len(body):
         raise CorruptStateError("packed state has bytes after its end; rebuild its key")
     return state
+
+
+def _known() -> str:
+    return f"version {' and '.join(map(str, sorted(FORMS)))}"
 
 
 # What puts raises ValueError, OverflowError or struct.error on a negative number: bytes, integers and structs
@@ -314,3 +349,7 @@ def _column(packed: bytes, at: int, size: int) -> tuple[list[int], int]:
 @lru_cache(maxsize=1_024)
 def _struct(width: int, size: int) -> Struct:
     return Struct(f"<{size}{_MACHINE[width]}")
+
+
+FORMS: dict[int, Form] = {2: Form(_put_state, _state)}
+"""By version."""

@@ -87,6 +87,10 @@ _ALL = (
     ),
     Measure(name="Relayed", of=("relay_decisions",), means="Lines of the ledger that the bus took."),
     Measure(name="RelayFailed", of=("relay_decisions",), means="Lines of the ledger that the bus refused."),
+    Measure(name="AuditKept", of=("keep_audit",), means="Entries of the audit trail that were copied and locked."),
+    Measure(
+        name="AuditAltered", of=("keep_audit",), means="Items of the audit trail that somebody changed, or forged."
+    ),
     Measure(name="Applied", of=_UPDATES, means="Events that were folded into their states."),
     Measure(name="Duplicate", of=_UPDATES, means="Events that had been folded before."),
     Measure(name="Late", of=_UPDATES, means="Events that came after their window had gone."),

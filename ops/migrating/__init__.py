@@ -1,0 +1,1 @@
+"""Stored data from one form to the next, beside live traffic."""

@@ -6,7 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 PORT ?= 4566
 
-.PHONY: help setup demo test bench fuzz load load-day drills up down deploy lint format requirements clean
+.PHONY: help setup demo test security bench fuzz load load-day drills up down deploy lint format requirements clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,8 +18,11 @@ demo: setup ## Run the whole platform here, from deployment to a retrained model
 	@$(BIN)/paywarden demo
 
 test: setup ## Run every check and every test
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory lint security
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+security: setup ## Ask other people's security rules: one table, and nothing may fail that has no reason
+	@bash ops/security/run.sh $(ARGS)
 
 bench: setup ## Run every benchmark beside its peers; table here, rows in build/bench.json
 	@bash tests/benchmarks/run.sh

@@ -17,3 +17,5 @@ pin training-image --constraints requirements/development.txt
 # The peers have wishes of their own, so nothing of the project's environment binds them.
 pin bench
 pin fuzz
+# Checkov holds to an old boto3.
+pin security

@@ -1,116 +1,179 @@
-"""What the container program may do as a SageMaker job, and what a state machine may that runs it."""
+"""What the container program may do as a SageMaker job, step by step, and what a machine may that runs it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.constructs.keys import Keys
 from infra.constructs.lake import LEARNT_FROM
 from infra.constructs.roles import service_role
 
-__all__ = ["JobRole", "logs_and_traces", "passes_to_jobs", "runs_jobs"]
+__all__ = ["STEPS", "JobRole", "Step", "logs_and_traces", "passes_to_jobs", "runs_jobs"]
 
 _RULE_PREFIX = "StepFunctionsGetEventsForSageMaker"
 
 
-class JobRole(Construct):
-    """The role that SageMaker takes on to read inputs, write outputs and log.
-
-    Parameters
-    ----------
-    reads : sequence of str
-        Folders of the models bucket that it reads, beside the lake.
-    writes : sequence of str
-        Folders that it writes to.
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a step of the container program runs as, reads and writes.
 
     Attributes
     ----------
+    what : str
+        It does, in a few words.
+    lake : tuple of str
+        Folders of the lake that it reads.
+    reads, writes : tuple of str
+        Folders of the models bucket.
+    kind : {"processing-job", "training-job"}
+    named : str
+        How its jobs' names look; ``*-<step>-r*`` unless told: after the run, the step and the re-drive.
+    """
+
+    what: str
+    lake: tuple[str, ...] = ()
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    kind: Literal["processing-job", "training-job"] = "processing-job"
+    named: str = ""
+
+
+STEPS: Mapping[str, Step] = MappingProxyType(
+    {
+        "dataset": Step(
+            what="builds the rows to learn from",
+            lake=LEARNT_FROM,
+            reads=("bundles", "runs/*/plan"),
+            writes=("runs/*/dataset",),
+        ),
+        "tune": Step(
+            what="searches for better parameters",
+            reads=("runs/*/dataset", "runs/*/parameters", "runs/*/plan"),
+            writes=("runs/*/parameters",),
+        ),
+        "train": Step(
+            what="learns",
+            kind="training-job",
+            reads=("runs/*/checkpoints", "runs/*/dataset", "runs/*/parameters"),
+            writes=("runs/*/checkpoints", "runs/*/model"),
+        ),
+        "evaluate": Step(
+            what="holds a model against the gate",
+            reads=("bundles", "runs/*/dataset", "runs/*/model", "runs/*/plan"),
+            writes=("runs/*/evaluation",),
+        ),
+        "compare": Step(
+            what="compares two models that both scored",
+            lake=tuple(folder for folder in LEARNT_FROM if folder != "history"),
+            reads=("runs/*/plan",),
+            writes=("runs/*/comparison",),
+        ),
+        "monitor": Step(
+            what="looks at models and data",
+            lake=LEARNT_FROM,
+            reads=("bundles", "monitoring", "runs/*/evaluation"),
+            writes=("monitoring",),
+        ),
+        # No side effects: it may write nothing that anybody learns from or serves by.
+        "replay": Step(
+            what="decides the past again",
+            lake=LEARNT_FROM,
+            reads=("replays",),
+            writes=("replays",),
+            named="replay-*",
+        ),
+    }
+)
+"""Every step of the container program that runs as a job, each in a role of its own."""
+
+
+class JobRole(Construct):
+    """The role that SageMaker takes on for the jobs of one step: to read inputs, write outputs and log.
+
+    Attributes
+    ----------
+    step : Step
+    names : str
+        ARN of the jobs, with wildcards for the run and the re-drive.
     role : aws_iam.Role
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        lake: s3.IBucket,
-        models: s3.IBucket,
-        reads: Sequence[str] = ("bundles", "runs"),
-        writes: Sequence[str] = ("runs",),
-        description: str = "what training and processing jobs may do",
-    ) -> None:
-        super().__init__(scope, id_)
-        stack = cdk.Stack.of(self)
-        logs = [
-            stack.format_arn(
-                service="logs",
-                resource="log-group",
-                resource_name=f"/aws/sagemaker/{kind}*",
-                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for kind in ("ProcessingJobs", "TrainingJobs")
-        ]
-        statements = (
-            iam.PolicyStatement(
-                actions=["s3:GetObject"],
-                resources=[
-                    *(lake.arn_for_objects(f"{folder}/*") for folder in LEARNT_FROM),
-                    *(models.arn_for_objects(f"{folder}/*") for folder in reads),
-                ],
-            ),
-            iam.PolicyStatement(
-                actions=["s3:AbortMultipartUpload", "s3:PutObject"],
-                resources=[models.arn_for_objects(f"{folder}/*") for folder in writes],
-            ),
-            iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[lake.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in LEARNT_FROM]}},
-            ),
-            iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[models.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in reads]}},
-            ),
-            iam.PolicyStatement(
-                actions=[
-                    "logs:CreateLogGroup",
-                    "logs:CreateLogStream",
-                    "logs:DescribeLogStreams",
-                    "logs:PutLogEvents",
-                ],
-                resources=logs,
-            ),
-            # Metrics have no resource to name: the namespace bounds it.
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
-            ),
+    def __init__(self, scope: Construct, name: str, *, lake: s3.IBucket, models: s3.IBucket, keys: Keys) -> None:
+        super().__init__(scope, name)
+        self.step = STEPS[name]
+        self.names = cdk.Stack.of(self).format_arn(
+            service="sagemaker", resource=self.step.kind, resource_name=self.step.named or f"*-{name}-r*"
         )
         self.role = service_role(
             self,
             "role",
             service="sagemaker",
-            description=description,
-            statements=statements,
+            description=f"what a job may do that {self.step.what}",
+            source=self.names,
+            statements=[
+                *_reads(lake, self.step.lake),
+                *_reads(models, self.step.reads),
+                iam.PolicyStatement(
+                    actions=["s3:AbortMultipartUpload", "s3:PutObject"],
+                    resources=[models.arn_for_objects(f"{folder}/*") for folder in self.step.writes],
+                ),
+                iam.PolicyStatement(
+                    actions=[
+                        "logs:CreateLogGroup",
+                        "logs:CreateLogStream",
+                        "logs:DescribeLogStreams",
+                        "logs:PutLogEvents",
+                    ],
+                    resources=[self._logs()],
+                ),
+                # Metrics have no resource to name: the namespace bounds it.
+                iam.PolicyStatement(
+                    actions=["cloudwatch:PutMetricData"],
+                    resources=["*"],
+                    conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
+                ),
+                *keys.unlocking("s3:GetObject", "s3:PutObject"),
+                # The disk of a job's machine, which SageMaker has EC2 keep under our key.
+                keys.lending(keys.objects, through="sagemaker"),
+            ],
+        )
+
+    def _logs(self) -> str:
+        return cdk.Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"/aws/sagemaker/{_kind(self.step.kind)}s*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 
 
-def runs_jobs(scope: Construct, jobs: Mapping[str, Sequence[str]]) -> list[iam.PolicyStatement]:
-    """May run jobs and wait for them.
+def _reads(bucket: s3.IBucket, folders: Collection[str]) -> list[iam.PolicyStatement]:
+    """May read, and list, these folders of a bucket."""
+    if not folders:
+        return []
+    return [
+        iam.PolicyStatement(
+            actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"{folder}/*") for folder in folders]
+        ),
+        iam.PolicyStatement(
+            actions=["s3:ListBucket"],
+            resources=[bucket.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": [f"{folder}/*" for folder in folders]}},
+        ),
+    ]
 
-    Parameters
-    ----------
-    jobs : mapping of str to sequence of str
-        Steps by kind of job, ``processing-job`` or ``training-job``. Every job is named after its run, its step
-        and the re-drive, and no other job may be touched.
-    """
+
+def runs_jobs(scope: Construct, jobs: Collection[JobRole]) -> list[iam.PolicyStatement]:
+    """May run the jobs of these steps, each in its role, and wait for them; no other job may be touched."""
     stack = cdk.Stack.of(scope)
     statements = []
-    for resource, steps in jobs.items():
+    for resource in sorted({job.step.kind for job in jobs}):
         kind = _kind(resource)
         statements.append(
             iam.PolicyStatement(
@@ -121,10 +184,7 @@ def runs_jobs(scope: Construct, jobs: Mapping[str, Sequence[str]]) -> list[iam.P
                     "sagemaker:ListTags",
                     f"sagemaker:Stop{kind}",
                 ],
-                resources=[
-                    stack.format_arn(service="sagemaker", resource=resource, resource_name=f"*-{step}-r*")
-                    for step in steps
-                ],
+                resources=[job.names for job in jobs if job.step.kind == resource],
             )
         )
     # Step Functions hears of a job's end through rules of its own, with these fixed names.
@@ -135,18 +195,18 @@ def runs_jobs(scope: Construct, jobs: Mapping[str, Sequence[str]]) -> list[iam.P
                 stack.format_arn(
                     service="events", resource="rule", resource_name=f"{_RULE_PREFIX}{_kind(resource)}sRule"
                 )
-                for resource in jobs
+                for resource in sorted({job.step.kind for job in jobs})
             ],
         )
     )
     return statements
 
 
-def passes_to_jobs(job_role: iam.IRole) -> iam.PolicyStatement:
-    """May let SageMaker, and nobody else, take on the role of the jobs."""
+def passes_to_jobs(jobs: Collection[JobRole]) -> iam.PolicyStatement:
+    """May let SageMaker, and nobody else, take on the roles of the jobs."""
     return iam.PolicyStatement(
         actions=["iam:PassRole"],
-        resources=[job_role.role_arn],
+        resources=[job.role.role_arn for job in jobs],
         conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
     )
 

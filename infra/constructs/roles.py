@@ -1,11 +1,29 @@
 """Roles that are complete before anyone takes them on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 __all__ = ["complete_before", "fixed", "service_role"]
+
+
+_FOR_WHOM: Mapping[str, str] = MappingProxyType(
+    {
+        "codedeploy": "aws:SourceAccount",
+        "events": "aws:SourceAccount",
+        "firehose": "sts:ExternalId",
+        "sagemaker": "aws:SourceAccount",
+        "states": "aws:SourceAccount",
+        "vpc-flow-logs": "aws:SourceAccount",
+    }
+)
+"""The key in which a service says whose resource it takes on a role for ("confused deputy", in each one's guide).
+
+Lambda documents none for a function's role; there `iam:PassRole` decides, which does not reach over accounts.
+"""
 
 
 def service_role(
@@ -14,13 +32,24 @@ def service_role(
     *,
     service: str,
     description: str,
+    source: str | None = None,
     statements: Sequence[iam.PolicyStatement] = (),
 ) -> iam.Role:
-    """A role that one AWS service takes on, with these permissions and no managed policy."""
+    """A role that one AWS service takes on for this account alone, with these permissions and no managed policy.
+
+    Parameters
+    ----------
+    source : str or None
+        ARN, perhaps with wildcards, of the resources that the service may take it on for, where it says so.
+    """
+    key = _FOR_WHOM.get(service)
+    conditions: dict[str, object] = {"StringEquals": {key: cdk.Stack.of(scope).account}} if key else {}
+    if source is not None:
+        conditions["ArnLike"] = {"aws:SourceArn": source}
     role = iam.Role(
         scope,
         id_,
-        assumed_by=iam.ServicePrincipal(f"{service}.amazonaws.com"),
+        assumed_by=iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=conditions or None),
         description=f"Paywarden: {description}",
     )
     for statement in statements:

@@ -125,7 +125,7 @@ def status(port: int = DEFAULT_PORT) -> Status:
 
 def _server_environment(base: Mapping[str, str]) -> dict[str, str]:
     """The server passes its environment on to the functions it runs, so it gets next to none."""
-    kept = {name: base[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in base}
+    kept = {name: base[name] for name in ("PATH", "HOME", "LANG", "TZ", "PAYWARDEN_AUTH") if name in base}
     return kept | {
         "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",
@@ -280,12 +280,21 @@ class _LocalCore(botocore.session.Session):
         return super().create_client(*arguments, **settings)
 
 
-def session(port: int = DEFAULT_PORT, *, region: str = REGION) -> boto3.Session:
-    """A boto3 session whose clients speak to the local cloud on `port`, whatever the environment says."""
-    found = environment(port, region=region)
+def session(
+    port: int = DEFAULT_PORT, *, region: str = REGION, credentials: Mapping[str, str] | None = None
+) -> boto3.Session:
+    """A boto3 session whose clients speak to the local cloud on `port`, whatever the environment says.
+
+    Parameters
+    ----------
+    credentials
+        Environment variables of a role's session, to act in that role; by default the operator's, who may do all.
+    """
+    found = environment(port, region=region) | dict(credentials or {})
     return boto3.Session(
         aws_access_key_id=found["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=found.get("AWS_SESSION_TOKEN"),
         region_name=region,
         botocore_session=_LocalCore(found["AWS_ENDPOINT_URL"]),
     )

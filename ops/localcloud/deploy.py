@@ -121,7 +121,7 @@ def _cdk(
     if not program.exists():
         raise LocalCloudError(f"the CDK command line is not installed ({program}): run `make setup`")
     last: deque[str] = deque(maxlen=_QUOTED_LINES)
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - a list, no shell; the CDK command line of this folder
         [str(program), *arguments],
         cwd=directory,
         env=_environment(port, region, os.environ),

@@ -40,7 +40,7 @@ def run(
     grace
         Seconds between SIGTERM and SIGKILL.
     """
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - a list, no shell; its callers say which
         list(command),
         cwd=cwd,
         env=dict(environment),

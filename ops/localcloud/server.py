@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ops.localcloud.errors import LocalCloudError
-from ops.localcloud.settings import ACCOUNT, DEFAULT_PORT, HOST, REGION, environment
+from ops.localcloud.permissions import CallLog
+from ops.localcloud.settings import ACCOUNT, CALLS, DEFAULT_PORT, HOST, REGION, environment
 
 
 def emulator_environment(port: int, state: Path, region: str, log_level: str, *, persist: bool) -> dict[str, str]:
@@ -29,6 +30,8 @@ def emulator_environment(port: int, state: Path, region: str, log_level: str, *,
         "MINISTACK_HOST": "localhost",
         "LOG_LEVEL": log_level,
         "STATE_DIR": str(state / "ministack"),
+        # Every call is judged by the policies of its caller's role.
+        "AUTH": os.environ.get("PAYWARDEN_AUTH", "true"),
         "PERSIST_STATE": "1" if persist else "0",
         "S3_PERSIST": "1" if persist else "0",
         "S3_DATA_DIR": str(state / "s3"),
@@ -41,10 +44,15 @@ def emulator_environment(port: int, state: Path, region: str, log_level: str, *,
 
 
 def job_environment(port: int, region: str, base: Mapping[str, str]) -> dict[str, str]:
-    """What a SageMaker job finds in its environment: the local cloud and nothing of the operator's."""
+    """What a SageMaker job finds in its environment: the local cloud and nothing of the operator's.
+
+    Its credentials are those of its role, one job's own.
+    """
     kept = {"PATH": base.get("PATH", os.defpath), "LANG": "C.UTF-8"}
     return kept | {
-        name: value for name, value in environment(port, region=region).items() if name.startswith("AWS_")
+        name: value
+        for name, value in environment(port, region=region).items()
+        if name.startswith("AWS_") and not name.startswith(("AWS_ACCESS_KEY", "AWS_SECRET"))
     }
 
 
@@ -62,7 +70,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _make_sagemaker(options: argparse.Namespace, publish: Any) -> Any:
+def _make_sagemaker(options: argparse.Namespace, publish: Any, assume: Any) -> Any:
     """Our SageMaker; imported late because it needs botocore's models, which take a while."""
     from ops.localcloud.control import session
     from ops.localcloud.images import default_images, read_images
@@ -72,14 +80,15 @@ def _make_sagemaker(options: argparse.Namespace, publish: Any) -> Any:
     repository = Path(__file__).resolve().parents[2]
     images = read_images(options.images) if options.images else default_images(repository)
 
-    def clients() -> Any:
-        local = session(options.port, region=options.region)
+    def clients(credentials: Mapping[str, str]) -> Any:
+        local = session(options.port, region=options.region, credentials=credentials)
         return local.client("s3"), local.client("logs")
 
     worker = Worker(
         folder=options.state / "sagemaker",
         images=images,
         environment=job_environment(options.port, options.region, os.environ),
+        credentials=lambda job: assume(job.request["RoleArn"], job.name),
         clients=clients,
         kill=threading.Event(),
         clock=time.time,
@@ -138,8 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LocalCloudError as error:
         print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201 - the log of this process
         return 2
-    sagemaker = _make_sagemaker(options, seam.publish_event)
-    background = seam.install(sagemaker, time.monotonic)
+    sagemaker = _make_sagemaker(options, seam.publish_event, seam.assume)
+    background = seam.install(sagemaker, time.monotonic, CallLog(options.state / CALLS))
     background.start()
     try:
         asyncio.run(_serve(seam.asgi_application(), options.port, options.log_level))

@@ -2,12 +2,14 @@
 
 from typing import Final
 
-__all__ = ["ACCOUNT", "DEFAULT_PORT", "HOST", "INTERRUPT_TAG", "OUTAGE_TAG", "REGION", "environment"]
+__all__ = ["ACCOUNT", "CALLS", "DEFAULT_PORT", "HOST", "INTERRUPT_TAG", "OUTAGE_TAG", "REGION", "environment"]
 
 HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 4566
 ACCOUNT: Final = "000000000000"
 REGION: Final = "eu-west-1"
+# File in the state's folder: what roles have called.
+CALLS: Final = "calls.jsonl"
 # Put on a training job, it takes the job's spot instances away: AWS has no call for that.
 INTERRUPT_TAG: Final = "local:interrupt"
 # While a delivery stream has it, its bucket cannot be reached.

@@ -31,9 +31,11 @@ class Worker:
         Each job works in ``<folder>/<job name>``: ``ml`` stands for /opt/ml, ``log.txt`` keeps its
         lines; further hosts have ``ml-2``, ``log-2.txt`` and so on.
     environment
-        What every program gets: PATH, credentials and endpoint of the local cloud.
+        What every program gets: PATH and endpoint of the local cloud.
+    credentials
+        The environment variables with which a job acts in its role.
     clients
-        Makes the S3 and CloudWatch Logs clients of a job (clients are not made at import).
+        Makes a job's S3 and CloudWatch Logs clients of its credentials (clients are not made at import).
     kill
         Set when the server goes down: programs end without grace.
     clock, monotonic
@@ -45,7 +47,8 @@ class Worker:
     folder: Path
     images: Images
     environment: Mapping[str, str]
-    clients: "Callable[[], tuple[S3Client, LogService]]"
+    credentials: Callable[[Job], Mapping[str, str]]
+    clients: "Callable[[Mapping[str, str]], tuple[S3Client, LogService]]"
     kill: threading.Event
     clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -71,7 +74,8 @@ class Worker:
 
     def _run(self, job: Job, work: Path) -> None:
         roots = self._roots(job, work)
-        s3, logs = self.clients()
+        credentials = self.credentials(job)
+        s3, logs = self.clients(credentials)
         checkpoints = Checkpoints(s3, job.request, roots)
         left = job.max_runtime
         while True:
@@ -81,7 +85,7 @@ class Worker:
             self._stage(job, s3, roots)
             checkpoints.restore()
             began = self.monotonic()
-            ending = self._train(job, work, roots, logs, checkpoints, left)
+            ending = self._train(job, work, roots, credentials, logs, checkpoints, left)
             left -= self.monotonic() - began
             if ending.cause != "interrupted":
                 break
@@ -108,6 +112,7 @@ class Worker:
         job: Job,
         work: Path,
         roots: Sequence[Path],
+        credentials: Mapping[str, str],
         logs: LogService,
         checkpoints: Checkpoints,
         seconds: float,
@@ -133,7 +138,12 @@ class Worker:
             return on_line
 
         hosts = [
-            Host(name=name, root=root, environment=self._environment(job, image, work, root), on_line=reader(log))
+            Host(
+                name=name,
+                root=root,
+                environment={**self._environment(job, image, work, root), **credentials},
+                on_line=reader(log),
+            )
             for name, root, log in zip(host_names(len(roots)), roots, logs_of, strict=True)
         ]
         orders = Orders(

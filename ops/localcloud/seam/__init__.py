@@ -1,10 +1,10 @@
 """The one place that touches the emulator's internals, a module per service.
 
-ministack has no SageMaker, does not take Firehose as a target of a rule, delivers a stream's records one
-object each, forgets a stream mapping's failure settings, cannot drop the authorizers' answers that it keeps,
-cannot re-drive an execution, walks through a whole queue for every batch, evaluates alarms by a metric's name
-alone and counts little. Its registries are plain dictionaries and its modules look functions up when they call
-them, so what is missing is put in from here.
+ministack has no SageMaker, does not take Firehose as a target of a rule, delivers a stream's records one object
+each, forgets a stream mapping's failure settings, cannot drop the authorizers' answers that it keeps, cannot re-
+drive an execution, makes buckets without their locks, walks through a whole queue for every batch, evaluates
+alarms by a metric's name alone, counts little, and tells nobody who called what. Its registries are plain
+dictionaries and its modules look functions up when they call them, so what is missing is put in from here.
 Everything used is checked first: on another version, or if something has moved, starting fails with a sentence.
 """
 
@@ -17,6 +17,7 @@ from typing import Any, Final
 from ops.localcloud.alarms import Metrics
 from ops.localcloud.delivery import Buffers
 from ops.localcloud.errors import SeamError
+from ops.localcloud.permissions import Call
 from ops.localcloud.sagemaker import SageMaker
 from ops.localcloud.seam import (
     alarms,
@@ -25,7 +26,9 @@ from ops.localcloud.seam import (
     executions,
     functions,
     gateway,
+    locks,
     measures,
+    permissions,
     queues,
     sagemaker,
     tasks,
@@ -34,8 +37,18 @@ from ops.localcloud.seam import (
 from ops.localcloud.seam.emulator import MINISTACK, app, check_functions, check_registries
 from ops.localcloud.seam.events import publish_event
 from ops.localcloud.seam.functions import kill_workers
+from ops.localcloud.seam.permissions import assume
 
-__all__ = ["MINISTACK", "Background", "asgi_application", "check", "install", "kill_workers", "publish_event"]
+__all__ = [
+    "MINISTACK",
+    "Background",
+    "asgi_application",
+    "assume",
+    "check",
+    "install",
+    "kill_workers",
+    "publish_event",
+]
 
 _MODULES: Final = (
     alarms,
@@ -44,7 +57,9 @@ _MODULES: Final = (
     executions,
     functions,
     gateway,
+    locks,
     measures,
+    permissions,
     queues,
     sagemaker,
     tasks,
@@ -95,7 +110,7 @@ def check(version: str | None = None) -> None:
     functions.check_workers()
 
 
-def install(service: SageMaker, clock: Callable[[], float]) -> Background:
+def install(service: SageMaker, clock: Callable[[], float], note: Callable[[Call], None]) -> Background:
     """Put everything the emulator lacks into it.
 
     Parameters
@@ -104,18 +119,22 @@ def install(service: SageMaker, clock: Callable[[], float]) -> Background:
         The SageMaker to put behind its port.
     clock
         Monotonic seconds, for Firehose's buffers.
+    note
+        Told of every call that a role makes.
 
     Returns
     -------
     Background
         To be started and closed with the server.
     """
+    permissions.install_permissions(note)
     executions.install_executions()
     tasks.install_tasks()
     sagemaker.install_sagemaker(service)
     functions.install_streams()
     functions.quicken_workers()
     gateway.install_authorizer_flush()
+    locks.install_locks()
     queues.install_queues()
     buffers, metrics = delivery.install_delivery(clock), Metrics()
     measures.install_measures(metrics)

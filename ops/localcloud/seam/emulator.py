@@ -20,14 +20,18 @@ __all__ = [
     "dynamodb",
     "eventbridge",
     "firehose",
+    "iam_evaluator",
     "lambda_runtime",
     "lambda_svc",
     "provisioners",
     "responses",
     "router",
+    "s3",
+    "sigv4",
     "sns",
     "sqs",
     "stepfunctions",
+    "sts",
 ]
 
 MINISTACK: Final = "1.5.33"
@@ -43,14 +47,18 @@ cloudwatch: Any = importlib.import_module("ministack.services.cloudwatch")
 dynamodb: Any = importlib.import_module("ministack.services.dynamodb")
 eventbridge: Any = importlib.import_module("ministack.services.eventbridge")
 firehose: Any = importlib.import_module("ministack.services.firehose")
+iam_evaluator: Any = importlib.import_module("ministack.core.iam_evaluator")
 lambda_runtime: Any = importlib.import_module("ministack.core.lambda_runtime")
 lambda_svc: Any = importlib.import_module("ministack.services.lambda_svc")
 provisioners: Any = importlib.import_module("ministack.services.cloudformation.provisioners")
 responses: Any = importlib.import_module("ministack.core.responses")
 router: Any = importlib.import_module("ministack.core.router")
+s3: Any = importlib.import_module("ministack.services.s3")
+sigv4: Any = importlib.import_module("ministack.core.sigv4")
 sns: Any = importlib.import_module("ministack.services.sns")
 sqs: Any = importlib.import_module("ministack.services.sqs")
 stepfunctions: Any = importlib.import_module("ministack.services.stepfunctions")
+sts: Any = importlib.import_module("ministack.services.sts")
 
 
 def check_registries(registries: Sequence[Registry]) -> None:

@@ -25,6 +25,7 @@ from ops.recovery.objects import changes, set_back
 from ops.recovery.tables import KINDS, restored_aside
 from runtime.stores.merchants import Account, Credential, DynamoMerchantStore
 from tests.contract.conftest import one_call_at_a_time
+from tests.trails import audit_table
 
 pytestmark = pytest.mark.integration
 
@@ -182,7 +183,7 @@ def test_settings_that_moved_on_or_expired_stay(dynamodb: Any) -> None:
 @pytest.fixture
 def shop(dynamodb: Any) -> tuple[DynamoMerchantStore, Account]:
     """A merchant with one key, stored as the platform stores it."""
-    store = DynamoMerchantStore(dynamodb, "merchants")
+    store = DynamoMerchantStore(dynamodb, "merchants", audit_table(dynamodb))
     key = Credential("k1", "shop", "hash", "standard", created_at=1_000)
     account = Account("shop", "standard", "", created_at=1_000, changed_at=1_000, keys=(key,))
     store.save(account, key)

@@ -43,9 +43,52 @@ def port(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int
     shutil.rmtree(control.state_directory(number))
 
 
+def make_roles(session: boto3.Session) -> None:
+    """The roles that the tests' functions and jobs act in: they work on one bucket, log, and look at alarms."""
+    iam = session.client("iam")
+    services = {
+        "lambda": ("function", "events", "r"),
+        "sagemaker": ("sagemaker-execution",),
+        "states": ("states",),
+    }
+    for name, service in ((name, service) for service, names in services.items() for name in names):
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+        allowed = {
+            "s3:*": ["arn:aws:s3:::jobs", "arn:aws:s3:::jobs/*"],
+            "logs:*": ["*"],
+            "cloudwatch:DescribeAlarms": ["*"],
+        }
+        statements = [{"Effect": "Allow", "Action": action, "Resource": on} for action, on in allowed.items()]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=document)
+
+
+def let_send(session: boto3.Session, topic: str, queue: str) -> None:
+    """Let a topic send to a queue, given by its address."""
+    sqs = session.client("sqs")
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    session.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+
 @pytest.fixture(scope="session")
 def cloud(port: int) -> boto3.Session:
-    return control.session(port)
+    session = control.session(port)
+    make_roles(session)
+    return session
 
 
 @pytest.fixture(scope="session")

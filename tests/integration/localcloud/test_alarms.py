@@ -12,6 +12,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from .conftest import let_send
+
 pytestmark = pytest.mark.integration
 
 FUNCTION = """
@@ -138,9 +140,8 @@ def test_a_stack_makes_changes_and_removes_alarms_with_metric_math_and_composite
 ) -> None:
     formation, client, sqs, sns = (cloud.client(name) for name in ("cloudformation", "cloudwatch", "sqs", "sns"))
     url = sqs.create_queue(QueueName="told")["QueueUrl"]
-    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     topic = sns.create_topic(Name="told")["TopicArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    let_send(cloud, topic, url)
     composite: dict[str, Any] = {
         "Type": "AWS::CloudWatch::CompositeAlarm",
         "Properties": {

@@ -14,7 +14,7 @@ import pytest
 from ops.localcloud import control
 from ops.localcloud.errors import LocalCloudError
 
-from .conftest import free_port, training_request, zipped
+from .conftest import free_port, make_roles, training_request, zipped
 
 pytestmark = pytest.mark.integration
 
@@ -37,11 +37,12 @@ def test_nothing_is_left_after_down(port: int, tmp_path: Path, images: Path) -> 
         assert started.healthy
         assert control.up(port).pid == started.pid, "a second start must leave the first alone"
         session = control.session(port)
+        make_roles(session)
         functions = session.client("lambda")
         functions.create_function(
             FunctionName="warm",
             Runtime="python3.13",
-            Role="arn:aws:iam::000000000000:role/warm",
+            Role="arn:aws:iam::000000000000:role/function",
             Handler="index.handler",
             Code={"ZipFile": zipped("def handler(event, context): return event")},
         )

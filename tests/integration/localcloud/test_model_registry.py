@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.localcloud.conftest import zipped
+from tests.integration.localcloud.conftest import let_send, zipped
 from tests.integration.localcloud.test_step_functions import start, until
 
 pytestmark = pytest.mark.integration
@@ -161,8 +161,7 @@ def test_failed_execution_reaches_a_topic_and_a_function(cloud: boto3.Session, k
     sns, sqs = cloud.client("sns"), cloud.client("sqs")
     topic = sns.create_topic(Name="operators")["TopicArn"]
     queue = sqs.create_queue(QueueName="mail")["QueueUrl"]
-    endpoint = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=endpoint)
+    let_send(cloud, topic, queue)
     sentence = {
         "InputPathsMap": {"name": "$.detail.name", "status": "$.detail.status"},
         "InputTemplate": '"Execution <name> is <status>."',

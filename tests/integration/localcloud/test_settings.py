@@ -10,6 +10,7 @@ import pytest
 
 from runtime.stores.settings import DynamoSettingsStore
 from tests.contract import test_settings as suite
+from tests.trails import audit_table
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +38,8 @@ def tables(cloud: boto3.Session) -> Callable[[], suite.World]:
                 {"AttributeName": "part", "KeyType": "RANGE"},
             ],
         )
-        return suite.World(DynamoSettingsStore(client, table), client, table)
+        trail = audit_table(client, f"audit-{table}")
+        return suite.World(DynamoSettingsStore(client, table, trail), client, table)
 
     return make
 

@@ -30,6 +30,9 @@ function = lambda_.Function(
     code=lambda_.Code.from_asset("function"),
 )
 role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+bucket.grant_read_write(role)
+writes_logs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+role.add_to_policy(iam.PolicyStatement(actions=writes_logs, resources=["*"]))
 cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
 where = {"LocalPath": "/opt/ml/processing/output/dataset", "S3UploadMode": "EndOfJob"}
 dataset = {

@@ -4,9 +4,11 @@ This module imports nothing of the CDK, so that the operators' command can read 
 """
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from fraud.monitoring import MonitoringPolicy
 from fraud.release import DataPolicy, ReleasePolicy, RunPolicy
@@ -18,6 +20,7 @@ __all__ = [
     "LOCAL",
     "PROD",
     "STAGING",
+    "AuditLock",
     "Budget",
     "Canary",
     "Capabilities",
@@ -26,6 +29,7 @@ __all__ = [
     "Plan",
     "Throttle",
     "lookup",
+    "target",
 ]
 
 Architecture = Literal["arm64", "x86_64"]
@@ -66,6 +70,20 @@ class Capabilities:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditLock:
+    """How long the locked copy of an entry of the audit trail cannot be deleted.
+
+    Attributes
+    ----------
+    compliance : bool
+        By nobody at all, the account's root included; otherwise by those who may bypass governance.
+    """
+
+    days: int = 1
+    compliance: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Edge:
     """What stands before the API.
 
@@ -75,10 +93,13 @@ class Edge:
         The API is reached through an endpoint in the deployment's own VPC only, where the functions run as well.
     requests_per_address : int
         What one address may send in five minutes before it is blocked; merchants call from few addresses.
+    callers : tuple of str
+        Of a private API: CIDR blocks of the networks, beside its own, from which it is called.
     """
 
     private: bool = False
     requests_per_address: int = 300_000
+    callers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +116,25 @@ class Canary:
     Attributes
     ----------
     percent : int
+        Of the calls, at first.
     minutes : int
+        For which it stays at that; an alarm that goes off within them sends the new version back.
+
+    Raises
+    ------
+    ValueError
+        If no call or every call would go to the new version, or for no time or longer than two days, the longest
+        that CodeDeploy waits.
     """
 
     percent: int = 10
     minutes: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.percent < 100:
+            raise ValueError(f"canary.percent: {self.percent} is not between 1 and 99")
+        if not 0 < self.minutes <= 2_880:
+            raise ValueError(f"canary.minutes: {self.minutes} is not between 1 and 2,880")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +172,10 @@ class Environment:
         Part of every stack's name.
     account, region : str or None
         None leaves the stacks agnostic: the credentials at deploy time decide.
+    pinned : bool
+        Is deployed to an account and a region that are written down, and to no other (see `target`).
+    owner, cost_centre : str
+        Tags of every resource: who answers for it, and who pays.
     architecture : {"arm64", "x86_64"}
         Of the Lambda functions and of the layers built for them.
     retain_data : bool
@@ -147,6 +186,8 @@ class Environment:
         A stack refuses to be deleted, and a table refuses to be dropped.
     log_retention_days : int
         One of the values that CloudWatch Logs accepts.
+    audit_lock : AuditLock
+        For how long.
     replay_time : bool
         Accept the header that lets history be replayed with its own event times.
     stage_throttle : Throttle
@@ -157,6 +198,8 @@ class Environment:
         How long API Gateway keeps an authorizer's answer, which is the longest that an ended key may go on.
     config_refresh_seconds : int
         How often a scoring process polls for a new serving document.
+    token_refresh_seconds : int
+        How often a process looks at the keys of tokens; twice as long after a change every process knows it.
     store_patience_ms : int
         How long a decision waits for states and settings before it is made without them.
     release_latency_ms : int
@@ -190,11 +233,15 @@ class Environment:
     name: str
     account: str | None = None
     region: str | None = None
+    pinned: bool = False
+    owner: str = "payments-platform"
+    cost_centre: str = "fraud"
     architecture: Architecture = "arm64"
     retain_data: bool = True
     point_in_time_recovery: bool = True
     termination_protection: bool = False
     log_retention_days: int = 30
+    audit_lock: AuditLock = AuditLock()
     replay_time: bool = False
     stage_throttle: Throttle = Throttle(rate=1_000, burst=2_000)
     plans: tuple[Plan, ...] = (
@@ -203,6 +250,7 @@ class Environment:
     )
     authorizer_cache_seconds: int = 60
     config_refresh_seconds: int = 60
+    token_refresh_seconds: int = 300
     store_patience_ms: int = 150
     release_latency_ms: int = 500
     updater_concurrency: int = 20
@@ -235,6 +283,15 @@ class Environment:
     def prefix(self) -> str:
         """How the names of this environment's resources begin."""
         return f"paywarden-{self.name}"
+
+    @property
+    def shift(self) -> Canary | None:
+        """How new code takes over by and by, where the target can do that; None all at once."""
+        return self.canary if self.capabilities.code_deploy else None
+
+    def deployment_name(self, verb_noun: str) -> str:
+        """What CodeDeploy calls a function's deployments: the name of its application and of its only group."""
+        return f"{self.prefix}-{verb_noun}"
 
 
 def _host_architecture() -> Architecture:
@@ -278,6 +335,8 @@ LOCAL = replace(
     DEV,
     name="local",
     architecture=_host_architecture(),
+    # Nobody waits ten minutes for a laptop.
+    token_refresh_seconds=2,
     # A busy laptop is no measure of a model either.
     release_latency_ms=10_000,
     capabilities=Capabilities(
@@ -295,14 +354,19 @@ LOCAL = replace(
 _REAL = DataPolicy(maturity_days=30)
 
 STAGING = Environment(
-    name="staging", budget=Budget(dollars=500), canary=Canary(), run_policy=RunPolicy(data=_REAL)
+    name="staging", pinned=True, budget=Budget(dollars=500), canary=Canary(), run_policy=RunPolicy(data=_REAL)
 )
 
 PROD = Environment(
     name="prod",
+    pinned=True,
     termination_protection=True,
     log_retention_days=365,
+    # Seven years.
+    audit_lock=AuditLock(days=2_557, compliance=True),
     stage_throttle=Throttle(rate=5_000, burst=10_000),
+    # As much as the largest plan lets one merchant send.
+    edge=Edge(requests_per_address=600_000),
     plans=(
         Plan(name="standard", throttle=Throttle(rate=500, burst=1_000), monthly_quota=100_000_000),
         Plan(name="high", throttle=Throttle(rate=2_000, burst=4_000), monthly_quota=1_000_000_000),
@@ -317,20 +381,79 @@ PROD = Environment(
 ENVIRONMENTS: Mapping[str, Environment] = {each.name: each for each in (LOCAL, DEV, STAGING, PROD)}
 
 
-def lookup(name: str, *, account: str | None = None, region: str | None = None) -> Environment:
-    """The environment of a name, bound to an account and a region if both are given.
+def lookup(name: str) -> Environment:
+    """The environment of a name, bound to no account and no region.
 
     Raises
     ------
     ValueError
-        If there is no such environment, or only one of `account` and `region` is given.
+        If there is no such environment.
     """
     try:
-        environment = ENVIRONMENTS[name]
+        return ENVIRONMENTS[name]
     except KeyError:
         known = ", ".join(ENVIRONMENTS)
         raise ValueError(f"env: there is no environment {name!r}; give one of: {known}") from None
-    if (account is None) != (region is None):
-        missing = "account" if account is None else "region"
-        raise ValueError(f"{missing}: give account and region together, or neither (-c account=... -c region=...)")
-    return replace(environment, account=account, region=region)
+
+
+_FORMS: Final[Mapping[str, str]] = MappingProxyType(
+    {"account": r"[0-9]{12}", "region": r"[a-z]{2,3}(-[a-z]+){1,2}-[0-9]"}
+)
+
+
+def target(
+    environment: Environment,
+    accounts: Mapping[str, Mapping[str, str]],
+    *,
+    account: str | None = None,
+    region: str | None = None,
+    unpinned: bool = False,
+) -> Environment:
+    """The environment, bound to where it is deployed.
+
+    Parameters
+    ----------
+    accounts : mapping of str to mapping of str to str
+        What is written down (``accounts`` in cdk.json): by environment its ``account`` and its ``region``.
+    account, region : str, optional
+        What the command line says. It may repeat what is written down, and does not override it.
+    unpinned : bool
+        Leave the stacks agnostic, to look at their templates: nobody can mistake that for a deployment.
+
+    Raises
+    ------
+    ValueError
+        If account and region are not both known or not well formed, differ from what is written down, or are
+        missing where the environment asks for them.
+    """
+    for name in accounts:
+        lookup(name)
+    written = dict(accounts.get(environment.name, {}))
+    given = {key: value for key, value in (("account", account), ("region", region)) if value is not None}
+    for where, told in ((f"accounts.{environment.name}", written), ("-c", given)):
+        for key, value in told.items():
+            _well_formed(where, key, value)
+    for key, value in given.items():
+        if value != written.get(key, value):
+            raise ValueError(
+                f"{key}: {environment.name} is pinned to {written[key]} in cdk.json, and -c {key} says {value}"
+            )
+    if unpinned:
+        return environment
+    known = written | given
+    missing = [each for each in _FORMS if each not in known]
+    if known and missing:
+        raise ValueError(f"{missing[0]}: give account and region together, or neither")
+    if missing and environment.pinned:
+        raise ValueError(
+            f"accounts: {environment.name} is deployed to one account and region; write them down in cdk.json "
+            'like {"ENV": {"account": "...", "region": "..."}}, or look at templates without, by -c unpinned=true'
+        )
+    return replace(environment, account=known.get("account"), region=known.get("region"))
+
+
+def _well_formed(where: str, name: str, value: object) -> None:
+    if name not in _FORMS:
+        raise ValueError(f"{where}.{name}: there are only {' and '.join(_FORMS)}")
+    if not isinstance(value, str) or not re.fullmatch(_FORMS[name], value):
+        raise ValueError(f"{where} {name}: {value!r} is none; accounts are 12 digits in quotes")

@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from ops.deployment import connect
+from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
+from ops.migrating.readers import refuse_version
 from ops.models.desk import Desk
+from ops.rollouts import Rollout, stop, under_way
 from ops.terminal import Env, Port, console, progress_bars
 from ops.versions import Code, RollbackError, awake, code_of, move, target
 
@@ -43,11 +45,17 @@ def roll_back_code(
 
     The next deployment that changes the function moves the alias forward again; one that does not leaves it. Who
     moved it last, when and why is kept with the alias; CloudTrail has all moves.
+
+    While a deployment gives the function its new version by and by, that is stopped instead, and undoes itself.
     """
     deployment = connect(env, port=port)
     code = code_of(deployment, function)
     _show(code)
+    if rollout := under_way(deployment, function):
+        _stop(deployment, rollout, code, version=version, reason=reason, dry_run=dry_run, yes=yes)
+        return
     to = target(code, version)
+    refuse_version(deployment, function, code.name, to.number)
     if dry_run:
         first = "" if to.state == "Active" else f"; it is {to.state.lower()}, and would be woken first"
         console.print(f"Version {to.number} would follow {code.live}{first}.", highlight=False)
@@ -61,6 +69,12 @@ def roll_back_code(
         f"Version {to.number} of {function} is live. `paywarden rollback code {function} {code.live}` undoes it.",
         highlight=False,
     )
+    if deployment.environment.shift:
+        console.print(
+            "CodeDeploy moves an alias only from where the last deployment left it: run the next one that changes "
+            f"{function} with `-c canary=off`.",
+            highlight=False,
+        )
 
 
 @rollback_app.command("model")
@@ -85,6 +99,38 @@ def roll_back_model(
     console.print(
         f"Model {to} serves, as number {published.served.number} of the history. Functions take it over within a "
         "minute or so.",
+        highlight=False,
+    )
+
+
+def _stop(
+    deployment: Deployment,
+    rollout: Rollout,
+    code: Code,
+    *,
+    version: int | None,
+    reason: str,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    if version is not None:
+        raise RollbackError(
+            f"deployment {rollout.id} is giving the function a new version: leave the number out, to stop it and "
+            f"stay with {code.live}, or wait until it is over"
+        )
+    if dry_run:
+        console.print(
+            f"Deployment {rollout.id} would be stopped; all calls go to version {code.live}.", highlight=False
+        )
+        return
+    _ask(f"Deployment {rollout.id} stops, and all calls go to version {code.live}. Go?", yes=yes)
+    deployment.tell(
+        "code", "stop", of=code.name, before={"deployment": rollout.id}, after={"live": code.live}, reason=reason
+    )
+    stop(deployment, rollout)
+    console.print(
+        f"Deployment {rollout.id} is stopped, version {code.live} has all calls, and CloudFormation takes the "
+        "rest of the change back.",
         highlight=False,
     )
 

@@ -207,6 +207,9 @@ def move(deployment: Deployment, code: Code, to: Version, *, by: str, reason: st
         If somebody else moved it since `code` was read.
     """
     moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    deployment.tell(
+        "code", "roll back", of=code.name, before={"live": code.live}, after={"live": to.number}, reason=reason
+    )
     told = f"{moment}: from {code.live} to {to.number} by {by.rpartition('/')[2]}: {reason}"
     try:
         deployment.client("lambda").update_alias(

@@ -2,10 +2,12 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
 
+import aws_cdk as cdk
 import pytest
 
 from fraud.release import ReleasePolicy, RunPolicy
-from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, Environment, lookup
+from infra.context import environment_of, repository_of
+from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, Environment, lookup, target
 
 
 def test_local_is_dev_but_for_its_capabilities_and_how_quick_it_is() -> None:
@@ -31,18 +33,77 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
         lookup("production")
 
 
-@pytest.mark.parametrize(
-    ("given", "missing"), [({"account": "123456789012"}, "region"), ({"region": "eu-west-1"}, "account")]
-)
-def test_half_a_target_is_refused(given: dict[str, str], missing: str) -> None:
-    with pytest.raises(ValueError, match=f"^{missing}:"):
-        lookup("dev", **given)
+PINNED = {"prod": {"account": "123456789012", "region": "eu-west-1"}}
 
 
-def test_a_whole_target_binds_the_environment() -> None:
-    bound = lookup("prod", account="123456789012", region="eu-west-1")
+def test_an_environment_goes_where_it_is_written_down() -> None:
+    bound = target(PROD, PINNED)
     assert (bound.account, bound.region) == ("123456789012", "eu-west-1")
     assert replace(bound, account=None, region=None) == PROD
+    assert target(PROD, PINNED, **PINNED["prod"]) == bound
+    assert target(DEV, PINNED) == DEV
+    assert target(STAGING, PINNED, account="210987654321", region="us-east-2").account == "210987654321"
+    # To look at its templates, and not by accident.
+    assert target(PROD, {}, unpinned=True) == target(PROD, PINNED, unpinned=True) == PROD
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accounts", "given", "why"),
+    [
+        (PROD, {}, {}, r"^accounts: prod is deployed to one account and region; .* -c unpinned=true"),
+        (STAGING, PINNED, {}, r"^accounts: staging is deployed to one account"),
+        (
+            PROD,
+            PINNED,
+            {"account": "210987654321"},
+            r"^account: prod is pinned to 123456789012 in cdk.json, and -c acc",
+        ),
+        (PROD, PINNED, {"region": "us-east-1"}, r"^region: prod is pinned to eu-west-1"),
+        (DEV, {}, {"account": "123456789012"}, r"^region: give account and region together"),
+        (DEV, {}, {"region": "eu-west-1"}, r"^account: give account and region together"),
+        (PROD, {"prod": {"account": "123456789012"}}, {}, r"^region: give account and region together"),
+        (
+            PROD,
+            {"prod": {"account": 123456789012}},
+            {},
+            r"^accounts.prod account: 123456789012 is none; .* in quotes",
+        ),
+        (PROD, {"prod": {"acount": "1"}}, {}, r"^accounts.prod.acount: there are only account and region"),
+        (DEV, {"production": {}}, {}, r"^env: there is no environment 'production'"),
+        (DEV, {}, {"region": "Ireland", "account": "123456789012"}, r"^-c region: 'Ireland' is none"),
+    ],
+)
+def test_a_target_that_is_wrong_is_told(
+    chosen: Environment, accounts: dict[str, dict[str, str]], given: dict[str, str], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        target(chosen, accounts, **given)
+
+
+def test_only_environments_with_real_merchants_are_pinned() -> None:
+    assert {each.name for each in ENVIRONMENTS.values() if each.pinned} == {"staging", "prod"}
+
+
+def test_the_command_line_says_the_rest() -> None:
+    def environment(**context: object) -> Environment:
+        return environment_of(cdk.App(context=context).node)
+
+    assert environment(env="prod", accounts=PINNED).region == "eu-west-1"
+    assert environment(env="prod", accounts=PINNED, canary="off").canary is None
+    assert environment(env="prod", unpinned="true") == PROD
+    for context, why in (
+        ({"env": "prod"}, "^accounts: "),
+        ({"env": "prod", "unpinned": "yes"}, "^unpinned: 'yes' is neither true nor false"),
+        ({"env": "dev", "canary": "no"}, "^canary: 'no' is neither on nor off"),
+        ({"env": "dev", "accounts": "123456789012"}, "^accounts: .* is no object"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            environment(**context)
+    assert repository_of(cdk.App(context={"repository": "acme/paywarden"}).node) == "acme/paywarden"
+    assert repository_of(cdk.App().node) is None
+    for wrong in ("acme", "acme/*", "acme/pay:warden"):
+        with pytest.raises(ValueError, match=r"^repository: "):
+            repository_of(cdk.App(context={"repository": wrong}).node)
 
 
 def test_an_environment_does_not_change() -> None:

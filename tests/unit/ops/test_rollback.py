@@ -12,9 +12,13 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from infra.environments import LOCAL
+from infra.environments import LOCAL, PROD
 from ops import rollback
+from ops.migrating.errors import MigrationError
+from ops.rollouts import Rollout, stop, under_way
 from ops.versions import RollbackError, awake, code_of, move, target
+from runtime.stores.features import MemoryFeatureStore
+from runtime.stores.generations import Generations
 from tests.unit.ops.test_models import JANE, World
 
 REGION = "eu-west-1"
@@ -27,6 +31,8 @@ class Deployment:
 
     def __init__(self) -> None:
         self.session = boto3.Session(region_name=REGION)
+        self.store = MemoryFeatureStore()
+        self.told: list[Any] = []
         role = self.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         for name in ("score_transaction", "update_features"):
             self.client("lambda").create_function(
@@ -45,6 +51,12 @@ class Deployment:
 
     def client(self, service: str) -> Any:
         return self.session.client(service)  # type: ignore[call-overload]
+
+    def tell(self, *said: str, **more: Any) -> None:
+        self.told.append((*said, more))
+
+    def features(self) -> MemoryFeatureStore:
+        return self.store
 
     def live(self) -> str:
         return str(self.client("lambda").get_alias(FunctionName=self.name, Name="live")["FunctionVersion"])
@@ -101,6 +113,14 @@ def test_code_goes_to_any_version_that_there_is(deployment: Any) -> None:
         assert why in str(refused)
 
 
+def test_code_that_cannot_read_the_states_of_today_does_not_come_back(deployment: Any) -> None:
+    deployment.store.change(Generations(), Generations(form=3))
+    refused = run("code", "score_transaction", "--yes").exception
+    assert isinstance(refused, MigrationError)
+    assert "does not read states in form 3" in str(refused)
+    assert deployment.live() == "2"
+
+
 def test_there_is_nothing_before_the_first(deployment: Any) -> None:
     run("code", "score_transaction", "1", "--yes")
     with pytest.raises(RollbackError, match="no version before 1"):
@@ -113,6 +133,9 @@ def test_two_people_do_not_move_it_at_once(deployment: Any) -> None:
     class Moved:
         def client(self, _service: str) -> Any:
             return self
+
+        def tell(self, *said: str, **more: Any) -> None:
+            pass
 
         def update_alias(self, **asked: Any) -> None:
             assert asked["RevisionId"] == read.revision
@@ -261,3 +284,99 @@ def test_a_roll_back_to_what_cannot_serve_changes_nothing(world: World) -> None:
     for words, why in refused.items():
         assert why in str(run("model", *words, "--yes").exception)
     assert world.client.serving.champion == "run-2"
+
+
+class CodeDeploy:
+    """CodeDeploy in the middle of a deployment of score_transaction, which takes two looks to stop."""
+
+    def __init__(self, *, ends: str = "Stopped", running: bool = True) -> None:
+        self.asked: list[str] = []
+        self._ends, self._running, self._looks = ends, running, 0
+
+    def list_deployments(self, **asked: Any) -> dict[str, Any]:
+        assert asked["applicationName"] == asked["deploymentGroupName"] == "paywarden-prod-score_transaction"
+        assert {"InProgress", "Ready"} <= set(asked["includeOnlyStatuses"])
+        assert not {"Succeeded", "Failed", "Stopped"} & set(asked["includeOnlyStatuses"])
+        return {"deployments": ["d-1"] if self._running else []}
+
+    def stop_deployment(self, **asked: Any) -> None:
+        assert asked == {"deploymentId": "d-1", "autoRollbackEnabled": True}
+        self.asked.append("stop")
+        if self._ends == "Succeeded":
+            raise ClientError({"Error": {"Code": "DeploymentAlreadyCompletedException"}}, "StopDeployment")
+
+    def get_deployment(self, **asked: Any) -> dict[str, Any]:
+        assert asked == {"deploymentId": "d-1"}
+        self._looks += 1
+        return {"deploymentInfo": {"status": self._ends if self._looks > 1 else "InProgress"}}
+
+
+@pytest.fixture
+def shifting(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same in production, in the middle of what the test hands over."""
+
+    def begin(codedeploy: CodeDeploy) -> Any:
+        clients = deployment.client
+        monkeypatch.setattr(deployment, "environment", replace(PROD), raising=False)
+        monkeypatch.setattr(
+            deployment, "client", lambda service: codedeploy if service == "codedeploy" else clients(service)
+        )
+        monkeypatch.setattr("ops.versions.deployed", lambda _: {"score_transaction": deployment.name})
+        monkeypatch.setattr("ops.rollouts.time.sleep", lambda _: None)
+        return deployment
+
+    return begin
+
+
+def test_code_that_is_taking_over_is_stopped_instead(shifting: Any) -> None:
+    codedeploy = CodeDeploy()
+    deployment = shifting(codedeploy)
+    assert "Deployment d-1 would be stopped" in run("code", "score_transaction", "--dry-run").output
+    assert run("code", "score_transaction", answer="n\n").exit_code == 1
+    refused = run("code", "score_transaction", "1", "--yes").exception
+    assert isinstance(refused, RollbackError)
+    assert "leave the number out" in str(refused)
+    assert codedeploy.asked == []
+    assert deployment.told == []
+    done = run("code", "score_transaction", "--yes", "--reason", "it times out")
+    assert done.exit_code == 0, done.exception
+    assert codedeploy.asked == ["stop"]
+    [(*said, more)] = deployment.told
+    assert said == ["code", "stop"]
+    assert (more["before"], more["after"]) == ({"deployment": "d-1"}, {"live": 2})
+    assert more["reason"] == "it times out"
+    assert "version 2 has all calls" in done.output
+    # CodeDeploy moves the alias, nobody else does.
+    assert deployment.live() == "2"
+
+
+def test_code_that_took_over_meanwhile_is_told(shifting: Any) -> None:
+    shifting(CodeDeploy(ends="Succeeded"))
+    refused = run("code", "score_transaction", "--yes").exception
+    assert isinstance(refused, RollbackError)
+    assert "run this again" in str(refused)
+
+
+def test_a_deployment_that_does_not_stop_is_told(shifting: Any) -> None:
+    deployment = shifting(CodeDeploy(ends="InProgress"))
+    with pytest.raises(RollbackError, match="still inprogress after 0 s"):
+        stop(deployment, Rollout("d-1"), patience=0, poll=0)
+
+
+def test_an_alias_that_was_moved_by_hand_is_not_what_codedeploy_expects(shifting: Any) -> None:
+    deployment = shifting(CodeDeploy(running=False))
+    told = run("code", "score_transaction", "--yes").output
+    assert deployment.live() == "1"
+    assert "`-c canary=off`" in told
+
+
+def test_where_code_takes_over_at_once_codedeploy_is_not_asked(deployment: Any) -> None:
+    assert under_way(deployment, "score_transaction") is None
+
+
+def test_a_function_that_codedeploy_does_not_know_is_in_no_deployment(shifting: Any) -> None:
+    class Unknown(CodeDeploy):
+        def list_deployments(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "ApplicationDoesNotExistException"}}, "ListDeployments")
+
+    assert under_way(shifting(Unknown()), "score_transaction") is None

@@ -3,15 +3,20 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.constructs.function import log_retention, removal_policy
+from infra.constructs.keys import Keys
+from infra.constructs.lifetime import log_retention, removal_policy
+from infra.constructs.network import Network
+from infra.constructs.web_acl import WebAcl
 from infra.environments import Environment, Plan, Throttle
 
 __all__ = ["MerchantApi"]
@@ -44,6 +49,13 @@ _PROBLEMS = (
         kind="forbidden",
         title="The merchant key does not allow this",
         detail="The key is unknown, revoked, or not meant for this call. Use a live key of this merchant.",
+    ),
+    _Problem(
+        response="WAF_FILTERED",
+        status=403,
+        kind="blocked",
+        title="The firewall stopped the request",
+        detail="It looks like an attack, or its address is one that attacks came from. Tell the operators.",
     ),
     _Problem(
         response="INVALID_API_KEY",
@@ -126,6 +138,9 @@ _WATCHED: _Watched = {
     "data_trace_enabled": False,
 }
 
+_TLS = apigateway.SecurityPolicy.TLS13_1_2_PFS_PQ_2025_09
+"""TLS 1.3, or 1.2 with keys that last for one connection; what a regional API has by default is TLS 1.0."""
+
 
 class MerchantApi(Construct):
     """A REST API on which every call names its merchant.
@@ -134,6 +149,8 @@ class MerchantApi(Construct):
     ----------
     throttles : mapping of (method, path) to Throttle
         For calls that are not to come as often as the stage lets the others come; over all merchants.
+    network : Network or None
+        Through whose entrance alone the API is called; None for one on the internet.
 
     Attributes
     ----------
@@ -152,6 +169,8 @@ class MerchantApi(Construct):
         authorizer: lambda_.IFunction,
         calls: Mapping[tuple[str, str], lambda_.IFunction],
         throttles: Mapping[tuple[str, str], Throttle],
+        keys: Keys,
+        network: Network | None = None,
     ) -> None:
         super().__init__(scope, id_)
         planned = environment.capabilities.usage_plan_by_authorizer
@@ -160,15 +179,19 @@ class MerchantApi(Construct):
             "api",
             rest_api_name=environment.prefix,
             description="Paywarden: the merchants' API",
-            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            endpoint_configuration=self._endpoint(network),
+            policy=None if network is None else self._entrance_only(network),
             api_key_source_type=(
                 apigateway.ApiKeySourceType.AUTHORIZER if planned else apigateway.ApiKeySourceType.HEADER
             ),
             # The account's role for access logs; shared by every API of the account, so never deleted.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN,
-            deploy_options=self._stage(environment, throttles),
+            deploy_options=self._stage(environment, throttles, keys),
         )
+        self._demand_tls()
+        if environment.capabilities.web_acl:
+            WebAcl(self, "firewall", environment=environment, stage=self.api.deployment_stage, log_key=keys.logs)
         request_authorizer = apigateway.RequestAuthorizer(
             self,
             "authorizer",
@@ -195,11 +218,48 @@ class MerchantApi(Construct):
         plans = environment.plans if planned else ()
         self.usage_plans = {plan.name: self._usage_plan(environment, plan) for plan in plans}
 
+    def _endpoint(self, network: Network | None) -> apigateway.EndpointConfiguration:
+        if network is None:
+            return apigateway.EndpointConfiguration(types=[apigateway.EndpointType.REGIONAL])
+        entrance = ec2.InterfaceVpcEndpoint.from_interface_vpc_endpoint_attributes(
+            self, "entrance", vpc_endpoint_id=network.entrance.ref, port=443
+        )
+        return apigateway.EndpointConfiguration(types=[apigateway.EndpointType.PRIVATE], vpc_endpoints=[entrance])
+
+    @staticmethod
+    def _entrance_only(network: Network) -> iam.PolicyDocument:
+        # Both: whoever comes through is still to show a key, and nothing else may ever let anybody in elsewhere.
+        def statement(effect: iam.Effect, operator: str) -> iam.PolicyStatement:
+            return iam.PolicyStatement(
+                effect=effect,
+                principals=[iam.AnyPrincipal()],
+                actions=["execute-api:Invoke"],
+                resources=["execute-api:/*"],
+                conditions={operator: {"aws:SourceVpce": network.entrance.ref}},
+            )
+
+        return iam.PolicyDocument(
+            statements=[
+                statement(iam.Effect.ALLOW, "StringEquals"),
+                statement(iam.Effect.DENY, "StringNotEquals"),
+            ]
+        )
+
+    def _demand_tls(self) -> None:
+        resource = cast("apigateway.CfnRestApi", self.api.node.default_child)
+        resource.security_policy = f"SecurityPolicy_{_TLS.value}"
+        # The host that TLS is made for is the host that is asked for.
+        resource.endpoint_access_mode = "STRICT"
+
     def _stage(
-        self, environment: Environment, throttles: Mapping[tuple[str, str], Throttle]
+        self, environment: Environment, throttles: Mapping[tuple[str, str], Throttle], keys: Keys
     ) -> apigateway.StageOptions:
         access = logs.LogGroup(
-            self, "access-log", retention=log_retention(environment), removal_policy=removal_policy(environment)
+            self,
+            "access-log",
+            retention=log_retention(environment),
+            encryption_key=keys.logs,
+            removal_policy=removal_policy(environment),
         )
         return apigateway.StageOptions(
             stage_name="live",

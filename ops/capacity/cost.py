@@ -14,13 +14,19 @@ __all__ = [
     "ALARMS",
     "COMPOSITE_ALARMS",
     "DASHBOARDS",
+    "ENDPOINTS",
     "HOURS",
+    "KEYS",
     "LEARNT_DAYS",
+    "SECRETS",
+    "WEB_ACL_RULES",
+    "ZONES",
     "Line",
     "by_service",
     "decisions_in_month",
     "lines",
     "metrics",
+    "private",
     "provisioned",
     "replicated",
     "storage_gb",
@@ -32,6 +38,12 @@ HOURS = 730.0
 ALARMS, COMPOSITE_ALARMS, DASHBOARDS = 143, 10, 3
 """Of one environment, by the metrics that alarms look at; a test compares them with the templates."""
 
+KEYS, SECRETS, WEB_ACL_RULES = 5, 2, 5
+"""Of one environment; a test compares them with the templates, as it does the next."""
+
+ENDPOINTS, ZONES = 11, 2
+"""Of a private environment's network: interface endpoints, and the zones that each is in."""
+
 _GB, _SECONDS = float(1 << 30), HOURS * 3_600
 _ITEM_OVERHEAD = 100
 """Bytes that DynamoDB adds to each item where it counts storage."""
@@ -39,7 +51,7 @@ _STEP = 5 * 1_024
 _RETRAININGS, _MONITORINGS = 52 / 12, 365 / 12
 LEARNT_DAYS = 365.0
 """A retraining reads all of the lake: a year of it, as the storage is counted."""
-_SECRETS, _FUNCTIONS_OF_SNAPSHOTS = 2, 1
+_FUNCTIONS_OF_SNAPSHOTS = 1
 _SNAPSHOT_GB = 1.769
 _VERSIONS = 3
 """Published versions of score_transaction whose snapshots are kept warm: the live one and those to go back to."""
@@ -61,6 +73,13 @@ class Line:
     what: str
     amount: str
     dollars: float
+
+
+def private(rate: float) -> float:
+    """Dollars in a month that a private network adds; gateways, over which the tables are asked, cost none."""
+    calls = decisions_in_month(rate) * (1 + ASSUMED.reports)
+    through = calls * (ASSUMED.answer_bytes + work().size("decision event")) / _GB
+    return price("endpoint", ENDPOINTS * ZONES * HOURS) + price("endpoint data", through)
 
 
 def decisions_in_month(rate: float) -> float:
@@ -87,6 +106,14 @@ def _api(rate: float) -> list[Line]:
     return [
         Line("API Gateway", "calls", f"{calls / 1e6:,.0f} M", price("rest call", calls)),
         Line("API Gateway", "answers to the internet", f"{out:,.0f} GB", price("data out", out)),
+        Line(
+            "WAF",
+            "the firewall and its rules",
+            f"{WEB_ACL_RULES} rules",
+            price("web acl", 1) + price("web acl rule", WEB_ACL_RULES),
+        ),
+        # A batch of more than 16 KB costs half as much again for each 16 KB; single calls have none.
+        Line("WAF", "requests", f"{calls / 1e6:,.0f} M", price("web acl request", calls)),
     ]
 
 
@@ -231,8 +258,9 @@ def _models(rate: float) -> list[Line]:
             price("ml.m5.xlarge", training),
         ),
         _read("daily monitoring", looked, _MONITORINGS),
+        Line("KMS", "keys, in their first year", f"{KEYS}", price("key", KEYS)),
         Line("AppConfig", "polls", f"{polls / 1e6:,.1f} M", price("configuration request", polls)),
-        Line("Secrets Manager", "secrets", f"{_SECRETS}", price("secret", _SECRETS)),
+        Line("Secrets Manager", "secrets", f"{SECRETS}", price("secret", SECRETS)),
     ]
 
 

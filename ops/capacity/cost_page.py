@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 
 from ops.capacity.cost import (
+    ENDPOINTS,
+    KEYS,
     LEARNT_DAYS,
+    ZONES,
     by_service,
     decisions_in_month,
     lines,
+    private,
     provisioned,
     replicated,
     storage_gb,
@@ -107,6 +111,13 @@ def cost_page() -> Iterable[str]:
             + [("**all**", *(f"**${sum(replicated(rate).values()):,.0f}**" for rate in RATES))],
         ),
         "",
+        "## A private network",
+        "",
+        f"An environment that is private (see [edge](edge.md)) pays for {ENDPOINTS} endpoints in {ZONES} zones, "
+        f"and for the requests and events that go through them: ${private(0):,.0f} a month idle, "
+        + ", ".join(f"${private(rate):,.0f} at {rate:,} a second" for rate in RATES)
+        + ". What the tables and the lake are asked goes over gateways, which cost nothing.",
+        "",
         "## A restore",
         "",
         "To restore the ledger of a year beside itself costs, once, "
@@ -160,8 +171,11 @@ def _lessons() -> Iterable[str]:
         f"{logs / total:.0%}; a lower level of Lambda's own lines would save about a third of them.",
         _jobs(),
         "- Business metrics are counted by tier and never by merchant, so they cost the same at every rate.",
-        "- Not counted: KMS for the tables' keys, calls to Secrets Manager, transitions of the state machines, "
-        "requests to S3, the container registry. None of them is asked once for each decision.",
+        "- Each key of KMS costs a dollar more a month after its first rotation, and another after its second: "
+        f"${3 * KEYS} for all of them from the third year on.",
+        "- Not counted: requests to KMS, calls to Secrets Manager, transitions of the state machines, requests to "
+        "S3, the container registry, and what WAF looks at of batches beyond their first 16 KB. None of them is "
+        "asked once for each decision.",
     )
 
 

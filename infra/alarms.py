@@ -82,6 +82,7 @@ _ALL = (
     _one("stale-serving", "ticket", "A new serving document is not taken over; the one before goes on."),
     _one("unreadable-settings", "ticket", "A merchant's rules, lists or policy are not understood."),
     _one("stale-token-keys", "ticket", "New token keys are not taken over; those before go on."),
+    _one("audit-altered", "page", "Somebody changed or removed an entry of the audit trail."),
     _one("function-errors", "ticket", "A function fails, or answers calls with 5xx."),
     _one("function-throttles", "ticket", "A function is throttled."),
     _one("lake-behind", "ticket", "Rows wait too long on their way to the lake."),
@@ -97,7 +98,7 @@ _ALL = (
         _one(
             f"release-{short}",
             "none",
-            f"{what}: a model that is being released goes back.",
+            f"{what}: a model that is being released goes back, and so does code.",
             owner="models",
             runbook="release-rolled-back",
         )

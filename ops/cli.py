@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 from rich.progress import TaskID
 
+from ops.audit.commands import audit_app
 from ops.backtests.commands import backtest_rules
 from ops.backtests.models import backtest
 from ops.capacity.commands import capacity
@@ -17,13 +18,16 @@ from ops.deployment import DeploymentError, connect
 from ops.explaining.commands import explain
 from ops.featurestore.commands import features_app, parity
 from ops.inputs import MappingError, schedule
+from ops.inventory.commands import inventory
 from ops.labels.commands import labels_app
 from ops.localcloud.errors import LocalCloudError
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.logs.commands import logs
 from ops.merchants.commands import merchants_app
+from ops.migrating.commands import migrate_app
 from ops.models.commands import models_app
 from ops.monitoring import MonitoringError, monitor
+from ops.persons.commands import erase_app
 from ops.queues.commands import quarantine_app, redrive
 from ops.rebuilding.commands import rebuild_state
 from ops.recovery.commands import restore_app
@@ -59,14 +63,17 @@ app = typer.Typer(
 app.add_typer(merchants_app, name="merchants")
 app.add_typer(features_app, name="features")
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(erase_app, name="erase")
 app.add_typer(api_app, name="api")
 app.add_typer(rules_app, name="rules")
 app.add_typer(lists_app, name="lists")
 app.add_typer(policy_app, name="policy")
 app.add_typer(models_app, name="models")
+app.add_typer(audit_app, name="audit")
 app.add_typer(labels_app, name="labels")
 app.add_typer(restore_app, name="restore")
 app.add_typer(rollback_app, name="rollback")
+app.add_typer(migrate_app, name="migrate")
 app.add_typer(quarantine_app, name="quarantine")
 app.command()(status)
 app.command()(resources)
@@ -84,6 +91,7 @@ app.command()(train)
 app.command()(monitor)
 app.command()(replay)
 app.command()(capacity)
+app.command()(inventory)
 
 
 @app.command()
@@ -222,6 +230,7 @@ def main() -> None:
     from urllib3.exceptions import HTTPError
 
     from fraud.tokens import KeyringError
+    from ops.audit.errors import AuditError
     from ops.backtests.trying import BacktestError
     from ops.explaining.errors import ExplainError
     from ops.featurestore.catalogue import CatalogueError
@@ -234,7 +243,9 @@ def main() -> None:
     from ops.labels.maturity import MaturityError
     from ops.labels.reading import LabelFileError
     from ops.merchants import MerchantError
+    from ops.migrating.errors import MigrationError
     from ops.models.desk import ModelError
+    from ops.persons import ErasureError
     from ops.queues.letters import QueueError
     from ops.recovery.errors import RecoveryError
     from ops.replaying.errors import ReplayError
@@ -250,11 +261,13 @@ def main() -> None:
     try:
         app()
     except (
+        AuditError,
         BacktestError,
         BusyError,
         CatalogueError,
         ConfigurationError,
         DeploymentError,
+        ErasureError,
         EventTableError,
         ExplainError,
         FunctionError,
@@ -266,6 +279,7 @@ def main() -> None:
         MappingError,
         MaturityError,
         MerchantError,
+        MigrationError,
         ModelError,
         MonitoringError,
         ParityError,

@@ -1,9 +1,10 @@
 """Where a deployed Paywarden is: its resources by name, the same way on AWS and in the local cloud."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import boto3
@@ -13,6 +14,8 @@ from fraud.tokens import Tokeniser
 from infra.environments import Environment, lookup
 from ops.localcloud import control
 from ops.localcloud.settings import DEFAULT_PORT
+from runtime.auditing import PLATFORM, AuditTrail, Entry, Kind
+from runtime.keyring import KeyringReader
 from runtime.keys import KeyHash
 from runtime.stores.features import DynamoFeatureStore
 from runtime.stores.merchants import DynamoMerchantStore
@@ -65,20 +68,31 @@ class Deployment:
         host, _, stage = url.removeprefix("https://").partition("/")
         return f"http://127.0.0.1:{self.port}/restapis/{host.partition('.')[0]}/{stage}/_user_request_"
 
+    @cached_property
+    def trail(self) -> AuditTrail:
+        """Where changes are told; they are those of whoever AWS says is calling."""
+        who = cache(lambda: str(self.client("sts").get_caller_identity()["Arn"]))
+        return AuditTrail(self.client("dynamodb"), self["AuditTable"], who=who)
+
+    def tell(self, kind: Kind, action: str, **more: Any) -> None:
+        """Record a change of the platform in the audit trail, before it is made; `more` is as in `Entry`."""
+        at = time.time_ns() // 1_000_000
+        self.trail.record(Entry(at=at, who="operator", kind=kind, subject=PLATFORM, action=action, **more))
+
     def features(self) -> DynamoFeatureStore:
         """The online feature store, read consistently."""
         return DynamoFeatureStore(self.client("dynamodb"), self["FeaturesTable"], consistent=True)
 
     def merchants(self) -> DynamoMerchantStore:
-        return DynamoMerchantStore(self.client("dynamodb"), self["MerchantsTable"])
+        return DynamoMerchantStore(self.client("dynamodb"), self["MerchantsTable"], self.trail)
 
     def settings(self) -> DynamoSettingsStore:
         """What merchants set: rules, lists and policies."""
-        return DynamoSettingsStore(self.client("dynamodb"), self["SettingsTable"])
+        return DynamoSettingsStore(self.client("dynamodb"), self["SettingsTable"], self.trail)
 
     def releases(self) -> DynamoReleaseStore:
         """What became of models, and what served when."""
-        return DynamoReleaseStore(self.client("dynamodb"), self["ReleasesTable"])
+        return DynamoReleaseStore(self.client("dynamodb"), self["ReleasesTable"], self.trail)
 
     def key_hash(self) -> KeyHash:
         """The hash under which this deployment keeps merchants' keys."""
@@ -87,8 +101,9 @@ class Deployment:
 
     def tokeniser(self) -> Tokeniser:
         """Turns identifiers into this deployment's tokens."""
-        secret = self.client("secretsmanager").get_secret_value(SecretId=self["TokenSecret"])["SecretString"]
-        return Tokeniser(secret.encode())
+        return KeyringReader(
+            self.client("secretsmanager"), self["TokenSecret"], self.client("s3"), self["TokenKeysBucket"]
+        ).read()
 
 
 def connect(environment: str, *, port: int = DEFAULT_PORT) -> Deployment:

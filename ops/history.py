@@ -86,7 +86,9 @@ def import_history(
     tokenised.sort(key=lambda row: row.order)
     content = _parquet(tokenised)
     until = max((row.transaction.event_time for row in tokenised), default=0) if replays else clock
-    until = _upload(deployment, name, content, fingerprint=digest(content), until=until)
+    fingerprint = digest(content)
+    deployment.tell("states", "import", of=name, after={"rows": len(tokenised), "sha256": fingerprint})
+    until = _upload(deployment, name, content, fingerprint=fingerprint, until=until)
     progress("lake", len(tokenised), len(tokenised))
     # Once more, now that the rows can be seen in the lake: a build that began before was refused, and one that
     # begins from here on finds them there.

@@ -134,7 +134,9 @@ def _worker(host: str, master: str) -> Iterator[Process]:
 def _daemon(*command: str) -> Iterator[Process]:
     """A Spark daemon, with what it starts, until the block ends."""
     launcher = Path(str(pyspark.__file__)).parent / "bin" / "spark-class"
-    process = subprocess.Popen([str(launcher), *command], stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603 - pyspark's own launcher, no shell
+        [str(launcher), *command], stdin=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         yield process
     finally:

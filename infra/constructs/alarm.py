@@ -15,6 +15,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.alarms import HALVES, KINDS, AlarmKind, Severity, name_of
+from infra.constructs.keys import Keys
 from infra.environments import Environment
 from infra.slos import Burn, Slo
 
@@ -50,14 +51,14 @@ class Topics:
         alarm.add_ok_action(actions.SnsAction(self.tickets))
 
 
-def make_topics(scope: Construct) -> Topics:
+def make_topics(scope: Construct, *, keys: Keys) -> Topics:
     """Both topics. CloudWatch of this account may publish to them, and nobody may without TLS."""
-    return Topics(pages=_topic(scope, "pages"), tickets=_topic(scope, "tickets"))
+    return Topics(pages=_topic(scope, "pages", keys), tickets=_topic(scope, "tickets", keys))
 
 
-def _topic(scope: Construct, id_: str) -> sns.Topic:
-    # Not under the AWS-managed key, which CloudWatch may not use; alarms hold no data of merchants.
-    topic = sns.Topic(scope, id_, enforce_ssl=True)
+def _topic(scope: Construct, id_: str, keys: Keys) -> sns.Topic:
+    # Under a key of ours, since CloudWatch may not use the one that AWS manages for SNS.
+    topic = sns.Topic(scope, id_, enforce_ssl=True, master_key=keys.messages)
     topic.add_to_resource_policy(
         iam.PolicyStatement(
             actions=["sns:Publish"],

@@ -4,10 +4,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from fraud.codec import FORMS
 from infra.environments import Architecture
 from infra.layers import LAYERS, layer_bundle
 
-__all__ = ["CodeLayers", "architecture_of", "asset_code"]
+__all__ = ["STATE_FORMS", "CodeLayers", "architecture_of", "asset_code"]
+
+STATE_FORMS = ",".join(map(str, sorted(FORMS)))
+"""The packed forms of states that this code reads: a variable of the functions that read them, so that each of
+their published versions tells its own. See docs/upgrades.md.
+"""
 
 
 def asset_code(*, path: str, digest: str) -> lambda_.Code:

@@ -14,7 +14,8 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch
-from infra.constructs.function import log_retention, removal_policy
+from infra.constructs.keys import Keys
+from infra.constructs.lifetime import log_retention, removal_policy
 from infra.constructs.roles import complete_before, service_role
 from infra.environments import Environment
 
@@ -48,11 +49,17 @@ class LakeDelivery(Construct):
         folder: str,
         undelivered: sqs.IQueue,
         topics: Topics,
+        keys: Keys,
     ) -> None:
         super().__init__(scope, id_)
         self._lake, self._database, self._table, self.folder = lake, database, table, folder
+        self._keys = keys
         log_group = logs.LogGroup(
-            self, "logs", retention=log_retention(environment), removal_policy=removal_policy(environment)
+            self,
+            "logs",
+            retention=log_retention(environment),
+            encryption_key=keys.logs,
+            removal_policy=removal_policy(environment),
         )
         log_stream = logs.LogStream(
             self, "log-stream", log_group=log_group, removal_policy=removal_policy(environment)
@@ -64,7 +71,7 @@ class LakeDelivery(Construct):
             delivery_stream_type="DirectPut",
             delivery_stream_encryption_configuration_input=(
                 firehose.CfnDeliveryStream.DeliveryStreamEncryptionConfigurationInputProperty(
-                    key_type="AWS_OWNED_CMK"
+                    key_type="CUSTOMER_MANAGED_CMK", key_arn=keys.messages.key_arn
                 )
             ),
             extended_s3_destination_configuration=self._destination(environment, role, log_group, log_stream),
@@ -96,6 +103,9 @@ class LakeDelivery(Construct):
             "rule-role",
             service="events",
             description=f"hands events to the lake's {self.folder}",
+            source=cdk.Stack.of(self).format_arn(
+                service="events", resource="rule", resource_name=f"{bus.event_bus_name}/*"
+            ),
             statements=[iam.PolicyStatement(actions=["firehose:PutRecord"], resources=[self.stream.attr_arn])],
         )
         # The library's target for Firehose has no place for a dead-letter queue; the resource itself has.
@@ -155,6 +165,7 @@ class LakeDelivery(Construct):
                 actions=["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"], resources=catalog
             ),
             iam.PolicyStatement(actions=["logs:PutLogEvents"], resources=[log_group.log_group_arn]),
+            *self._keys.unlocking("s3:PutObject"),
         )
         return service_role(
             self,
@@ -204,6 +215,9 @@ class LakeDelivery(Construct):
                 interval_in_seconds=environment.lake_buffer_seconds, size_in_m_bs=64
             ),
             compression_format="UNCOMPRESSED",
+            encryption_configuration=stream.EncryptionConfigurationProperty(
+                kms_encryption_config=stream.KMSEncryptionConfigProperty(awskms_key_arn=self._keys.objects.key_arn)
+            ),
             data_format_conversion_configuration=conversion,
             cloud_watch_logging_options=stream.CloudWatchLoggingOptionsProperty(
                 enabled=True, log_group_name=log_group.log_group_name, log_stream_name=log_stream.log_stream_name

@@ -5,47 +5,24 @@ from collections.abc import Mapping, Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from fraud.measures import MEASURES, namespace
 from infra.constructs.alarm import Topics, watch
+from infra.constructs.canary import CanaryDeployment
 from infra.constructs.code import CodeLayers, architecture_of, asset_code
+from infra.constructs.keys import Keys
+from infra.constructs.lifetime import log_retention, removal_policy
 from infra.constructs.metric import MINUTE, Ours, together
+from infra.constructs.network import Network, interface_permissions
 from infra.constructs.roles import complete_before, fixed, service_role
 from infra.environments import Environment
 from infra.layers import function_bundle
 
-__all__ = ["Function", "log_retention", "removal_policy"]
-
-
-def removal_policy(environment: Environment) -> cdk.RemovalPolicy:
-    """What becomes of data when its stack is deleted."""
-    return cdk.RemovalPolicy.RETAIN if environment.retain_data else cdk.RemovalPolicy.DESTROY
-
-
-def log_retention(environment: Environment) -> logs.RetentionDays:
-    """How long logs are kept.
-
-    Raises
-    ------
-    ValueError
-        If CloudWatch Logs does not offer the environment's number of days.
-    """
-    offered = {
-        7: logs.RetentionDays.ONE_WEEK,
-        30: logs.RetentionDays.ONE_MONTH,
-        90: logs.RetentionDays.THREE_MONTHS,
-        365: logs.RetentionDays.ONE_YEAR,
-    }
-    try:
-        return offered[environment.log_retention_days]
-    except KeyError:
-        raise ValueError(
-            f"log_retention_days: {environment.log_retention_days} of {environment.name!r} is not offered; "
-            f"use one of {', '.join(map(str, offered))}"
-        ) from None
+__all__ = ["Function"]
 
 
 class Function(Construct):
@@ -58,6 +35,8 @@ class Function(Construct):
     snap_start : bool
         Start copies from a snapshot of the initialised process. The function has to register what it renews, and
         only calls to `live` gain by it.
+    network : Network or None
+        Where it runs; None for Lambda's own network, out of which the whole internet can be reached.
     concurrency : int or None
         The most copies at once, set aside for this function; None for as many as the account has left.
     errors_alarm : bool
@@ -78,6 +57,7 @@ class Function(Construct):
         environment: Environment,
         layers: CodeLayers,
         topics: Topics,
+        keys: Keys,
         description: str,
         timeout: cdk.Duration,
         memory: int,
@@ -86,14 +66,20 @@ class Function(Construct):
         concurrency: int | None = None,
         errors_alarm: bool = True,
         throttles_alarm: bool = True,
+        network: Network | None = None,
     ) -> None:
         super().__init__(scope, verb_noun)
         self.verb_noun = verb_noun
         self._environment = environment
+        self._keys = keys
         log_group = logs.LogGroup(
-            self, "logs", retention=log_retention(environment), removal_policy=removal_policy(environment)
+            self,
+            "logs",
+            retention=log_retention(environment),
+            encryption_key=keys.logs,
+            removal_policy=removal_policy(environment),
         )
-        self.role = self._role(log_group)
+        self.role = self._role(log_group, network)
         bundle = function_bundle(verb_noun)
         self.function = lambda_.Function(
             self,
@@ -124,28 +110,60 @@ class Function(Construct):
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 **variables,
             },
+            # And what a snapshot remembers, which is the whole of a process.
+            environment_encryption=keys.secrets,
         )
+        if network is not None:
+            network.join(self.function)
         complete_before(self.role, self.function)
-        if errors_alarm:
-            self._watch("function-errors", self._errors(), topics)
+        self._errors_alarms = [self._watch("function-errors", self._errors(), topics)] if errors_alarm else []
         if throttles_alarm:
             self._watch("function-throttles", self.function.metric_throttles(period=MINUTE), topics)
 
     @property
     def live(self) -> lambda_.Alias:
-        """The alias `live`: what callers outside the platform reach, so that a version can be rolled back."""
+        """The alias `live`: what callers outside the platform reach, so that a version can be rolled back.
+
+        Where the environment has a canary, and the target CodeDeploy, a new version gets it by and by.
+        """
         existing = self.node.try_find_child("live")
         if isinstance(existing, lambda_.Alias):
             return existing
-        return lambda_.Alias(self, "live", alias_name="live", version=self.function.current_version)
+        alias = lambda_.Alias(self, "live", alias_name="live", version=self.function.current_version)
+        if self._environment.shift:
+            CanaryDeployment(
+                self,
+                "canary",
+                verb_noun=self.verb_noun,
+                function=self.function,
+                alias=alias,
+                alarms=self._errors_alarms,
+                environment=self._environment,
+                shift=self._environment.shift,
+            )
+        return alias
 
-    def allow(self, *actions_: str, on: Sequence[str], conditions: Mapping[str, object] | None = None) -> None:
-        """Let the function call `actions_` on the resources named by the ARNs `on`."""
+    def allow(
+        self,
+        *actions_: str,
+        on: Sequence[str],
+        conditions: Mapping[str, object] | None = None,
+        under: kms.IKey | None = None,
+    ) -> None:
+        """Let the function call `actions_` on the resources named by the ARNs `on`, and use their key for that.
+
+        Parameters
+        ----------
+        under : aws_kms.IKey, optional
+            That key, where it is not the one that `Keys` has for this kind of place.
+        """
         self.role.add_to_policy(
             iam.PolicyStatement(actions=list(actions_), resources=list(on), conditions=conditions)
         )
+        for statement in self._keys.unlocking(*actions_, under=under):
+            self.role.add_to_policy(statement)
 
-    def _role(self, log_group: logs.LogGroup) -> iam.Role:
+    def _role(self, log_group: logs.LogGroup, network: Network | None) -> iam.Role:
         return service_role(
             self,
             "role",
@@ -159,6 +177,7 @@ class Function(Construct):
                 iam.PolicyStatement(
                     actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]
                 ),
+                *(() if network is None else interface_permissions(self)),
             ],
         )
 
@@ -170,8 +189,8 @@ class Function(Construct):
         failed = Ours(self._environment)("Failed", of=self.verb_noun)
         return together({"errors": errors, "failed": failed}, label="errors")
 
-    def _watch(self, kind: str, metric: cloudwatch.IMetric, topics: Topics) -> None:
-        watch(
+    def _watch(self, kind: str, metric: cloudwatch.IMetric, topics: Topics) -> cloudwatch.Alarm:
+        return watch(
             self,
             f"{kind.removeprefix('function-')}-alarm",
             kind,

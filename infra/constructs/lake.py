@@ -6,10 +6,13 @@ from types import MappingProxyType
 import aws_cdk as cdk
 from aws_cdk import aws_athena as athena
 from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.constructs.function import removal_policy
+from infra.constructs.keys import Keys
+from infra.constructs.lifetime import removal_policy
 from infra.environments import Environment
 
 __all__ = [
@@ -103,18 +106,31 @@ QUERY_RESULTS = "athena-results"
 
 
 def private_bucket(
-    scope: Construct, id_: str, *, environment: Environment, lifecycle: Sequence[s3.LifecycleRule] = ()
+    scope: Construct,
+    id_: str,
+    *,
+    environment: Environment,
+    key: kms.IKey,
+    lifecycle: Sequence[s3.LifecycleRule] = (),
+    locked: s3.ObjectLockRetention | None = None,
 ) -> s3.Bucket:
-    """A bucket that is encrypted, versioned, never public and never read or written without TLS."""
-    return s3.Bucket(
+    """A bucket under this key alone, versioned, never public and never read or written without TLS.
+
+    Objects are locked for some time from when they are written, if that is given.
+    """
+    bucket = s3.Bucket(
         scope,
         id_,
-        encryption=s3.BucketEncryption.S3_MANAGED,
+        encryption=s3.BucketEncryption.KMS,
+        encryption_key=key,
+        # One request to KMS for many objects, which then are bound to the bucket and not each to its name.
+        bucket_key_enabled=True,
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         enforce_ssl=True,
         minimum_tls_version=1.2,
         versioned=True,
+        object_lock_default_retention=locked,
         removal_policy=removal_policy(environment),
         lifecycle_rules=[
             s3.LifecycleRule(
@@ -125,6 +141,24 @@ def private_bucket(
             *lifecycle,
         ],
     )
+    # Who names nothing gets the bucket's own key; who names something has to name that.
+    for header, wanted in (
+        ("x-amz-server-side-encryption", "aws:kms"),
+        ("x-amz-server-side-encryption-aws-kms-key-id", key.key_arn),
+    ):
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=["s3:PutObject"],
+                principals=[iam.AnyPrincipal()],
+                resources=[bucket.arn_for_objects("*")],
+                conditions={
+                    "Null": {f"s3:{header}": "false"},
+                    "StringNotEquals": {f"s3:{header}": wanted},
+                },
+            )
+        )
+    return bucket
 
 
 class Lake(Construct):
@@ -138,12 +172,13 @@ class Lake(Construct):
     workgroup : aws_athena.CfnWorkGroup
     """
 
-    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment, keys: Keys) -> None:
         super().__init__(scope, id_)
         self.bucket = private_bucket(
             self,
             "bucket",
             environment=environment,
+            key=keys.objects,
             lifecycle=[
                 s3.LifecycleRule(id="query-results", prefix=f"{QUERY_RESULTS}/", expiration=cdk.Duration.days(14))
             ],
@@ -174,7 +209,7 @@ class Lake(Construct):
                 result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
                     output_location=f"s3://{self.bucket.bucket_name}/{QUERY_RESULTS}/",
                     encryption_configuration=athena.CfnWorkGroup.EncryptionConfigurationProperty(
-                        encryption_option="SSE_S3"
+                        encryption_option="SSE_KMS", kms_key=keys.objects.key_arn
                     ),
                 ),
             ),

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch
 from infra.constructs.function import Function
+from infra.constructs.job_role import JobRole
+from infra.constructs.keys import Keys
 from infra.constructs.machine import state_machine
 from infra.environments import Environment
 from infra.workflows.monitor import MONITOR_FUNCTIONS, monitor
@@ -23,6 +24,8 @@ class Monitoring(Construct):
     ----------
     functions : mapping of str to Function
         At least those that the machine calls.
+    jobs : mapping of str to JobRole
+        At least that of its step.
     """
 
     def __init__(
@@ -32,9 +35,10 @@ class Monitoring(Construct):
         *,
         environment: Environment,
         functions: Mapping[str, Function],
-        job_role: iam.IRole,
+        jobs: Mapping[str, JobRole],
         training_image: str,
         topics: Topics,
+        keys: Keys,
     ) -> None:
         super().__init__(scope, id_)
         self.state_machine = state_machine(
@@ -43,9 +47,9 @@ class Monitoring(Construct):
             environment=environment,
             definition=monitor(),
             description="what a look at models and data may do",
+            keys=keys,
             functions=[functions[name] for name in sorted(MONITOR_FUNCTIONS)],
-            jobs={"processing-job": ("monitor",)},
-            job_role=job_role,
+            jobs={"monitor": jobs["monitor"]},
             training_image=training_image,
         )
         period = cdk.Duration.minutes(5)

@@ -2,15 +2,20 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch
+from infra.constructs.keys import Keys
 from infra.environments import Environment
 
 __all__ = ["DeadLetters", "WorkQueue"]
 
 _MINUTE = cdk.Duration.minutes(1)
+# How long SQS goes on with a key for data before it asks KMS for another one: a request an hour and sender, not
+# one for each message.
+_REUSE = cdk.Duration.hours(1)
 
 
 class DeadLetters(Construct):
@@ -27,12 +32,16 @@ class DeadLetters(Construct):
     depth : aws_cloudwatch.Alarm
     """
 
-    def __init__(self, scope: Construct, id_: str, *, environment: Environment, topics: Topics, kind: str) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, environment: Environment, topics: Topics, key: kms.IKey, kind: str
+    ) -> None:
         super().__init__(scope, id_)
         self.queue = sqs.Queue(
             self,
             "queue",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            data_key_reuse=_REUSE,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
         )
@@ -75,6 +84,7 @@ class WorkQueue(Construct):
         *,
         environment: Environment,
         topics: Topics,
+        keys: Keys,
         holds: str,
         consumer_timeout: cdk.Duration,
         attempts: int,
@@ -82,14 +92,21 @@ class WorkQueue(Construct):
     ) -> None:
         super().__init__(scope, id_)
         letters = DeadLetters(
-            self, "dead-letters", environment=environment, topics=topics, kind=f"dead-letters-{holds}"
+            self,
+            "dead-letters",
+            environment=environment,
+            topics=topics,
+            key=keys.messages,
+            kind=f"dead-letters-{holds}",
         )
         self.dead_letters = letters.queue
         self.depth = letters.depth
         self.queue = sqs.Queue(
             self,
             "queue",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=keys.messages,
+            data_key_reuse=_REUSE,
             enforce_ssl=True,
             # Six times the consumer's timeout, as Lambda advises: a throttled batch is not given out twice.
             visibility_timeout=cdk.Duration.seconds(6 * consumer_timeout.to_seconds()),

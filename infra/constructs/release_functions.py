@@ -1,9 +1,8 @@
-"""The functions that release a model, the group of its packages in the registry, and who hears of an approval."""
+"""The functions that release a model, and who hears of an approval."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.constructs.bundles import allow_bundles
@@ -19,36 +18,26 @@ __all__ = [
     "allow_registration",
     "allow_release",
     "allow_watching",
-    "model_packages",
     "on_word",
     "release_variables",
 ]
 
 
-def model_packages(scope: Construct, *, environment: Environment) -> sagemaker.CfnModelPackageGroup:
-    """The group in which every model is a package, whose approval is the approval of the model."""
-    group = sagemaker.CfnModelPackageGroup(
-        scope,
-        "models",
-        model_package_group_name=f"{environment.prefix}-models",
-        model_package_group_description="Paywarden: one package for each model, with its state of approval",
-    )
-    # SageMaker does not delete a group that holds packages, and the packages are the record of who approved what.
-    group.apply_removal_policy(cdk.RemovalPolicy.RETAIN if environment.retain_data else cdk.RemovalPolicy.DESTROY)
-    return group
-
-
 def release_variables(data: DataStack, *, environment: Environment) -> dict[str, dict[str, str]]:
     """The environment variables of each function that has a hand in a release, by its name."""
     releases = {"RELEASES_TABLE": data.releases.table_name}
+    told = {**releases, "AUDIT_TABLE": data.audit.table.table_name}
     models = {"MODELS_BUCKET": data.models.bucket_name}
+    people = {"ALARM_TOPIC": data.topics.tickets.topic_arn}
     return {
-        "register_model": {**models, **releases},
+        "register_model": {**models, **told},
         "release_model": {
             **models,
-            **releases,
+            **told,
             **data.serving.variables,
             "APPCONFIG_STRATEGY": data.serving.strategy.ref,
+            "APPCONFIG_KEY": data.serving.key.key_arn,
+            **people,
         },
         "watch_release": {
             **releases,
@@ -56,8 +45,8 @@ def release_variables(data: DataStack, *, environment: Environment) -> dict[str,
             "GLUE_DATABASE": data.lake.database.ref,
             "ROLLBACK_ALARMS": ",".join(rollback_alarms(environment)),
         },
-        "request_approval": {**releases, "ALARM_TOPIC": data.topics.tickets.topic_arn},
-        "settle_approval": releases,
+        "request_approval": {**told, **people},
+        "settle_approval": told,
     }
 
 
@@ -66,15 +55,17 @@ def allow_registration(function: Function, data: DataStack, *, group: str) -> No
     function.allow("s3:GetObject", on=[data.models.arn_for_objects("runs/*")])
     function.allow("s3:GetObject", "s3:PutObject", on=[data.models.arn_for_objects("bundles/*")])
     function.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", on=[data.releases.table_arn])
+    data.audit.allow_telling(function)
     # A package is made under its group, and both have to be named.
     function.allow("sagemaker:CreateModelPackage", on=[_group(function, group), _packages(function, group)])
 
 
 def allow_release(function: Function, data: DataStack, *, environment: Environment, group: str) -> None:
-    """Let a function change what serves, and look up, or take back, the approval of a model."""
+    """Let a function change what serves, look up or take back a model's approval, and tell that a run failed."""
     serving = data.serving
     allow_bundles(function, data.models)
     function.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", on=[data.releases.table_arn])
+    data.audit.allow_telling(function)
     function.allow(
         "sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage", on=[_packages(function, group)]
     )
@@ -100,6 +91,7 @@ def allow_release(function: Function, data: DataStack, *, environment: Environme
     function.allow("appconfig:GetDeployment", on=[application, place, f"{place}/deployment/*"])
     function.allow("appconfig:ListDeployments", on=[application, place])
     function.allow("appconfig:StartDeployment", on=[application, place, profile, serving.strategy_arn(function)])
+    function.allow("sns:Publish", on=[data.topics.tickets.topic_arn])
 
 
 def allow_watching(function: Function, data: DataStack, *, environment: Environment) -> None:
@@ -127,6 +119,7 @@ def allow_approval(function: Function, data: DataStack, *, environment: Environm
     function.allow(
         "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", on=[data.releases.table_arn]
     )
+    data.audit.allow_telling(function)
     function.allow("sagemaker:DescribeModelPackage", on=[_packages(function, group)])
     # By its name, since the machine calls the function, and so cannot be made before it.
     machine = cdk.Stack.of(function).format_arn(

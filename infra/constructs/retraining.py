@@ -13,6 +13,8 @@ from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch
 from infra.constructs.function import Function
+from infra.constructs.job_role import JobRole
+from infra.constructs.keys import Keys
 from infra.constructs.machine import state_machine
 from infra.constructs.queue import DeadLetters
 from infra.environments import Environment
@@ -20,8 +22,7 @@ from infra.workflows import FUNCTIONS, retrain
 
 __all__ = ["Retraining"]
 
-# Every job is named after its run, its step and the re-drive; the role knows no other jobs.
-_JOBS = {"processing-job": ("dataset", "tune", "evaluate", "compare"), "training-job": ("train",)}
+_STEPS = ("dataset", "tune", "train", "evaluate", "compare")
 
 _ENDED_BADLY = ["FAILED", "TIMED_OUT", "ABORTED"]
 
@@ -33,6 +34,8 @@ class Retraining(Construct):
     ----------
     functions : mapping of str to Function
         At least those that the machine calls.
+    jobs : mapping of str to JobRole
+        At least those of its steps.
     """
 
     def __init__(
@@ -42,9 +45,10 @@ class Retraining(Construct):
         *,
         environment: Environment,
         functions: Mapping[str, Function],
-        job_role: iam.IRole,
+        jobs: Mapping[str, JobRole],
         training_image: str,
         topics: Topics,
+        keys: Keys,
         models: s3.IBucket,
     ) -> None:
         super().__init__(scope, id_)
@@ -54,12 +58,15 @@ class Retraining(Construct):
             environment=environment,
             definition=retrain(),
             description="what a retraining may do",
+            keys=keys,
             functions=[functions[name] for name in sorted(FUNCTIONS)],
-            jobs=_JOBS,
-            job_role=job_role,
+            jobs={step: jobs[step] for step in _STEPS},
             training_image=training_image,
             placeholders={"alarm_topic": topics.tickets.topic_arn, "models_bucket": models.bucket_name},
-            statements=[iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.tickets.topic_arn])],
+            statements=[
+                iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.tickets.topic_arn]),
+                *keys.unlocking("sns:Publish"),
+            ],
         )
         self.failed = watch(
             self,
@@ -71,16 +78,17 @@ class Retraining(Construct):
             threshold=1,
             periods=1,
         )
-        self._on_failure(functions["release_model"], environment, topics)
+        self._on_failure(functions["release_model"], environment, topics, keys)
 
-    def _on_failure(self, release_model: Function, environment: Environment, topics: Topics) -> None:
-        """The one way of every failure: people are told, and what the run had released is taken out again.
+    def _on_failure(self, release_model: Function, environment: Environment, topics: Topics, keys: Keys) -> None:
+        """The one way of every failure: what the run had released is taken out again, and people are told.
 
         EventBridge keeps what it could not hand to Lambda, and Lambda what failed at all three attempts: a model
-        that nobody watches any more must not go on unnoticed.
+        that nobody watches any more must not go on unnoticed. The function tells people, and not the rule: a topic
+        cannot be opened to EventBridge for one rule or one account only.
         """
         self.unwithdrawn = DeadLetters(
-            self, "unwithdrawn", environment=environment, topics=topics, kind="unwithdrawn"
+            self, "unwithdrawn", environment=environment, topics=topics, key=keys.messages, kind="unwithdrawn"
         )
         queue = self.unwithdrawn.queue
         release_model.allow("sqs:SendMessage", on=[queue.queue_arn])
@@ -102,19 +110,8 @@ class Retraining(Construct):
                 detail={"status": _ENDED_BADLY, "stateMachineArn": [self.state_machine.state_machine_arn]},
             ),
         )
-        name, status, execution, stopped = (
-            events.EventField.from_path(f"$.detail.{field}")
-            for field in ("name", "status", "executionArn", "stopDate")
-        )
-        rule.add_target(
-            targets.SnsTopic(
-                topics.tickets,
-                message=events.RuleTargetInput.from_text(
-                    f"Paywarden: run {name} ended as {status}. What it had released is being withdrawn; an alarm "
-                    f"tells if that fails, and paywarden models show {name} what came of it. Read why in the "
-                    f"execution, {execution}, and go on from there with: paywarden train --resume {name}"
-                ),
-            )
+        status, execution, stopped = (
+            events.EventField.from_path(f"$.detail.{field}") for field in ("status", "executionArn", "stopDate")
         )
         rule.add_target(
             targets.LambdaFunction(

@@ -6,7 +6,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_appconfig as appconfig
 from constructs import Construct
 
-from infra.constructs.function import removal_policy
+from infra.constructs.keys import Keys
+from infra.constructs.lifetime import removal_policy
 from infra.environments import Environment
 
 __all__ = ["INITIAL_DOCUMENT", "SCHEMA", "Serving"]
@@ -82,10 +83,11 @@ SCHEMA: dict[str, object] = {
 
 
 class Serving(Construct):
-    """The AppConfig application, environment and profile, and the strategy that changes are deployed with."""
+    """The AppConfig application, environment, profile and key, and the strategy that changes are deployed with."""
 
-    def __init__(self, scope: Construct, id_: str, *, environment: Environment) -> None:
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment, keys: Keys) -> None:
         super().__init__(scope, id_)
+        self.key = keys.objects
         self.application = appconfig.CfnApplication(
             self, "application", name=environment.prefix, description="Paywarden: what serves"
         )
@@ -98,6 +100,7 @@ class Serving(Construct):
             application_id=self.application.ref,
             name="serving",
             location_uri="hosted",
+            kms_key_identifier=self.key.key_arn,
             type="AWS.Freeform",
             validators=[
                 appconfig.CfnConfigurationProfile.ValidatorsProperty(
@@ -124,8 +127,9 @@ class Serving(Construct):
             content_type="application/json",
             content=json.dumps(INITIAL_DOCUMENT),
         )
-        # Versions that promotions wrote later belong to the platform, not to the template.
-        first.apply_removal_policy(removal_policy(environment))
+        # Versions that promotions wrote later belong to the platform, not to the template. AppConfig deletes no
+        # profile with versions: one that stayed would keep a failed first deployment from being cleared away.
+        first.apply_removal_policy(removal_policy(environment, in_the_way=True))
         appconfig.CfnDeployment(
             self,
             "first-deployment",
@@ -134,6 +138,7 @@ class Serving(Construct):
             configuration_profile_id=self.profile.ref,
             configuration_version=first.ref,
             deployment_strategy_id=self.strategy.ref,
+            # No key: a property more would be another deployment, and put this document in the champion's place.
         )
 
     @property

@@ -208,6 +208,7 @@ def _functions(
         scoring.record_label,
         features.relay_decisions,
         features.update_features,
+        features.keep_audit,
         *training.functions.values(),
     ]
     return [

@@ -1,4 +1,4 @@
-"""What a decision sets in motion: the bus, the feature table, the lake."""
+"""What a decision sets in motion: the bus, the feature table, the lake. And the keeping of the audit trail."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -9,6 +9,8 @@ from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
 from infra.constructs import CodeLayers, Function, LakeDelivery, WorkQueue, watch
+from infra.constructs.audit import keep_audit
+from infra.constructs.code import STATE_FORMS
 from infra.constructs.queue import DeadLetters
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
@@ -21,27 +23,50 @@ _EVENTS = {"decisions": "transaction.decided", "labels": "label.recorded", "outc
 
 
 class FeaturesStack(PaywardenStack):
-    """Attributes: relay_decisions, update_features, updates, unrelayed, undelivered, iterator_age, deliveries."""
+    """Attributes: relay_decisions, update_features, updates, unrelayed, undelivered, iterator_age, deliveries.
+
+    And keep_audit.
+    """
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
         super().__init__(
             scope,
             part="features",
             environment=environment,
-            description="Paywarden: decisions, labels and outcomes to the feature table and to the lake",
+            description="Paywarden: decisions, labels and outcomes to feature table and lake; the audit trail",
         )
         self._data = data
         self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
         self.unrelayed = DeadLetters(
-            self, "unrelayed", environment=environment, topics=data.topics, kind="unrelayed"
+            self,
+            "unrelayed",
+            environment=environment,
+            topics=data.topics,
+            key=data.keys.messages,
+            kind="unrelayed",
         )
+        # Under another key than what the bus delivers to, so that what a key stops is kept.
         self.undelivered = DeadLetters(
-            self, "undelivered", environment=environment, topics=data.topics, kind="undelivered"
+            self,
+            "undelivered",
+            environment=environment,
+            topics=data.topics,
+            key=data.keys.objects,
+            kind="undelivered",
         )
         self.relay_decisions = self._relay_decisions(environment)
         self.iterator_age = self._iterator_age(environment)
         self.updates, self.update_features = self._update_features(environment)
         self.deliveries = self._deliveries(environment)
+        self.keep_audit = keep_audit(
+            self,
+            environment=environment,
+            audit=data.audit,
+            layers=self._layers,
+            topics=data.topics,
+            keys=data.keys,
+            network=data.network,
+        )
         self.outputs(
             UpdateQueueUrl=self.updates.queue.queue_url,
             UpdateDeadLetterQueueUrl=self.updates.dead_letters.queue_url,
@@ -57,6 +82,8 @@ class FeaturesStack(PaywardenStack):
             environment=environment,
             layers=self._layers,
             topics=data.topics,
+            keys=data.keys,
+            network=data.network,
             description="Paywarden: from the decisions table's stream to the bus",
             timeout=cdk.Duration.seconds(30),
             memory=512,
@@ -113,6 +140,7 @@ class FeaturesStack(PaywardenStack):
             "updates",
             environment=environment,
             topics=data.topics,
+            keys=data.keys,
             holds="updates",
             consumer_timeout=timeout,
             attempts=5,
@@ -139,11 +167,14 @@ class FeaturesStack(PaywardenStack):
             environment=environment,
             layers=self._layers,
             topics=data.topics,
+            keys=data.keys,
+            network=data.network,
             description="Paywarden: folds events into the feature table, each exactly once",
             timeout=timeout,
             memory=1024,
             variables={
                 "FEATURES_TABLE": data.features.table_name,
+                "STATE_FORMS": STATE_FORMS,
                 "REPLAY_TIME": str(environment.replay_time).lower(),
             },
         )
@@ -186,6 +217,7 @@ class FeaturesStack(PaywardenStack):
                 folder=table.node.id,
                 undelivered=self.undelivered.queue,
                 topics=self._data.topics,
+                keys=self._data.keys,
             )
             for table in (lake.decisions, lake.labels, lake.outcomes)
         )

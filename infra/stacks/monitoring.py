@@ -5,6 +5,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.constructs import watch
+from infra.constructs.budget import SpendingBudget
 from infra.constructs.metric import Ours, together
 from infra.constructs.release_alarms import ReleaseAlarms, rollback_alarms
 from infra.environments import Environment
@@ -74,6 +75,14 @@ class MonitoringStack(PaywardenStack):
         )
         self.model = model(self, environment=environment, training=training, back=rollback_alarms(environment))
         self.business = business(self, environment=environment)
+        if environment.budget and environment.capabilities.budgets:
+            SpendingBudget(
+                self,
+                "spending",
+                environment=environment,
+                dollars=environment.budget.dollars,
+                tickets=data.topics.tickets,
+            )
 
     def _objectives(self, environment: Environment) -> Objectives:
         ours, api = self._ours, self._scoring.api

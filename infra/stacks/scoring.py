@@ -11,6 +11,7 @@ from constructs import Construct
 from infra.constructs import CodeLayers, Function, WorkQueue
 from infra.constructs.api import MerchantApi
 from infra.constructs.bundles import allow_bundles
+from infra.constructs.code import STATE_FORMS
 from infra.constructs.queries import allow_queries
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
@@ -58,6 +59,8 @@ class ScoringStack(PaywardenStack):
             environment=environment,
             layers=CodeLayers(self, "layers", architecture=environment.architecture),
             topics=data.topics,
+            keys=data.keys,
+            network=data.network,
         )
         self.authorize_merchant = self._authorize_merchant()
         self.score_transaction = self._score_transaction(environment)
@@ -88,6 +91,8 @@ class ScoringStack(PaywardenStack):
                 ("POST", "/v1/rules/backtest"): self.backtest_rules.live,
             },
             throttles={("POST", "/v1/rules/backtest"): environment.backtest_throttle},
+            keys=data.keys,
+            network=data.network,
         )
         self.api = merchants.api
         self.decide = merchants.methods["POST", "/v1/decisions"]
@@ -132,10 +137,11 @@ class ScoringStack(PaywardenStack):
             snap_start=True,
             variables={
                 "FEATURES_TABLE": data.features.table_name,
+                "STATE_FORMS": STATE_FORMS,
                 "DECISIONS_TABLE": data.decisions.table_name,
                 "SETTINGS_TABLE": data.settings.table_name,
                 "MODELS_BUCKET": data.models.bucket_name,
-                "TOKEN_SECRET": data.token_secret.secret_arn,
+                **self._token_variables,
                 **data.serving.variables,
                 "REPLAY_TIME": str(environment.replay_time).lower(),
                 "CONFIG_REFRESH_SECONDS": str(environment.config_refresh_seconds),
@@ -145,7 +151,7 @@ class ScoringStack(PaywardenStack):
         function.allow("dynamodb:BatchGetItem", on=[data.features.table_arn, data.settings.table_arn])
         function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=[data.decisions.table_arn])
         allow_bundles(function, data.models)
-        function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
+        self._allow_token_keys(function)
         self._allow_serving_document(function)
         return function
 
@@ -172,10 +178,12 @@ class ScoringStack(PaywardenStack):
             memory=1024,
             variables={
                 "SETTINGS_TABLE": data.settings.table_name,
-                "TOKEN_SECRET": data.token_secret.secret_arn,
+                "AUDIT_TABLE": data.audit.table.table_name,
+                **self._token_variables,
                 **data.serving.variables,
             },
         )
+        data.audit.allow_telling(function)
         # Conditional puts and deletes, together in transactions.
         function.allow(
             "dynamodb:BatchGetItem",
@@ -184,7 +192,7 @@ class ScoringStack(PaywardenStack):
             "dynamodb:Query",
             on=[data.settings.table_arn],
         )
-        function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
+        self._allow_token_keys(function)
         self._allow_serving_document(function)
         return function
 
@@ -235,6 +243,7 @@ class ScoringStack(PaywardenStack):
             "reported-labels",
             environment=self.environment_settings,
             topics=self._data.topics,
+            keys=self._data.keys,
             holds="labels",
             consumer_timeout=_REPORT_TIMEOUT,
             attempts=5,
@@ -273,6 +282,19 @@ class ScoringStack(PaywardenStack):
             )
         )
         return work
+
+    @property
+    def _token_variables(self) -> dict[str, str]:
+        return {
+            "TOKEN_SECRET": self._data.token_secret.secret_arn,
+            "TOKEN_KEYS_BUCKET": self._data.token_keys.bucket_name,
+            "TOKEN_REFRESH_SECONDS": str(self.environment_settings.token_refresh_seconds),
+        }
+
+    def _allow_token_keys(self, function: Function) -> None:
+        data = self._data
+        function.allow("secretsmanager:GetSecretValue", on=[data.token_secret.secret_arn])
+        function.allow("s3:GetObject", on=[data.token_keys.arn_for_objects("trees/*")], under=data.keys.secrets)
 
     def _allow_serving_document(self, function: Function) -> None:
         function.allow(

@@ -4,10 +4,11 @@ import aws_cdk as cdk
 import msgspec
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs import CodeLayers, Function
-from infra.constructs.job_role import JobRole
+from infra.constructs.job_role import STEPS, JobRole
 from infra.constructs.lake import LEARNT_FROM
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.release_functions import (
@@ -16,11 +17,11 @@ from infra.constructs.release_functions import (
     allow_registration,
     allow_release,
     allow_watching,
-    model_packages,
     on_word,
     release_variables,
 )
 from infra.constructs.retraining import Retraining
+from infra.constructs.roles import fixed, service_role
 from infra.constructs.training_image import training_image
 from infra.environments import Environment
 from infra.stacks.base import PaywardenStack
@@ -30,7 +31,7 @@ __all__ = ["TrainingStack"]
 
 
 class TrainingStack(PaywardenStack):
-    """Attributes: functions (by their names), job_role, monitoring_role, replay_role, retraining, monitoring."""
+    """Attributes: functions (by their names), jobs (by their steps), retraining, monitoring."""
 
     def __init__(self, scope: Construct, *, environment: Environment, data: DataStack) -> None:
         super().__init__(
@@ -42,42 +43,23 @@ class TrainingStack(PaywardenStack):
         self._data = data
         self._environment = environment
         self._layers = CodeLayers(self, "layers", architecture=environment.architecture)
-        self.job_role = JobRole(self, "jobs", lake=data.lake.bucket, models=data.models).role
-        # A replay has no side effects: it reads the lake and what was laid out for it, and may write nothing
-        # that anybody learns from or serves by.
-        self.replay_role = JobRole(
-            self,
-            "replays",
-            lake=data.lake.bucket,
-            models=data.models,
-            reads=("replays",),
-            writes=("replays",),
-            description="what a replay of the past may do",
-        ).role
-        self.monitoring_role = JobRole(
-            self,
-            "looks",
-            lake=data.lake.bucket,
-            models=data.models,
-            reads=("bundles", "monitoring", "runs"),
-            writes=("monitoring",),
-            description="what a look at models and data may do",
-        ).role
+        self.jobs = {
+            step: JobRole(self, step, lake=data.lake.bucket, models=data.models, keys=data.keys) for step in STEPS
+        }
         image = self._image()
-        packages = model_packages(self, environment=environment)
         group = f"{environment.prefix}-models"
         made = (self._plan_training(), self._read_verdict(), *self._release(image, group))
         self.functions = {each.verb_noun: each for each in made}
-        self.functions["register_model"].node.add_dependency(packages)
         on_word(self, group=group, settle_approval=self.functions["settle_approval"])
         self.retraining = Retraining(
             self,
             "retraining",
             environment=environment,
             functions=self.functions,
-            job_role=self.job_role,
+            jobs=self.jobs,
             training_image=image,
             topics=data.topics,
+            keys=data.keys,
             models=data.models,
         )
         self.functions["watch_drift"] = self._watch_drift()
@@ -86,9 +68,10 @@ class TrainingStack(PaywardenStack):
             "monitoring",
             environment=environment,
             functions=self.functions,
-            job_role=self.monitoring_role,
+            jobs=self.jobs,
             training_image=image,
             topics=data.topics,
+            keys=data.keys,
         )
         if environment.capabilities.schedules:
             self._schedule()
@@ -96,7 +79,7 @@ class TrainingStack(PaywardenStack):
             RetrainStateMachine=self.retraining.state_machine.state_machine_arn,
             MonitorStateMachine=self.monitoring.state_machine.state_machine_arn,
             ModelPackageGroup=group,
-            ReplayRole=self.replay_role.role_arn,
+            ReplayRole=self.jobs["replay"].role.role_arn,
             TrainingImage=image,
             UnwithdrawnQueueUrl=self.retraining.unwithdrawn.queue.queue_url,
         )
@@ -105,8 +88,8 @@ class TrainingStack(PaywardenStack):
         if not self._environment.capabilities.container_images:
             return self._environment.training_image
         image = training_image(self, "image")
-        for role in (self.job_role, self.monitoring_role, self.replay_role):
-            image.repository.grant_pull(role)
+        for job in self.jobs.values():
+            image.repository.grant_pull(job.role)
         return image.image_uri
 
     def _schedule(self) -> None:
@@ -126,9 +109,24 @@ class TrainingStack(PaywardenStack):
             ),
         ):
             rule = events.Rule(self, name, description=f"Paywarden: {what}", schedule=when)
+            role = service_role(
+                self,
+                f"{name}-role",
+                service="events",
+                description=f"starts what the {name} schedule is for",
+                # By the beginning of its name, since the rule itself names the role.
+                source=self.format_arn(
+                    service="events", resource="rule", resource_name=f"{self.stack_name}-{name}*"
+                ),
+                statements=[
+                    iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
+                ],
+            )
             rule.add_target(
                 targets.SfnStateMachine(
-                    machine, input=events.RuleTargetInput.from_object({"reason": f"the {name} schedule"})
+                    machine,
+                    role=fixed(role),
+                    input=events.RuleTargetInput.from_object({"reason": f"the {name} schedule"}),
                 )
             )
 
@@ -254,6 +252,8 @@ class TrainingStack(PaywardenStack):
             environment=self._environment,
             layers=self._layers,
             topics=self._data.topics,
+            keys=self._data.keys,
+            network=self._data.network,
             description=description,
             timeout=cdk.Duration.minutes(minutes),
             memory=512,

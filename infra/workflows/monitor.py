@@ -9,7 +9,7 @@ __all__ = ["MONITOR_FUNCTIONS", "MONITOR_SUBSTITUTIONS", "monitor"]
 MONITOR_FUNCTIONS = frozenset({"plan_training", "watch_drift"})
 """The Lambdas that it calls."""
 
-MONITOR_SUBSTITUTIONS = MONITOR_FUNCTIONS | {"job_role", "training_image"}
+MONITOR_SUBSTITUTIONS = MONITOR_FUNCTIONS | {"monitor_role", "objects_key", "training_image"}
 """The `${...}` placeholders that a deployment fills in."""
 
 _JOB_SECONDS = 2 * 3600

@@ -19,7 +19,10 @@ FUNCTIONS = frozenset(
 )
 """The Lambdas that it calls."""
 
-SUBSTITUTIONS = FUNCTIONS | {"job_role", "training_image", "alarm_topic", "models_bucket"}
+SUBSTITUTIONS = FUNCTIONS | {
+    *(f"{step}_role" for step in ("dataset", "tune", "train", "evaluate", "compare")),
+    *("objects_key", "training_image", "alarm_topic", "models_bucket"),
+}
 """The `${...}` placeholders that a deployment fills in."""
 
 # Four weeks of shadow, four of waiting for somebody, one of canary and one of probation are the most that a policy

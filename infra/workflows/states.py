@@ -11,6 +11,7 @@ from typing import Any
 __all__ = [
     "INPUT",
     "ISOLATED",
+    "OBJECTS_KEY",
     "ONE_MACHINE",
     "State",
     "Way",
@@ -32,6 +33,9 @@ type Way = tuple[str, Any, str]
 """A path in the state, the value at which it counts, and where it leads."""
 
 INPUT = "/opt/ml/processing/input"
+
+OBJECTS_KEY = "${objects_key}"
+"""Under which a job's disks lie, and what it writes."""
 
 # Lambda's own trouble: up to 4 more attempts within about 30 s. An error of our code is not retried.
 _LAMBDA_RETRY = [
@@ -186,10 +190,11 @@ def process(
         kind="ProcessingJob",
         parameters={
             "ProcessingJobName.$": name_of_job(step),
-            "RoleArn": "${job_role}",
+            "RoleArn": f"${{{step}_role}}",
             "AppSpecification": {"ImageUri": "${training_image}", "ContainerArguments.$": arguments},
             **inputs,
             "ProcessingOutputConfig": {
+                "KmsKeyId": OBJECTS_KEY,
                 "Outputs": [
                     {
                         "OutputName": output,
@@ -199,9 +204,9 @@ def process(
                             "S3UploadMode": "EndOfJob",
                         },
                     }
-                ]
+                ],
             },
-            "ProcessingResources": {"ClusterConfig": dict(machines)},
+            "ProcessingResources": {"ClusterConfig": {**machines, "VolumeKmsKeyId": OBJECTS_KEY}},
             "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
             "NetworkConfig": dict(network),
         },

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from infra.workflows.states import State, name_of_job, process, read_input, run_job
+from infra.workflows.states import OBJECTS_KEY, State, name_of_job, process, read_input, run_job
 
 __all__ = ["train", "tune"]
 
@@ -43,7 +43,7 @@ def train(*, next_state: str) -> dict[str, State]:
             kind="TrainingJob",
             parameters={
                 "TrainingJobName.$": name_of_job("train"),
-                "RoleArn": "${job_role}",
+                "RoleArn": "${train_role}",
                 "AlgorithmSpecification": {
                     "TrainingImage": "${training_image}",
                     "TrainingInputMode": "File",
@@ -56,13 +56,14 @@ def train(*, next_state: str) -> dict[str, State]:
                     _channel("about", "States.Format('{}about/', $.places.dataset)", whole=whole),
                     _channel("parameters", "$.places.parameters", whole=whole),
                 ],
-                "OutputDataConfig": {"S3OutputPath.$": "$.places.model"},
+                "OutputDataConfig": {"S3OutputPath.$": "$.places.model", "KmsKeyId": OBJECTS_KEY},
                 # After an interruption, and after a re-drive, the job goes on from what lies here.
                 "CheckpointConfig": {"S3Uri.$": "$.places.checkpoints", "LocalPath": "/opt/ml/checkpoints"},
                 "ResourceConfig": {
                     "InstanceCount.$": "$.training.count",
                     "InstanceType.$": "$.training.type",
                     "VolumeSizeInGB.$": "$.training.volume_gb",
+                    "VolumeKmsKeyId": OBJECTS_KEY,
                 },
                 "EnableManagedSpotTraining.$": "$.training.spot",
                 "StoppingCondition.$": "$.training.stopping",

@@ -51,7 +51,7 @@ class Operation:
         elif "{" in self.path:
             yield "card-number"
         yield from self.refuses
-        yield from ("unauthorized", "forbidden", "throttled", "quota-exceeded", "internal")
+        yield from ("unauthorized", "forbidden", "blocked", "throttled", "quota-exceeded", "internal")
 
 
 _CHANGES = ("changed-meanwhile", "precondition-failed", "unavailable")

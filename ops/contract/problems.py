@@ -86,6 +86,13 @@ PROBLEMS = (
         "Ask the operators.",
     ),
     Kind(
+        "blocked",
+        403,
+        "The firewall stopped the request",
+        "It looks like an attack, or comes from an address that attacks came from.",
+        "Tell the operators, with the time and the address.",
+    ),
+    Kind(
         "not-found",
         404,
         "There is no such call",
@@ -201,7 +208,7 @@ PROBLEMS = (
         "throttled",
         429,
         "Too many requests",
-        "More requests a second came than the usage plan allows.",
+        "More requests came than the usage plan allows in a second, or one address in five minutes.",
         "Wait as long as `Retry-After` says, then send the same request again.",
     ),
     Kind(

@@ -113,6 +113,7 @@ def bootstrap_states(
     from ops.featurestore.lifecycle import switch as switch_to
 
     deployment = connect(env, port=port)
+    deployment.tell("states", "build", reason="paywarden features bootstrap")
     with progress_bars() as bars:
         built = building.bootstrap(deployment, clock=_now, sleep=time.sleep, progress=stages(bars))
     console.print(

@@ -111,6 +111,9 @@ def switch(
             f"generation {building.number} was built for features {building.feature_set} and this code has "
             f"{feature_set}; deploy that code, or abandon it and bootstrap anew"
         )
+    deployment.tell(
+        "states", "switch", before={"serving": generations.serving.number}, after={"serving": building.number}
+    )
     after = msgspec.structs.replace(
         generations, serving=building, building=None, retiring=generations.serving, retire_at=clock() + retire
     )
@@ -129,6 +132,7 @@ def abandon(deployment: Deployment) -> Generations:
     generations, _ = store.look(())
     if generations.building is None:
         raise GenerationError("no generation is being built, so there is none to abandon")
+    deployment.tell("states", "abandon", before={"building": generations.building.number})
     return change(store, generations, msgspec.structs.replace(generations, building=None))
 
 

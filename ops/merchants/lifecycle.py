@@ -92,7 +92,7 @@ def add(deployment: Deployment, merchant_id: str, *, at: int, plan: str | None =
         )
     counted = usage_key(deployment, merchant_id, chosen)
     account = Account(merchant_id, chosen, counted, created_at=at, changed_at=at, version=0)
-    return _with_key(deployment, account, at=at)
+    return _with_key(deployment, account, at=at, action="add")
 
 
 def rotate(deployment: Deployment, merchant_id: str, *, at: int, grace: int) -> NewKey:
@@ -112,7 +112,8 @@ def rotate(deployment: Deployment, merchant_id: str, *, at: int, grace: int) -> 
     if grace and len(live) >= LIVE_KEYS:
         _refuse_third(account, live)
     ending = tuple(replace(key, expires_at=at + grace) for key in live)
-    return _with_key(deployment, account, *ending, at=at, drop=not grace and bool(live))
+    drop = not grace and bool(live)
+    return _with_key(deployment, account, *ending, at=at, action="rotate", drop=drop)
 
 
 def disable(deployment: Deployment, merchant_id: str, *, at: int, key_id: str | None = None) -> Change:
@@ -131,7 +132,7 @@ def disable(deployment: Deployment, merchant_id: str, *, at: int, key_id: str | 
     before = account.disabled_at if key_id else 0
     ended = [replace(key, disabled_at=moment) for key in keys if key.disabled_at in (0, before)]
     whole = account.disabled_at or (0 if key_id else moment)
-    change = _saved(deployment, replace(account, disabled_at=whole), *ended, at=at)
+    change = _saved(deployment, replace(account, disabled_at=whole), *ended, at=at, action="disable")
     if whole:
         switch(deployment, merchant_id, enabled=False)
     # Even if nothing was changed: the time before may have failed here.
@@ -164,7 +165,7 @@ def enable(deployment: Deployment, merchant_id: str, *, at: int, key_id: str | N
     usage_key(deployment, merchant_id, account.plan)
     switch(deployment, merchant_id, enabled=True)
     enabled = [replace(key, disabled_at=0) for key in keys]
-    return _saved(deployment, replace(account, disabled_at=0), *enabled, at=at)
+    return _saved(deployment, replace(account, disabled_at=0), *enabled, at=at, action="enable")
 
 
 def move(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -> Change:
@@ -182,7 +183,7 @@ def move(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -> Cha
     moved = replace(account, plan=plan, usage_key=counted)
     lasting = (key for key in account.keys if replace(key, disabled_at=0).live(at))
     keys = [replace(key, plan=plan, usage_key=counted) for key in lasting]
-    change = _saved(deployment, moved, *keys, at=at)
+    change = _saved(deployment, moved, *keys, at=at, action="move")
     return replace(change, kept_answers=drop_kept_answers(deployment))
 
 
@@ -242,7 +243,7 @@ def _refuse_third(account: Account, live: tuple[Credential, ...]) -> None:
 
 
 def _with_key(
-    deployment: Deployment, account: Account, *changed: Credential, at: int, drop: bool = False
+    deployment: Deployment, account: Account, *changed: Credential, at: int, action: str, drop: bool = False
 ) -> NewKey:
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     made = Credential(
@@ -253,13 +254,14 @@ def _with_key(
         usage_key=account.usage_key,
         created_at=at,
     )
-    change = _saved(deployment, replace(account, keys=(*account.keys, made)), *changed, made, at=at)
+    keys = (*account.keys, made)
+    change = _saved(deployment, replace(account, keys=keys), *changed, made, at=at, action=action)
     if drop:
         change = replace(change, kept_answers=drop_kept_answers(deployment))
     return NewKey(account.merchant_id, key_id, written_key(key_id, secret), change)
 
 
-def _saved(deployment: Deployment, account: Account, *changed: Credential, at: int) -> Change:
+def _saved(deployment: Deployment, account: Account, *changed: Credential, at: int, action: str) -> Change:
     """Store what differs from what is stored, if anything does."""
     newer = {key.key_id: key for key in changed}
     account = replace(account, keys=tuple(newer.get(key.key_id, key) for key in account.keys))
@@ -267,7 +269,7 @@ def _saved(deployment: Deployment, account: Account, *changed: Credential, at: i
         return Change(account, changed=False)
     account = replace(account, changed_at=at, version=account.version + 1)
     try:
-        deployment.merchants().save(account, *changed)
+        deployment.merchants().save(account, *changed, action=action)
     except AccountChangedError as error:
         raise MerchantError(str(error)) from error
     return Change(account, changed=True)

@@ -83,6 +83,7 @@ class Desk:
                 deployment.client("appconfig"),
                 serving_profile(deployment),
                 deployment["AppConfigStrategy"],
+                deployment["ObjectsKey"],
                 releases,
             ),
             registry=deployment.client("sagemaker"),

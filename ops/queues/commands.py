@@ -83,6 +83,7 @@ def redrive(
         return
     most = min(limit or count, count) if limit else count
     _ask(f"Send {'up to ' if limit or hopeful < count else ''}{most} back in {env}?", yes=yes)
+    deployment.tell("redrive", "send back", of=str(queue), after={"letters": most})
     with progress_bars() as bars:
         task = bars.add_task(f"redrive {queue}", total=most)
         done = send_back(box, way, most=most, progress=_completed(bars, task))

@@ -94,6 +94,9 @@ def quarantine(
         for batch in box.take(box.count() + 100):
             chosen = [letter for letter in batch if wanted is None or letter.message_id in missing]
             others += [letter for letter in batch if letter not in chosen]
+            if chosen:
+                ids = [letter.message_id for letter in chosen]
+                deployment.tell("quarantine", "put aside", of=str(queue), after=ids, reason=reason)
             for letter in chosen:
                 _write(s3, bucket, _kept(letter, queue, by=by, reason=reason))
             box.drop(chosen)
@@ -142,6 +145,7 @@ def restore(deployment: Deployment, message_id: str) -> Kept:
         )
     s3, bucket = deployment.client("s3"), deployment["LakeBucket"]
     letter = read(s3, bucket, found[-1].key)
+    deployment.tell("quarantine", "put back", of=str(letter.queue), before=[message_id])
     told = Letter(letter.message_id, letter.body, letter.sent_at, letter.attributes)
     why = box_of(deployment, letter.queue).send([told], redriven=False)[0]
     if why:

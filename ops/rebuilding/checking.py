@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import batched, chain
 from typing import Any, Final
 
-from fraud.codec import encode
+from fraud.codec import FORMS, VERSION, encode
 from fraud.events import Event
 from fraud.features import STANDARD, FeatureSet, Key
 from fraud.replay import arrival
@@ -244,15 +244,16 @@ def _checked(key: Key, about: _About, stored: bytes | None, folded: set[str], fe
     waiting = tuple(event.event_id for event in about.marked if event.event_id not in folded)
     if stored is None:
         return Checked(key, Verdict.MISSING if events else Verdict.RIGHT, len(events), waiting)
-    if stored == _state(key, events, features):
+    form = stored[0] if stored and stored[0] in FORMS else VERSION
+    if stored == _state(key, events, features, form):
         return Checked(key, Verdict.RIGHT, len(events))
     done = [event for event in events if event.event_id not in waiting]
-    if waiting and stored == _state(key, done, features):
+    if waiting and stored == _state(key, done, features, form):
         return Checked(key, Verdict.BEHIND, len(events), waiting)
     return Checked(key, Verdict.WRONG, len(events), waiting)
 
 
-def _state(key: Key, events: Sequence[Event], features: FeatureSet) -> bytes:
+def _state(key: Key, events: Sequence[Event], features: FeatureSet, form: int) -> bytes:
     """The state of a key after some events, each folded once, packed."""
     states: dict[Key, State] = defaultdict(State)
     seen = set()
@@ -260,4 +261,4 @@ def _state(key: Key, events: Sequence[Event], features: FeatureSet) -> bytes:
         if event.event_id not in seen:
             seen.add(event.event_id)
             features.fold(states[key], key.entity, event)
-    return encode(states[key])
+    return encode(states[key], form)

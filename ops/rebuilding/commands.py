@@ -134,6 +134,7 @@ def _rebuild(deployment: Deployment, env: str, *, yes: bool) -> None:
     from ops.featurestore.lifecycle import switch
     from ops.rebuilding.comparing import compare, forget
 
+    deployment.tell("states", "build", reason="paywarden rebuild-state")
     with progress_bars() as bars:
         show = stages(bars)
         built = building.bootstrap(deployment, clock=_now, sleep=time.sleep, progress=show)

@@ -95,6 +95,7 @@ def restore_table(
         console.print("Nothing was written.")
         return
     _ask(f"Write {wanted:,} items into {table} ({env})?", yes=yes)
+    deployment.tell("restore", "put back", of=table, after={"items": wanted, "from": source, "changed": changed})
     with progress_bars() as progress:
         task = progress.add_task("writing", total=looked.counts.total())
         done = put_back(
@@ -152,6 +153,12 @@ def restore_objects(
         console.print("Nothing was written.")
         return
     _ask(f"Bring back {len(wanted):,} objects of {name} ({env})?", yes=yes)
+    deployment.tell(
+        "restore",
+        "put back",
+        of=name,
+        after={"objects": len(wanted), "prefix": prefix, "as of": moment.isoformat()},
+    )
     back = 0
     with progress_bars() as progress:
         task = progress.add_task("bringing back", total=len(wanted))
@@ -173,6 +180,9 @@ def _revive(deployment: Deployment, client: Any, kind: Kind, table: str, *, dry_
         console.print("Nothing was written.")
         return
     _ask(f"Make {table} again from it ({deployment.environment.name})?", yes=yes)
+    # Not of the table of entries itself, which is gone then: its locked copies are there.
+    if kind.output != "AuditTable":
+        deployment.tell("restore", "make again", of=table, after={"backup": backup["BackupArn"]})
     with progress_bars() as progress:
         task = progress.add_task("restoring", total=None)
         revived(client, table, backup["BackupArn"], tell=lambda line: progress.update(task, description=line))

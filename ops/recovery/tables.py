@@ -44,6 +44,8 @@ KINDS: Mapping[str, Kind] = {
     "merchants": Kind(output="MerchantsTable", owner="merchant#"),
     "settings": Kind(output="SettingsTable", ttl="expires_at"),
     "releases": Kind(output="ReleasesTable"),
+    # An entry is written once.
+    "audit": Kind(output="AuditTable", overwrites=False, stream="NEW_AND_OLD_IMAGES"),
     "features": Kind(
         output="FeaturesTable",
         ttl="expires_at",

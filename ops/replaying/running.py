@@ -54,6 +54,7 @@ def job_request(
             for each in inputs
         ],
         "ProcessingOutputConfig": {
+            "KmsKeyId": deployment["ObjectsKey"],
             "Outputs": [
                 {
                     "OutputName": "report",
@@ -63,13 +64,14 @@ def job_request(
                         "S3UploadMode": "EndOfJob",
                     },
                 }
-            ]
+            ],
         },
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceCount": 1,
                 "InstanceType": machine,
                 "VolumeSizeInGB": _SPARE_GIGABYTES + -(-2 * size // _GIGABYTE),
+                "VolumeKmsKeyId": deployment["ObjectsKey"],
             }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": _longest(size)},

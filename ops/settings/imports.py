@@ -69,11 +69,11 @@ def import_entries(desk: Desk, name: str, path: Path, progress: Callable[[int, i
     added = done = 0
     with refusing():
         for chunk in batched(entries.values(), MOST_ENTRIES, strict=False):
-            added += len(changed(desk.store, values, definition, now=now, add=chunk).added)
+            added += len(changed(desk.store, values, definition, now=now, by=desk.author, add=chunk).added)
             done += len(chunk)
             progress(done, len(entries))
         for gone in batched(dict.fromkeys(stale), MOST_ENTRIES, strict=False):
-            changed(desk.store, values, definition, now=now, remove=gone)
+            changed(desk.store, values, definition, now=now, by=desk.author, remove=gone)
     return Imported(added, len(entries) - added, expired)
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from fraud.measures import namespace
 
-__all__ = ["ADDED", "Rate", "Series", "days", "lambda_", "ours", "per_minute", "recent", "sqs"]
+__all__ = ["ADDED", "Rate", "Series", "days", "lambda_", "lately", "ours", "per_minute", "recent", "sqs"]
 
+MINUTE: Final = 60
 FIVE_MINUTES: Final = 300
 HOUR: Final = 3_600
 DAY: Final = 86_400
@@ -84,6 +85,18 @@ def recent(client: Any, wanted: Mapping[str, Series], now: float) -> dict[str, R
         return sum(known) / minutes[ago] if wanted[name].statistic in ADDED else max(known)
 
     return {name: Rate(figure(name, 0), figure(name, HOUR)) for name in wanted}
+
+
+def lately(client: Any, wanted: Mapping[str, Series], now: float) -> dict[str, float | None]:
+    """The highest value of a minute in the last three to four; None where CloudWatch has none.
+
+    Parameters
+    ----------
+    now : float
+        Wall-clock seconds.
+    """
+    found = _data(client, wanted, period=MINUTE, since=(now // MINUTE - 3) * MINUTE, until=now)
+    return {name: max(values.values(), default=None) for name, values in found.items()}
 
 
 def days(client: Any, wanted: Mapping[str, Series], now: float) -> dict[str, dict[int, float]]:

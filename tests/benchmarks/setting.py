@@ -263,6 +263,8 @@ def _environment(port: int) -> dict[str, str]:
         "DECISIONS_TABLE": "decisions",
         "MODELS_BUCKET": "models",
         "TOKEN_SECRET": "token-key",
+        "TOKEN_KEYS_BUCKET": "token-keys",
+        "TOKEN_REFRESH_SECONDS": "300",
         "APPCONFIG_APPLICATION": "app1234",
         "APPCONFIG_ENVIRONMENT": "env1234",
         "APPCONFIG_PROFILE": "pro1234",

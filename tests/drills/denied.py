@@ -1,4 +1,4 @@
-"""A key of KMS is gone from us: secrets and models cannot be read."""
+"""The keys `secrets` and `objects` are gone from us: secrets and models cannot be read (docs/encryption.md)."""
 
 import threading
 from collections import Counter

@@ -202,3 +202,14 @@ def test_what_is_refused_has_the_problem_that_is_documented_and_leaves_no_trace(
     assert (reply.status, reply.json()["type"]) == (status, f"/problems/{kind}")
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert ledger.all(f"{MERCHANT}/k-hostile") == []
+
+
+def test_an_entry_of_a_list_is_added_and_taken_off(send: Send) -> None:
+    path = "/v1/lists/contract-cards"
+    assert send("PUT", path, {"field": "card", "action": "none"}).status == 200
+    try:
+        for body, kept in (({"add": [{"value": "tok-listed"}]}, 1), ({"remove": ["tok-listed"]}, 0)):
+            assert send("POST", f"{path}/entries", body).status == 200
+            assert len(json.loads(send("GET", path).data)["entries"]) == kept
+    finally:
+        assert send("DELETE", path).status in {200, 204}

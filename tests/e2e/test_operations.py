@@ -212,7 +212,7 @@ def test_lines_that_never_reached_the_bus_are_published(api: Api, deployment: De
     relay = next(
         each
         for each in functions.list_event_source_mappings()["EventSourceMappings"]
-        if ":table/" in each["EventSourceArn"]
+        if f":table/{deployment['DecisionsTable']}/" in each["EventSourceArn"]
     )
     functions.update_event_source_mapping(UUID=relay["UUID"], Enabled=False)
     try:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from infra.environments import lookup
+from infra.environments import PROD, Edge, lookup
 from infra.platform import build
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("data", "features", "scoring", "training", "monitoring")
 FUNCTIONS = {
     "authorize_merchant": "scoring",
     "score_transaction": "scoring",
@@ -25,6 +26,7 @@ FUNCTIONS = {
     "record_label": "scoring",
     "relay_decisions": "features",
     "update_features": "features",
+    "keep_audit": "features",
     "plan_training": "training",
     "register_model": "training",
     "read_verdict": "training",
@@ -84,7 +86,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synthesizer]:
         app = cdk.App(outdir=str(folder), context=context, analytics_reporting=False)
         built = build(app, lookup(name))
         app.synth()
-        stacks = {part: getattr(built, part) for part in ("data", "features", "scoring", "training", "monitoring")}
+        stacks = {part: getattr(built, part) for part in PARTS}
         return Synthesized(
             folder=folder,
             templates={part: Template.from_stack(stack) for part, stack in stacks.items()},
@@ -93,3 +95,21 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synthesizer]:
 
     yield synthesize
     synthesize.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, dict[str, Any]]:
+    """Production's templates by part, if it were private, bound to an account as when it is deployed."""
+    environment = replace(
+        PROD,
+        edge=Edge(private=True, callers=("10.1.0.0/16",)),
+        account="123456789012",
+        region="eu-west-1",
+    )
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    folder = tmp_path_factory.mktemp("private")
+    app = cdk.App(outdir=str(folder), context=context, analytics_reporting=False)
+    build(app, environment)
+    app.synth()
+    assert not json.loads((folder / "manifest.json").read_text()).get("missing"), "AWS was asked"
+    return {part: json.loads((folder / f"{part}.template.json").read_text()) for part in PARTS}

@@ -191,6 +191,7 @@ def test_a_name_tells_its_kind() -> None:
 def test_few_things_wake_people() -> None:
     """What merchants feel, and what a person has to save before it is lost; all else waits for the day."""
     assert sorted(each.name for each in KINDS.values() if each.severity == "page") == [
+        "audit-altered",
         "decision-availability-fast",
         "decision-availability-slow",
         "decision-latency-fast",
@@ -232,8 +233,18 @@ def test_both_topics_are_for_cloudwatch_and_refuse_plain_http(platform: Callable
         for statement in each["Properties"]["PolicyDocument"]["Statement"]:
             topic = statement["Resource"]["Ref"]
             if statement["Effect"] == "Allow":
-                if statement["Principal"] == {"Service": "events.amazonaws.com"}:
-                    assert topic.startswith("tickets"), "what a failed retraining says"
+                if statement["Principal"] == {"Service": "budgets.amazonaws.com"}:
+                    assert topic.startswith("tickets"), "what a month costs"
+                    account = {"Ref": "AWS::AccountId"}
+                    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": account}
+                    (source,) = statement["Condition"]["ArnLike"].values()
+                    assert source["Fn::Join"][1] == [
+                        "arn:",
+                        {"Ref": "AWS::Partition"},
+                        ":budgets::",
+                        account,
+                        ":*",
+                    ]
                     continue
                 assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
                 assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}

@@ -233,7 +233,7 @@ def test_athena_writes_results_where_the_workgroup_says(platform: Callable[[str]
     (workgroup,) = platform("prod").resources("data", "AWS::Athena::WorkGroup").values()
     configuration = workgroup["Properties"]["WorkGroupConfiguration"]
     assert configuration["EnforceWorkGroupConfiguration"] is True
-    assert configuration["ResultConfiguration"]["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+    assert configuration["ResultConfiguration"]["EncryptionConfiguration"]["EncryptionOption"] == "SSE_KMS"
 
 
 def test_days_are_found_without_a_crawler(platform: Callable[[str], Any]) -> None:
@@ -249,7 +249,8 @@ def test_days_are_found_without_a_crawler(platform: Callable[[str], Any]) -> Non
 OUTPUTS = {
     "data": {
         *("LakeBucket", "ModelsBucket", "FeaturesTable", "DecisionsTable", "MerchantsTable", "EventBus"),
-        *("TokenSecret", "AppConfigApplication", "AppConfigEnvironment", "AppConfigProfile", "AppConfigStrategy"),
+        *("TokenSecret", "TokenKeysBucket"),
+        *("AppConfigApplication", "AppConfigEnvironment", "AppConfigProfile", "AppConfigStrategy"),
         *("KeySecret", "SettingsTable", "GlueDatabase", "AthenaWorkgroup", "PageTopic", "TicketTopic"),
     },
     "features": {"UpdateQueueUrl", "UpdateDeadLetterQueueUrl", "UnrelayedQueueUrl", "UndeliveredQueueUrl"},

@@ -130,11 +130,11 @@ def test_it_knows_only_its_own_job_role_and_functions(platform: Callable[[str], 
     called = {each["Fn::GetAtt"][0].partition("function")[0] for each in listed(calls["Resource"])}
     assert called == {each.replace("_", "") for each in MONITOR_FUNCTIONS}
     (passing,) = [each for each in statements if "iam:PassRole" in listed(each["Action"])]
-    assert passing["Resource"]["Fn::GetAtt"][0].startswith("looksrole")
+    assert passing["Resource"]["Fn::GetAtt"][0].startswith("monitorrole")
 
 
 def test_its_job_writes_reports_and_nothing_that_anybody_serves_by(platform: Callable[[str], Any]) -> None:
-    statements = platform("prod").statements("training", "looksrole")
+    statements = platform("prod").statements("training", "monitorrole")
     (writing,) = [each for each in statements if "s3:PutObject" in listed(each["Action"])]
     assert json.dumps(writing["Resource"]).endswith('"/monitoring/*"]]}')
     assert "s3:DeleteObject" not in actions(statements)

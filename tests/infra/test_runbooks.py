@@ -143,7 +143,7 @@ def test_every_function_metric_and_setting_on_a_page_exists(page: str) -> None:
 
 
 _AWS = {"ConcurrentExecutions"}
-_OUTPUTS = {"LakeBucket", "MonitorStateMachine", "KeySecret", "PageTopic", "TicketTopic"}
+_OUTPUTS = {"AuditBucket", "LakeBucket", "MonitorStateMachine", "KeySecret", "PageTopic", "TicketTopic"}
 
 
 def _settings() -> set[str]:

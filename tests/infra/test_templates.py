@@ -52,7 +52,7 @@ def documents(folder: Path) -> dict[str, Any]:
 def test_production_is_synthesized_offline_and_twice_the_same(tmp_path: Path) -> None:
     folders = [tmp_path / "first", tmp_path / "second"]
     for folder in folders:
-        done = synth(folder, "-c", "env=prod")
+        done = synth(folder, "-c", "env=prod", "-c", "unpinned=true")
         assert done.returncode == 0, done.stderr[-2000:]
     first, second = (documents(folder) for folder in folders)
     assert len([name for name in first if name.endswith(".template.json")]) == len(PARTS)
@@ -85,9 +85,9 @@ def test_nothing_was_asked_of_aws(platform: Callable[[str], Any], name: str) -> 
         assert not re.search(r"\b\d{12}\b", json.dumps(platform(name).raw(part)))
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_cfn_lint_has_nothing_to_say(platform: Callable[[str], Any], name: str) -> None:
-    folder = platform(name).folder
+def test_cfn_lint_has_nothing_to_say_of_the_local_cloud(platform: Callable[[str], Any]) -> None:
+    # Nor of what is deployed to AWS: `make security` asks it about those.
+    folder = platform("local").folder
     findings = []
     for part in PARTS:
         template = (folder / f"{part}.template.json").read_text()
@@ -108,6 +108,9 @@ LACKING_LOCALLY = Counter(
         **dict.fromkeys(("AWS::Events::Rule", "AWS::IAM::Role", "AWS::IAM::Policy"), 2),
         # The report that is missing where one is due every day.
         "AWS::CloudWatch::Alarm": 1,
+        # The firewall, with its log.
+        "AWS::Logs::LogGroup": 1,
+        **{f"AWS::WAFv2::{kind}": 1 for kind in ("LoggingConfiguration", "WebACL", "WebACLAssociation")},
     }
 )
 

@@ -46,9 +46,9 @@ def register(deployment: Deployment, version: str) -> None:
     manifest = msgspec.structs.replace(manifest, calibration=VERSIONS[version])
     verdict = {"passed": True, "reason": "load test"}
     evaluation = {"run_id": version, "verdict": verdict, "candidate": {}, "champion": None}
-    prefix = f"s3://{deployment['ModelsBucket']}/load/{version}/"
-    put(deployment, f"load/{version}/model.tar.gz", _artifact(manifest, model))
-    put(deployment, f"load/{version}/evaluation.json", msgspec.json.encode(evaluation))
+    prefix = f"s3://{deployment['ModelsBucket']}/runs/{version}/load/"
+    put(deployment, f"runs/{version}/load/model.tar.gz", _artifact(manifest, model))
+    put(deployment, f"runs/{version}/load/evaluation.json", msgspec.json.encode(evaluation))
     event = {"run_id": version, "artifact_uri": f"{prefix}model.tar.gz", "evaluation_uri": prefix}
     answer = invoke(deployment, "register_model", event)
     assert answer["version"] == version

@@ -85,7 +85,7 @@ def played() -> Played:
     ):
         tokens = [getattr(_tokenised(each), value_of) for each in those]
         entries = [Entry(value=each, added_at=1, added_by="t") for each in dict.fromkeys(tokens) if each]
-        settings.change_entries(first, list_name, value_of, add=entries, now=1)
+        settings.change_entries(first, list_name, value_of, add=entries, now=1, by="key:k1")
     model = deciding.served()
     scorer = Scorer(
         features=STANDARD,

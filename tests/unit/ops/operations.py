@@ -62,12 +62,17 @@ class Small:
     session: Any = None
     called: list[tuple[str, Any]] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
+    told: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> str:
         return self.resources[name]
 
     def client(self, service: str) -> Any:
         return self.session.client(service)
+
+    def tell(self, kind: str, action: str, **more: Any) -> None:
+        """Stands for the audit trail: what was told to it is kept."""
+        self.told.append((kind, action, more))
 
     def features(self) -> DynamoFeatureStore:
         return DynamoFeatureStore(self.client("dynamodb"), self["FeaturesTable"], consistent=True)

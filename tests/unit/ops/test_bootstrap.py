@@ -1,7 +1,7 @@
 """Bootstrap, switch, abandon: resumable, refused where they would lose something, and beside imports."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -43,6 +43,7 @@ class Deployment:
     environment: Environment = LOCAL
     now: int = NOON + 1_000 * HOUR
     skew: int = 0
+    told: list[Any] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> str:
         return {"LakeBucket": "lake", "DecisionsTable": "decisions", "FeaturesTable": "features"}[name]
@@ -55,6 +56,9 @@ class Deployment:
     def _dated(self, parsed: dict[str, Any], **_about: Any) -> None:
         moment = datetime.fromtimestamp((self.now - self.skew) / 1_000, UTC)
         parsed["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(moment, usegmt=True)
+
+    def tell(self, kind: str, action: str, **more: Any) -> None:
+        self.told.append((kind, action, more))
 
     def features(self) -> FeatureStore:
         return self.store
@@ -345,6 +349,11 @@ def test_a_build_for_other_features_is_not_taken_over_and_not_switched_to(deploy
     with pytest.raises(GenerationError, match="none to abandon"):
         abandon(given)
     assert run(deployment).generation == 3, "a number is never used again"
+    switched(deployment)
+    assert deployment.told == [
+        ("states", "abandon", {"before": {"building": 2}}),
+        ("states", "switch", {"before": {"serving": 1}, "after": {"serving": 3}}),
+    ], "told as often as it was done"
 
 
 def test_a_build_that_live_traffic_filled_with_other_features_never_serves(deployment: Deployment) -> None:

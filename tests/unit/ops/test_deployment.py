@@ -112,10 +112,8 @@ def test_the_api_is_where_the_deployment_is(environment: str, port: int | None, 
 def test_the_token_key_is_the_deployments_secret() -> None:
     session = boto3.Session(region_name=REGION)
     made = session.client("secretsmanager").create_secret(Name="key", SecretString="k" * 40)
-    tokens = [
-        Deployment(lookup("dev"), session, {"TokenSecret": made["ARN"]}).tokeniser().token("card", "4")
-        for _ in range(2)
-    ]
+    resources = {"TokenSecret": made["ARN"], "TokenKeysBucket": "token-keys"}
+    tokens = [Deployment(lookup("dev"), session, resources).tokeniser().token("card", "4") for _ in range(2)]
     assert tokens[0] == tokens[1]
     assert tokens[0].startswith("card_")
 

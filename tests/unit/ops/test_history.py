@@ -28,12 +28,16 @@ class Deployment:
 
     def __init__(self, store: FeatureStore) -> None:
         self.store = store
+        self.told: list[Any] = []
 
     def __getitem__(self, name: str) -> str:
         return {"LakeBucket": "lake"}[name]
 
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]
+
+    def tell(self, kind: str, action: str, **more: Any) -> None:
+        self.told.append((kind, action, more))
 
     def features(self) -> FeatureStore:
         return self.store
@@ -119,6 +123,13 @@ def test_an_import_leaves_the_states_that_folding_leaves(rows: tuple[Row, ...]) 
     assert done.rows == len(rows)
     assert done.states == len(expected)
     assert stored(store, sorted(expected)) == expected
+
+
+def test_an_import_is_told(rows: tuple[Row, ...]) -> None:
+    deployment: Any = Deployment(MemoryFeatureStore())
+    import_history(deployment, "before", rows, clock=1)
+    [(kind, action, more)] = deployment.told
+    assert (kind, action, more["of"], more["after"]["rows"]) == ("states", "import", "before", len(rows))
 
 
 def test_the_same_import_again_changes_nothing(rows: tuple[Row, ...]) -> None:

@@ -329,10 +329,10 @@ def test_of_two_commands_at_once_one_is_told_to_look_again(prod: Any) -> None:
     class Racing(MemoryMerchantStore):
         """Somebody else is quicker by a moment."""
 
-        def save(self, account: Account, *changed: Credential) -> None:
+        def save(self, account: Account, *changed: Credential, action: str = "change") -> None:
             quicker = replace(account, keys=account.keys[:1], plan="high")
             super().save(quicker)
-            super().save(account, *changed)
+            super().save(account, *changed, action=action)
 
     key = add(prod, "shop-1", at=NOW)
     store = Racing()

@@ -13,7 +13,7 @@ from runtime.publishing import Publisher
 from runtime.stores.releases import Event, MemoryReleaseStore, Waiting
 from tests.unit.lambdas.releases import GROUP, Executions, Registry, lineage
 from tests.unit.lambdas.support import POLICY, bundle
-from tests.unit.runtime.appconfig import PROFILE, AppConfig
+from tests.unit.runtime.appconfig import KEY, PROFILE, AppConfig
 
 JANE = "arn:aws:sts::123456789012:assumed-role/risk/jane"
 
@@ -53,7 +53,7 @@ class World:
         client: Any = self.client
         bundles: Any = self.bundles
         self.time = 0
-        publisher = Publisher(client, PROFILE, "str1234", self.releases, self._clock, lambda _: None)
+        publisher = Publisher(client, PROFILE, "str1234", KEY, self.releases, self._clock, lambda _: None)
         self.desk = Desk(self.releases, bundles, publisher, self.registry, self.executions, by=JANE)
         publisher.change(lambda now: now.promoting("run-2"), by="retrain:run-2", reason="better", run="run-2")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fraud.codec import encode
+from fraud.codec import decode, encode
 from fraud.events import Transaction
 from fraud.features import STANDARD, Key
 from fraud.replay import fold
@@ -16,6 +16,7 @@ from ops.featurestore.lifecycle import GenerationError
 from ops.rebuilding import checking, commands
 from ops.rebuilding.checking import Verdict, check, key_named, sample, stored_states
 from ops.rebuilding.comparing import compare, key_of
+from tests.contract.forms import NEXT, known
 from tests.unit.ops.operations import NOON, Small, payment, small_deployment
 
 __all__ = ["small_deployment"]
@@ -167,6 +168,7 @@ def test_what_is_wrong_is_shown_before_it_is_replaced(small: Small, run: Callabl
     assert wrong.exit_code == 1
     assert "1 wrong" in wrong.output
     assert "Generation 2 would be built" in run("--dry-run").output
+    assert small.told == []
     declined = run(answer="n\n")
     assert declined.exit_code == 1
     assert "different" in declined.output
@@ -177,6 +179,7 @@ def test_what_is_wrong_is_shown_before_it_is_replaced(small: Small, run: Callabl
     assert small.features().look(())[0].serving.number == 2
     assert stored_states(deployment, [CARD], generation=2)[CARD] == right
     assert run("--sample", "100").exit_code == 0
+    assert [each[:2] for each in small.told] == [("states", "build"), ("states", "build"), ("states", "switch")]
 
 
 def test_what_cannot_be_read_does_not_stop_events_after_the_switch(small: Small, run: Callable[..., Any]) -> None:
@@ -223,3 +226,17 @@ def test_the_tokens_are_those_of_the_events() -> None:
     # The tests above name keys: they have to be keys that these payments touch.
     made: Transaction = PAYMENTS[0]
     assert CARD in STANDARD.keys_written(made)
+
+
+def test_a_state_in_another_packed_form_is_the_same_state(small: Small) -> None:
+    deployment: Any = small
+    with known():
+        packed = stored_states(deployment, [CARD], generation=1)[CARD]
+        spoil(small, CARD, encode(decode(packed), NEXT))
+        assert checked(small, CARD)[CARD][0] is Verdict.RIGHT
+        spoil(small, CARD, packed, generation=2)
+        found = compare(deployment, serving=1, built=2)
+        assert (found.equal, found.different) == (1, 0)
+        spoil(small, CARD, other_state(), generation=2)
+        found = compare(deployment, serving=1, built=2)
+        assert (found.equal, found.different) == (0, 1)

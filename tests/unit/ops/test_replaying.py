@@ -239,6 +239,8 @@ def test_a_job_is_given_the_days_it_reads_and_asks_for_no_more(
         prefix, *keys = json.loads(deployed.s3.put[sources[part]["S3Uri"]])
         assert prefix == {"prefix": f"s3://lake/{part}/"}
         assert keys == [f"day={day(number)}/a.parquet" for number in wanted]
+    assert request["ProcessingOutputConfig"]["KmsKeyId"] == "ObjectsKey"
+    assert request["ProcessingResources"]["ClusterConfig"]["VolumeKmsKeyId"] == "ObjectsKey"
     # The disk holds what is listed twice over: objects here are of a gigabyte.
     size = 2 + len(days) + len(labels) + len(more)
     assert request["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"] == 30 + 2 * size

@@ -128,7 +128,7 @@ def test_a_page_may_end_with_a_token_that_reads_as_a_card_number(
     run("lists", "define", *definition.split())
     read_as_card = f"cust_{'4111' * 4}{'a' * 16}"
     entries = [Entry(value=each, added_at=NOW, added_by="key:k") for each in (read_as_card, f"cust_{'f' * 32}")]
-    store.change_entries("acme", "vip#1", "customer", now=NOW, add=entries)
+    store.change_entries("acme", "vip#1", "customer", now=NOW, by="key:k1", add=entries)
     show = ("lists", "show", "-m", "acme", "-n", "vip", "--limit", "1")
     assert f"--cursor {read_as_card}" in run(*show).stderr
     assert "cust_ff" in run(*show, "--cursor", read_as_card).stdout

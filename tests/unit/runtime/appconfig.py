@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 from fraud.serving import Serving
 from runtime.configuration import Profile
 
-__all__ = ["PROFILE", "AppConfig"]
+__all__ = ["KEY", "PROFILE", "AppConfig"]
 
 PROFILE = Profile("app1234", "env1234", "pro1234")
+KEY = "arn:aws:kms:eu-west-1:000000000000:key/objects"
 
 
 class AppConfig:
@@ -59,6 +60,7 @@ class AppConfig:
 
     def start_deployment(self, **call: Any) -> None:
         assert (call["EnvironmentId"], call["DeploymentStrategyId"]) == ("env1234", "str1234")
+        assert call["KmsKeyIdentifier"] == KEY
         assert len(call["Description"]) <= 1_024
         if self.busy:
             self.busy -= 1

@@ -16,7 +16,7 @@ from runtime.configuration import ConfigurationError
 from runtime.publishing import BusyError, Publisher
 from runtime.stores.releases import MemoryReleaseStore, Served
 from runtime.stores.transactions import ConflictError
-from tests.unit.runtime.appconfig import PROFILE, AppConfig
+from tests.unit.runtime.appconfig import KEY, PROFILE, AppConfig
 
 POLICY = Policy(version="p1", thresholds=Thresholds(challenge=0.2, review=0.5, decline=0.8))
 FIRST = Serving(policy=POLICY, champion="run-1")
@@ -29,6 +29,7 @@ def publisher(
         client,  # type: ignore[arg-type]  # a fake of AppConfig
         PROFILE,
         "str1234",
+        KEY,
         releases,
         clock=lambda: 1_000,
         pause=pause,

@@ -12,7 +12,7 @@ from fraud.serving import Serving
 from runtime.publishing import Publisher
 from runtime.releasing import NotReleasedError, OvertakenError, Releaser
 from runtime.stores.releases import Event, Lineage, MemoryReleaseStore
-from tests.unit.runtime.appconfig import PROFILE, AppConfig
+from tests.unit.runtime.appconfig import KEY, PROFILE, AppConfig
 
 POLICY = Policy(version="p1", thresholds=Thresholds(challenge=0.2, review=0.5, decline=0.8))
 TOLD = {"by": "retrain:run", "reason": "because"}
@@ -41,7 +41,7 @@ class World:
         self.approved = set(approved)
         given: Any = self.client
         bundles: Any = self.bundles
-        publisher = Publisher(given, PROFILE, "str1234", self.releases, self._clock, lambda _: None)
+        publisher = Publisher(given, PROFILE, "str1234", KEY, self.releases, self._clock, lambda _: None)
         self.releaser = Releaser(publisher, self.releases, bundles, lambda each: each.version in self.approved)
 
     def _clock(self) -> int:

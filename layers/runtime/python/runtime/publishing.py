@@ -60,6 +60,8 @@ class Publisher:
     ----------
     strategy : str
         The id of the AppConfig strategy that changes are deployed with.
+    key : str
+        The ARN of the key of KMS that deployed documents lie under.
     clock : callable
         Wall-clock milliseconds.
     pause : callable
@@ -71,6 +73,7 @@ class Publisher:
     client: "AppConfigClient"
     profile: Profile
     strategy: str
+    key: str
     releases: ReleaseStore
     clock: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     pause: Callable[[float], None] = field(default=time.sleep)
@@ -191,6 +194,7 @@ class Publisher:
                 ConfigurationProfileId=self.profile.appconfig_profile,
                 ConfigurationVersion=served.configuration,
                 DeploymentStrategyId=self.strategy,
+                KmsKeyIdentifier=self.key,
                 Description=f"{_MARK}{served.number}: {served.reason}"[:_LONGEST],
             )
         except ClientError as error:

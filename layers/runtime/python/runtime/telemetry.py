@@ -25,6 +25,7 @@ __all__ = [
     "MOST_IDS",
     "correlate",
     "correlated",
+    "correlation_id",
     "count",
     "follow",
     "instrumented",
@@ -113,6 +114,11 @@ def correlate(correlation_id: str) -> None:
     """Put the id of the request that is served into every further line of the log, and onto the trace."""
     logger.append_keys(correlation_id=correlation_id)
     _tracer.put_annotation("correlation_id", correlation_id)
+
+
+def correlation_id() -> str:
+    """The id of the request that is served; empty if none is."""
+    return str(logger.get_current_keys().get("correlation_id") or "")
 
 
 def correlated(ids: Iterable[str]) -> list[str]:

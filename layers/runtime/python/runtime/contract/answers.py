@@ -92,7 +92,10 @@ class Health(_Answer, frozen=True):
 
     status: Annotated[
         Literal["ok", "degraded"],
-        Meta(description="`degraded`: payments are decided, but without a model or without their history."),
+        Meta(
+            description="`degraded`: payments are decided without a model or without their history, or, without "
+            "`keys`, not at all."
+        ),
     ]
     champion: Annotated[str | None, Meta(description="The version of the model that decides, if there is one.")]
     policy: Annotated[str, Meta(description="The version of the policy that decides.")]

@@ -17,6 +17,7 @@ def test_local_is_dev_but_for_its_capabilities_and_how_quick_it_is() -> None:
         architecture=DEV.architecture,
         capabilities=DEV.capabilities,
         release_latency_ms=DEV.release_latency_ms,
+        token_refresh_seconds=DEV.token_refresh_seconds,
     )
     assert moved == DEV
 

@@ -64,12 +64,12 @@ def list_entries(
 
 @audit_app.command("show")
 def show_entry(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    entry_id: Annotated[str, typer.Argument(help="As `list` shows it.")],
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
     """Show one change: what is gone with a minus, what is new with a plus."""
-    for each in (each for each in read(connect(env, port=port)) if each.id == id_):
+    for each in (each for each in read(connect(env, port=port)) if each.id == entry_id):
         entry = each.entry
         table = Table("what", Column("value", overflow="fold"), show_header=False, box=None)
         if entry is None:
@@ -86,7 +86,7 @@ def show_entry(
             style = {"+": "green", "-": "red"}.get(line[:1])
             out.print(line, style=style, markup=False, highlight=False)
         return
-    raise AuditError(f"there is no entry {id_!r}; `paywarden audit list` shows those that there are")
+    raise AuditError(f"there is no entry {entry_id!r}; `paywarden audit list` shows those that there are")
 
 
 @audit_app.command("export")

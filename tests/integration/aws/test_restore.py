@@ -44,6 +44,11 @@ class Deployment:
 
     def __init__(self, clients: dict[str, Any]) -> None:
         self._clients = clients
+        self.told: list[tuple[str, str]] = []
+
+    def tell(self, kind: str, action: str, **_more: Any) -> None:
+        """Stands for the audit trail."""
+        self.told.append((kind, action))
 
     def client(self, service: str) -> Any:
         return self._clients[service]

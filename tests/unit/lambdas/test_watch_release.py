@@ -56,13 +56,23 @@ def lake() -> AthenaClient:
 
 
 @pytest.fixture
-def function(
-    load: Any, aws: None, alarms: Alarms, lake: AthenaClient, monkeypatch: pytest.MonkeyPatch
-) -> ModuleType:
+def releases(aws: None) -> DynamoReleaseStore:
+    """The table as its writers open it: the function itself only reads."""
     del aws
+    return releases_table()
+
+
+@pytest.fixture
+def function(
+    load: Any,
+    releases: DynamoReleaseStore,
+    alarms: Alarms,
+    lake: AthenaClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModuleType:
     monkeypatch.setattr(clients, "cloudwatch", lambda: alarms)
     monkeypatch.setattr(clients, "athena", lambda: lake)
-    serving(releases_table(), Serving(policy=POLICY, champion="run-1", canary=Canary(version="run-2", share=0.1)))
+    serving(releases, Serving(policy=POLICY, champion="run-1", canary=Canary(version="run-2", share=0.1)))
     module: ModuleType = load("watch_release")
     return module
 
@@ -172,7 +182,7 @@ def test_scores_that_moved_on_the_same_payments_send_it_back(function: ModuleTyp
 
 
 def test_a_model_that_hardly_anybody_met_is_not_trusted_when_its_time_is_over(
-    function: ModuleType, lake: AthenaClient
+    function: ModuleType, releases: DynamoReleaseStore, lake: AthenaClient
 ) -> None:
     lake.decisions = rows("run-2", 199, 99, mine=0.3, theirs=0.3) + rows("run-1", 900, 450, mine=0.3, theirs=0.3)
     few = look(function, stage(), minutes=60)
@@ -185,7 +195,7 @@ def test_a_model_that_hardly_anybody_met_is_not_trusted_when_its_time_is_over(
     # Nor is it by a number of decisions that is less than what is needed.
     assert look(function, stage(canary_decisions=150))["verdict"] == "wait"
     assert look(function, stage(canary_decisions=150, minimum_canary_decisions=150))["verdict"] == "done"
-    serving(function.releases, Serving(policy=POLICY, champion="run-2", challengers=("run-1",)), number=2)
+    serving(releases, Serving(policy=POLICY, champion="run-2", challengers=("run-1",)), number=2)
     assert look(function, stage("probation", probation_minutes=5.0), minutes=4)["verdict"] == "wait"
     assert look(function, stage("probation", probation_minutes=5.0), minutes=5)["verdict"] == "back"
 
@@ -232,27 +242,31 @@ def test_an_alarm_that_went_off_between_two_looks_is_not_missed(function: Module
 
 
 @pytest.mark.parametrize(("name", "verdict"), [("canary", "back"), ("probation", "back"), ("shadow", "wait")])
-def test_an_alarm_sends_back_what_decides(function: ModuleType, alarms: Alarms, name: str, verdict: str) -> None:
+def test_an_alarm_sends_back_what_decides(
+    function: ModuleType, releases: DynamoReleaseStore, alarms: Alarms, name: str, verdict: str
+) -> None:
     documents = {
         "canary": Serving(policy=POLICY, champion="run-1", canary=Canary(version="run-2", share=0.1)),
         "probation": Serving(policy=POLICY, champion="run-2", challengers=("run-1",)),
         "shadow": Serving(policy=POLICY, champion="run-1", challengers=("run-2",)),
     }
-    serving(function.releases, documents[name], number=2)
+    serving(releases, documents[name], number=2)
     alarms.states["release-latency"] = "ALARM"
     answer = look(function, stage(name))
     assert answer["verdict"] == verdict
     assert ("release-latency" in answer["reason"]) == (verdict == "back")
 
 
-def test_what_somebody_took_out_goes_back(function: ModuleType) -> None:
-    serving(function.releases, Serving(policy=POLICY, champion="run-1"), number=2)
+def test_what_somebody_took_out_goes_back(function: ModuleType, releases: DynamoReleaseStore) -> None:
+    serving(releases, Serving(policy=POLICY, champion="run-1"), number=2)
     for name in ("shadow", "canary", "probation"):
         assert "somebody took it out" in look(function, stage(name))["reason"]
 
 
-def test_a_shadow_counts_what_it_scored(function: ModuleType, lake: AthenaClient) -> None:
-    serving(function.releases, Serving(policy=POLICY, champion="run-1", challengers=("run-2",)), number=2)
+def test_a_shadow_counts_what_it_scored(
+    function: ModuleType, releases: DynamoReleaseStore, lake: AthenaClient
+) -> None:
+    serving(releases, Serving(policy=POLICY, champion="run-1", challengers=("run-2",)), number=2)
     alone = [{**each, "shadow": {}} for each in rows("run-1", 50, 0, mine=0.1, theirs=0.9, at=SINCE + 1)]
     lake.decisions = rows("run-1", 500, 0, mine=0.1, theirs=0.9) + alone
     answer = look(function, stage("shadow"))

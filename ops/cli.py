@@ -239,8 +239,8 @@ def main() -> None:
     from ops.featurestore.online import ParityError
     from ops.functions import FunctionError
     from ops.history import ImportConflictError
-    from ops.inputs.convert import RowError
-    from ops.labels.maturity import MaturityError
+    from ops.inputs.errors import RowError
+    from ops.labels.errors import MaturityError
     from ops.labels.reading import LabelFileError
     from ops.merchants import MerchantError
     from ops.migrating.errors import MigrationError
@@ -251,7 +251,7 @@ def main() -> None:
     from ops.replaying.errors import ReplayError
     from ops.retraining import RetrainingError
     from ops.rollback import RollbackError
-    from ops.scoring.vectors import ScoringError
+    from ops.scoring.errors import ScoringError
     from ops.settings import RefusedError
     from ops.tokens import RotationError
     from ops.tracing.errors import TraceError

@@ -1,7 +1,9 @@
 """What every test starts from: no real AWS account in reach, and the same examples on every run."""
 
 import os
+from functools import cache
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
@@ -30,6 +32,9 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("paywarden")
+
+# Every session of botocore would read the same descriptions of AWS's services anew, in some 10 ms each.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 def pytest_configure(config: pytest.Config) -> None:

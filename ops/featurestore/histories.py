@@ -9,7 +9,7 @@ import pyarrow as pa
 from fraud.events import Event
 from fraud.replay import arrival
 from ops.inputs import Mapping, from_frame
-from ops.inputs.convert import RowError
+from ops.inputs.errors import RowError
 from ops.inputs.reading import read_frame
 from ops.inputs.rows import FIELDS
 from training.engines.events import AT, EVENT, KIND

@@ -11,17 +11,14 @@ import pandas as pd
 from fraud.cards import is_card_number, may_hold
 from fraud.currency import CURRENCIES
 from fraud.events import MOST_AMOUNT
+from ops.inputs.errors import RowError
 from ops.inputs.mapping import LabelRule, Mapping, TimeRule, parse_duration
 from ops.inputs.rows import CANONICAL, FIELDS
 
-__all__ = ["RowError", "convert"]
+__all__ = ["convert"]
 
 _OPTIONAL_DEFAULTS = {"channel": "ecommerce", "three_ds": "none"}
 _REQUIRED = ("transaction_id", "merchant_id", "currency", "card", "customer")
-
-
-class RowError(ValueError):
-    """A row of the input cannot be used."""
 
 
 def convert(batch: pd.DataFrame, mapping: Mapping, first_row: int) -> pd.DataFrame:

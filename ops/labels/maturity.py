@@ -8,16 +8,13 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ops.deployment import Deployment
+from ops.labels.errors import MaturityError
 from training.maturity import Maturity, days
 
-__all__ = ["MaturityError", "latest_run", "maturity_table", "read_maturity", "save_page"]
+__all__ = ["latest_run", "maturity_table", "read_maturity", "save_page"]
 
 _PLACE = "dataset/about/maturity"
 _LEVELS = ("0.9", "0.95", "0.99")
-
-
-class MaturityError(Exception):
-    """No run measured it, or this one did not; the message says what to do."""
 
 
 def latest_run(deployment: Deployment) -> str:

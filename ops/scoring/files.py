@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ops.scoring.vectors import ScoringError
+from ops.scoring.errors import ScoringError
 
 __all__ = ["check_target", "write"]
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from fraud.serving import Serving
 from ops.deployment import Deployment
 from ops.measures import serving_profile
-from ops.scoring.vectors import ScoringError
+from ops.scoring.errors import ScoringError
 from runtime.configuration import current
 from training.bundles import MANIFEST_FILE, MODEL_FILE, Model, read_bundle
 from training.contract import ProgramError

@@ -15,19 +15,16 @@ from fraud.features import STANDARD, FeatureSet
 from fraud.policy import Policy
 from fraud.tokens import IDENTIFIERS, Tokeniser
 from ops.featurestore.histories import table_of
+from ops.scoring.errors import ScoringError
 from training.bundles import Model
 from training.calibrate import calibrated
 from training.engines import vectorised
 from training.engines.events import EventTable
 
-__all__ = ["Scoring", "ScoringError", "decided", "tokenised"]
+__all__ = ["Scoring", "decided", "tokenised"]
 
 type Column = npt.NDArray[np.float64]
 type Progress = Callable[[str, int, int], None]
-
-
-class ScoringError(ValueError):
-    """A table cannot be scored; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

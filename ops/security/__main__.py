@@ -3,9 +3,7 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -24,19 +22,14 @@ AT_ONCE = 2
 def results(folder: Path) -> list[Result]:
     """What every check comes back with, in the table's order."""
     with ThreadPoolExecutor(AT_ONCE) as executor:
-        assemblies = synthesised(folder, executor)
-        # The longest first.
-        checks: list[Callable[[], Result]] = [
-            partial(checkov.check, assemblies),
-            partial(cfn_lint.check, assemblies),
-            secrets.check,
-            partial(nag.check, assemblies),
-            code.check,
-            workflows.check,
-            advisories.python_packages,
-            advisories.node,
+        made = executor.submit(synthesised, folder)
+        of_files = [
+            executor.submit(check)
+            for check in (secrets.check, code.check, workflows.check, advisories.python_packages, advisories.node)
         ]
-        return [each.result() for each in [executor.submit(check) for check in checks]]
+        assemblies = made.result()
+        of_templates = [executor.submit(each.check, assemblies) for each in (checkov, cfn_lint, nag)]
+        return [each.result() for each in (*of_templates, *of_files)]
 
 
 def main() -> int:

@@ -91,7 +91,8 @@ def test_the_command_line_says_the_rest() -> None:
 
     assert environment(env="prod", accounts=PINNED).region == "eu-west-1"
     assert environment(env="prod", accounts=PINNED, canary="off").canary is None
-    assert environment(env="prod", unpinned="true") == PROD
+    for name, each in ENVIRONMENTS.items():
+        assert environment(env=name, **({"unpinned": "true"} if each.pinned else {})) == each
     for context, why in (
         ({"env": "prod"}, "^accounts: "),
         ({"env": "prod", "unpinned": "yes"}, "^unpinned: 'yes' is neither true nor false"),

@@ -514,7 +514,7 @@ def test_token_keys_are_read_by_those_who_make_tokens_and_written_by_nobody(
     platform: Callable[[str], Any],
 ) -> None:
     synthesized, readers = platform("prod"), set()
-    for part in synthesized.templates:
+    for part in synthesized.stacks:
         for policy in synthesized.resources(part, "AWS::IAM::Policy").values():
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                 places = [json.dumps(each) for each in listed(statement["Resource"])]

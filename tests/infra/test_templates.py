@@ -33,6 +33,8 @@ def synth(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             "HTTP_PROXY": dead_end,
             "HTTPS_PROXY": dead_end,
             "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+            # The CDK's own rules judge these templates where they are made in this process; here for 10 s more.
+            "CDK_VALIDATION": "false",
         },
         capture_output=True,
         text=True,
@@ -49,11 +51,13 @@ def documents(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_production_is_synthesized_offline_and_twice_the_same(tmp_path: Path) -> None:
-    folders = [tmp_path / "first", tmp_path / "second"]
-    for folder in folders:
-        done = synth(folder, "-c", "env=prod", "-c", "unpinned=true")
-        assert done.returncode == 0, done.stderr[-2000:]
+def test_production_is_synthesized_offline_and_twice_the_same(
+    platform: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """By the command line, and by the library in this process."""
+    folders = [tmp_path / "out", platform("prod").folder]
+    done = synth(folders[0], "-c", "env=prod", "-c", "unpinned=true")
+    assert done.returncode == 0, done.stderr[-2000:]
     first, second = (documents(folder) for folder in folders)
     assert len([name for name in first if name.endswith(".template.json")]) == len(PARTS)
     assert first == second
@@ -66,14 +70,6 @@ def test_an_environment_that_does_not_exist_is_refused_by_name(tmp_path: Path) -
     done = synth(tmp_path / "out", "-c", "env=nowhere")
     assert done.returncode != 0
     assert "give one of: local, dev, staging, prod" in done.stderr
-
-
-def test_the_library_in_process_and_the_command_line_agree(platform: Callable[[str], Any], tmp_path: Path) -> None:
-    done = synth(tmp_path / "out", "-c", "env=local")
-    assert done.returncode == 0, done.stderr[-2000:]
-    given = platform("local")
-    for part in PARTS:
-        assert json.loads((tmp_path / "out" / f"{part}.template.json").read_text()) == given.raw(part)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

@@ -23,9 +23,10 @@ from fraud.policy import Costs, Policy, Thresholds
 from ops.cli import app
 from ops.featurestore.histories import events_of
 from ops.inputs import build_world, decision_body, to_frame
+from ops.scoring.errors import ScoringError
 from ops.scoring.files import write
 from ops.scoring.models import model_in
-from ops.scoring.vectors import Scoring, ScoringError, decided, tokenised
+from ops.scoring.vectors import Scoring, decided, tokenised
 from runtime.stores.decisions import MemoryDecisionStore
 from runtime.stores.features import MemoryFeatureStore
 from tests.unit.lambdas import deciding

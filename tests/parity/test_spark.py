@@ -18,6 +18,7 @@ from fraud.features import STANDARD, FeatureSet
 from fraud.features.standard import MERCHANT
 from fraud.windows import DAY
 from tests.unit.fraud.strategies import follow_up, history, payment, world
+from tests.unit.training.jobs import JAVA
 from training.engines import spark, vectorised
 from training.engines.events import EventTableError, table_of
 from training.engines.spark import ROW, Limits
@@ -35,8 +36,10 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[SparkSession]:
-    with spark_session("local[2]", driver_memory="1g") as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*next(iter(JAVA.items())))
+        with spark_session("local[2]", driver_memory="1g") as running:
+            yield running
 
 
 def same_bits(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> bool:

@@ -4,7 +4,7 @@ import json
 import sys
 
 from lambdas.update_features.handler import handler
-from tests.unit.lambdas.support import Context
+from tests.unit.lambdas.context import Context
 
 if __name__ == "__main__":
     json.dump(handler(json.load(sys.stdin), Context()), sys.stderr)

@@ -4,17 +4,22 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import matplotlib as mpl
 import msgspec
 import pytest
 
+from ops.demo import plots
 from ops.demo.model import Report, Spread, Velocity
 from ops.demo.report import render
+from ops.markup import Markup
 from tests.unit.demo.reading import drawings, read, words
 from tests.unit.demo.synthetic import report
 
+type Render = Callable[[Report], str]
 HOSTILE = "<script>alert('x')</script> & \"q\" $x_1$"
 DRAWINGS = 7
 EMPTY = Report(
@@ -45,8 +50,31 @@ def changed(**fields: Any) -> Report:
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    return render(report())
+def shown() -> Render:
+    """`render`, drawing equal figures once: that they give equal bytes is a test of its own."""
+    known: dict[str, Markup] = {}
+
+    def once(draw: Callable[..., Markup]) -> Callable[..., Markup]:
+        def drawn(*given: object) -> Markup:
+            figures = f"{draw.__name__}{given!r}"
+            if figures not in known:
+                known[figures] = draw(*given)
+            return known[figures]
+
+        return drawn
+
+    drawings_once = {name: once(getattr(plots, name)) for name in plots.__all__ if name != "Mark"}
+
+    def shown(given: Report) -> str:
+        with patch.multiple(plots, **drawings_once):
+            return render(given)
+
+    return shown
+
+
+@pytest.fixture(scope="module")
+def page(shown: Render) -> str:
+    return shown(report())
 
 
 def test_it_is_well_formed_and_every_id_is_its_own(page: str) -> None:
@@ -93,18 +121,24 @@ def test_the_same_report_gives_the_same_bytes(page: str) -> None:
     with mpl.rc_context({"font.size": 23.0, "xtick.major.size": 20.0, "axes.titleweight": "bold"}):
         assert render(report()) == page
     program = (
-        "import sys; from ops.demo.report import render; from tests.unit.demo.synthetic import report; "
-        "sys.stdout.buffer.write(render(report()).encode())"
+        "import sys; import msgspec; from ops.demo.model import Report; from ops.demo.report import render; "
+        "given = msgspec.json.decode(sys.stdin.buffer.read(), type=Report); "
+        "sys.stdout.buffer.write(render(given).encode())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     other = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, env=environment, timeout=120
+        [sys.executable, "-c", program],
+        input=msgspec.json.encode(report()),
+        check=True,
+        capture_output=True,
+        env=environment,
+        timeout=120,
     )
     assert other.stdout == page.encode()
 
 
-def test_it_survives_the_way_through_json(page: str) -> None:
-    assert render(msgspec.json.decode(msgspec.json.encode(report()), type=Report)) == page
+def test_it_survives_the_way_through_json(page: str, shown: Render) -> None:
+    assert shown(msgspec.json.decode(msgspec.json.encode(report()), type=Report)) == page
 
 
 def test_figures_are_those_of_the_report(page: str) -> None:
@@ -130,7 +164,7 @@ def test_it_says_whose_time_is_shown_and_what_to_mind(page: str) -> None:
     assert "relative" in text
 
 
-def test_what_comes_from_elsewhere_is_escaped() -> None:
+def test_what_comes_from_elsewhere_is_escaped(shown: Render) -> None:
     given = report()
     hostile = msgspec.structs.replace(
         given,
@@ -147,16 +181,16 @@ def test_what_comes_from_elsewhere_is_escaped() -> None:
         workflow=[{"run": HOSTILE, "state": HOSTILE, "seconds": 1.0}],
         verdicts=[HOSTILE],
     )
-    page = render(hostile)
+    page = shown(hostile)
     assert "<script" not in page
     assert len(drawings(page)) == DRAWINGS
     assert words(page).count(HOSTILE) > 12
 
 
-def test_a_failed_step_is_the_headline() -> None:
+def test_a_failed_step_is_the_headline(shown: Render) -> None:
     given = report()
     broken = msgspec.structs.replace(given.steps[-1], ok=False, detail="the answer differed")
-    page = render(changed(steps=[*given.steps[:-1], broken], ok=False))
+    page = shown(changed(steps=[*given.steps[:-1], broken], ok=False))
     text = words(page)
     assert f"1 of {len(given.steps)} steps did not do what it claims" in text
     assert "Every step did" not in text
@@ -166,14 +200,14 @@ def test_a_failed_step_is_the_headline() -> None:
     assert 'class="banner failed"' in page
 
 
-def test_a_report_that_calls_itself_failed_is_not_praised() -> None:
-    text = words(render(changed(ok=False)))
+def test_a_report_that_calls_itself_failed_is_not_praised(shown: Render) -> None:
+    text = words(shown(changed(ok=False)))
     assert "The demo did not come to its end" in text
     assert "Every step did" not in text
 
 
-def test_an_empty_report_says_so() -> None:
-    page = render(EMPTY)
+def test_an_empty_report_says_so(shown: Render) -> None:
+    page = shown(EMPTY)
     text = words(page)
     assert drawings(page) == []
     assert "The demo did not come to its end" in text
@@ -197,26 +231,26 @@ def test_an_empty_report_says_so() -> None:
         ("workflow", 1),
     ],
 )
-def test_each_series_may_be_empty(field: str, fewer: int) -> None:
-    page = render(changed(**{field: getattr(EMPTY, field)}))
+def test_each_series_may_be_empty(field: str, fewer: int, shown: Render) -> None:
+    page = shown(changed(**{field: getattr(EMPTY, field)}))
     assert len(drawings(page)) == DRAWINGS - fewer
     read(page)
 
 
-def test_what_is_not_drawn_may_be_empty() -> None:
+def test_what_is_not_drawn_may_be_empty(shown: Render) -> None:
     plain = ("steps", "resources", "traffic", "decisions", "decisions_by_model", "verdicts")
-    page = render(changed(**{field: getattr(EMPTY, field) for field in plain}))
+    page = shown(changed(**{field: getattr(EMPTY, field) for field in plain}))
     assert len(drawings(page)) == DRAWINGS
     assert "Nothing was deployed." in words(page)
 
 
-def test_a_very_small_demo_can_be_drawn() -> None:
+def test_a_very_small_demo_can_be_drawn(shown: Render) -> None:
     given = report()
     one = Spread(p50=0.0, p95=0.0, p99=0.0, worst=0.0, count=1)
     lone = msgspec.structs.replace(
         given.models[0], precision=[0.0, 1.0], recall=[1.0, 0.0], scores_fraud=[], scores_genuine=[0.5]
     )
-    page = render(
+    page = shown(
         changed(
             timeline=[{"day": "2026-02-16", "payments": 1, "frauds": 0, "declined_or_reviewed": 0}],
             velocity=[Velocity(at=0, amount=1, count_24h=0.0, decision="approve")],
@@ -233,27 +267,27 @@ def test_a_very_small_demo_can_be_drawn() -> None:
     assert "nan" not in words(page).split()
 
 
-def test_a_long_story_is_told_around_its_peak() -> None:
+def test_a_long_story_is_told_around_its_peak(shown: Render) -> None:
     told = [Velocity(at=n * 1_000, amount=n, count_24h=float(n == 300), decision="approve") for n in range(400)]
-    text = words(render(changed(velocity=told)))
+    text = words(shown(changed(velocity=told)))
     assert "up to 1 in 24 hours" in text
     assert text.count("1970-01-01 00:") == 60
 
 
-def test_the_traffic_shows_until_when_the_model_learned_and_from_when_it_serves(page: str) -> None:
+def test_the_traffic_shows_until_when_the_model_learned_and_from_when_it_serves(page: str, shown: Render) -> None:
     text = words(page)
     assert "the retrained model learned up to here" in text
     assert "the retrained model serves from here" in text
     never = report().decisions_by_model | {report().models[-1].version: 0}
-    assert "serves from here" not in words(render(changed(decisions_by_model=never)))
+    assert "serves from here" not in words(shown(changed(decisions_by_model=never)))
 
 
-def test_a_worse_model_is_called_worse() -> None:
+def test_a_worse_model_is_called_worse(page: str, shown: Render) -> None:
     first, second = report().models
-    better = words(render(report()))
+    better = words(page)
     assert "The retrained model lies above the first model" in better
     swapped = [
         msgspec.structs.replace(second, role="first model"),
         msgspec.structs.replace(first, role="retrained model"),
     ]
-    assert "The retrained model lies below the first model" in words(render(changed(models=swapped)))
+    assert "The retrained model lies below the first model" in words(shown(changed(models=swapped)))

@@ -19,7 +19,7 @@ from ops.featurestore.histories import events_of, read_history, table_of
 from ops.featurestore.online import Online
 from ops.featurestore.parity import Engine, Report, compare
 from ops.inputs import Mapping, load_mapping
-from ops.inputs.convert import RowError
+from ops.inputs.errors import RowError
 from training.engines import vectorised
 from training.engines.events import table_of as table_of_events
 

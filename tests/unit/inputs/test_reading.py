@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ops.inputs import CANONICAL, MAPPINGS, MappingError, from_frame, load_mapping
-from ops.inputs.convert import RowError
+from ops.inputs.errors import RowError
 from ops.inputs.reading import read, read_frame
 
 SHARED = Path(os.environ.get("PAYWARDEN_SHARED", Path(__file__).resolve().parents[4] / "shared"))

@@ -4,7 +4,6 @@ import copy
 import functools
 import io
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.bundles import BundleStore
 from tests.planted import plant
+from tests.unit.lambdas.context import REGION
+from tests.unit.lambdas.context import Context as Context
 
 EVENTS = Path(__file__).parents[2] / "events"
-REGION = "eu-west-1"
 # A known key that opens nothing: the accounts of these tests are in memory.
 TOKEN_KEY = "a token key for the tests, 32 bytes or more"  # noqa: S105
 plant("token key", TOKEN_KEY)
@@ -78,19 +78,6 @@ def lambda_event(name: str) -> dict[str, Any]:
 def _event(name: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
     return document
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda tells a function about itself, as far as Powertools asks."""
-
-    function_name: str = "function"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:function"
-    aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 120_000
 
 
 class AppConfigData:

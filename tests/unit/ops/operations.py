@@ -60,6 +60,7 @@ class Small:
     environment: Environment = LOCAL
     resources: dict[str, str] = field(default_factory=dict)
     session: Any = None
+    clients: dict[str, Any] = field(default_factory=dict)
     called: list[tuple[str, Any]] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
     told: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -68,7 +69,10 @@ class Small:
         return self.resources[name]
 
     def client(self, service: str) -> Any:
-        return self.session.client(service)
+        """One for each service: to make one costs more than a call."""
+        if service not in self.clients:
+            self.clients[service] = self.session.client(service)
+        return self.clients[service]
 
     def tell(self, kind: str, action: str, **more: Any) -> None:
         """Stands for the audit trail: what was told to it is kept."""

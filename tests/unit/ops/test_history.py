@@ -117,8 +117,15 @@ def stored(store: FeatureStore, keys: Sequence[Key]) -> dict[Key, bytes]:
     return {key: encode(versioned.state) for key, versioned in store.read(keys).items()}
 
 
-def test_an_import_leaves_the_states_that_folding_leaves(rows: tuple[Row, ...]) -> None:
-    store, expected = MemoryFeatureStore(), folded(rows)
+@pytest.fixture(scope="module")
+def expected(rows: tuple[Row, ...]) -> dict[Key, bytes]:
+    return folded(rows)
+
+
+def test_an_import_leaves_the_states_that_folding_leaves(
+    rows: tuple[Row, ...], expected: dict[Key, bytes]
+) -> None:
+    store = MemoryFeatureStore()
     done = run(store, rows)
     assert done.rows == len(rows)
     assert done.states == len(expected)
@@ -132,8 +139,8 @@ def test_an_import_is_told(rows: tuple[Row, ...]) -> None:
     assert (kind, action, more["of"], more["after"]["rows"]) == ("states", "import", "before", len(rows))
 
 
-def test_the_same_import_again_changes_nothing(rows: tuple[Row, ...]) -> None:
-    store, expected = MemoryFeatureStore(), folded(rows)
+def test_the_same_import_again_changes_nothing(rows: tuple[Row, ...], expected: dict[Key, bytes]) -> None:
+    store = MemoryFeatureStore()
     run(store, rows)
     again = run(store, tuple(reversed(rows)))
     assert (again.states, again.unchanged) == (0, len(expected))
@@ -142,8 +149,10 @@ def test_the_same_import_again_changes_nothing(rows: tuple[Row, ...]) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_killed_import_is_taken_up_where_it_ended(rows: tuple[Row, ...], at: int, *, after: bool) -> None:
-    store, expected = Fragile(at, after=after), folded(rows)
+def test_a_killed_import_is_taken_up_where_it_ended(
+    rows: tuple[Row, ...], expected: dict[Key, bytes], at: int, *, after: bool
+) -> None:
+    store = Fragile(at, after=after)
     with pytest.raises(Killed):
         run(store, rows)
     run(store, rows)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ops.cli import app
 from ops.labels import commands
-from ops.labels.maturity import MaturityError
+from ops.labels.errors import MaturityError
 from training.maturity import Curve, Maturity
 
 DAY = 86_400_000

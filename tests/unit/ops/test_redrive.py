@@ -350,7 +350,8 @@ def test_letters_of_the_same_time_need_the_lines_of_both(small_deployment: Small
 def test_the_ledger_is_read_once_for_all_letters_and_only_what_is_published(small_deployment: Small) -> None:
     small = small_deployment
     scans: list[Any] = []
-    small.session.events.register("provide-client-params.dynamodb.Scan", lambda params, **_: scans.append(params))
+    events = small.client("dynamodb").meta.events
+    events.register("provide-client-params.dynamodb.Scan", lambda params, **_: scans.append(params))
     for number in range(25):
         small.records(payment(number))
         small.records(payment(100 + number), recorded_at=NOON - 24 * 3_600_000)

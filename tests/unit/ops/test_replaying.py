@@ -182,7 +182,7 @@ def test_what_is_not_there_is_said(deployed: Any, asked: dict[str, Any], words: 
 
 
 def test_a_folder_that_holds_no_bundle_is_said(deployed: Any, tmp_path: Path) -> None:
-    from ops.scoring.vectors import ScoringError
+    from ops.scoring.errors import ScoringError
 
     with pytest.raises(ScoringError, match="holds no bundle"):
         plan(deployed, model=str(tmp_path))

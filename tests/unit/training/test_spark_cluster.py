@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.unit.training.jobs import REPOSITORY
+from tests.unit.training.jobs import JAVA, REPOSITORY
 from training import cluster
 from training.cluster import Hosts, run_over
 from training.contract import ProgramError
@@ -112,11 +112,19 @@ def test_two_machines_share_the_work_and_both_end(tmp_path: Path, port: int) -> 
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     paths = f"{REPOSITORY}:{REPOSITORY / 'layers' / 'fraud' / 'python'}"
+    # One core each, as what is shared between machines is the question, not within one.
+    environment = {
+        **JAVA,
+        "PATH": _path(),
+        "PYTHONPATH": paths,
+        "TMPDIR": str(tmp_path),
+        "HOME": str(tmp_path),
+        "SPARK_WORKER_CORES": "1",
+    }
     started = []
     for name in reversed(PAIR):
         command = [sys.executable, str(program), str(write_hosts(tmp_path, name)), str(port), str(result)]
         with (tmp_path / f"{name}.log").open("wb") as log:
-            environment = {"PATH": _path(), "PYTHONPATH": paths, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
             started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
     try:
         codes = [process.wait(timeout=240) for process in started]

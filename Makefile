@@ -18,7 +18,7 @@ demo: setup ## Run the whole platform here, from deployment to a retrained model
 	@$(BIN)/paywarden demo
 
 test: setup ## Run every check and every test
-	@$(MAKE) --no-print-directory lint security
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint security
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 security: setup ## Ask other people's security rules: one table, and nothing may fail that has no reason

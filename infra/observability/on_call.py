@@ -51,7 +51,7 @@ def on_call(
             _features(ours, features),
             _updates(ours),
             _letters(ours, scoring, features, training),
-            _functions(scoring, features, training),
+            _functions(ours, scoring, features, training),
             [alarm_status(scope, "tickets", title="Alarms that wait for the day", names=tickets, height=8)],
         ],
     )
@@ -197,7 +197,7 @@ _KEYRING = ("score_transaction", "manage_settings")
 
 
 def _functions(
-    scoring: "ScoringStack", features: "FeaturesStack", training: "TrainingStack"
+    ours: Ours, scoring: "ScoringStack", features: "FeaturesStack", training: "TrainingStack"
 ) -> list[cloudwatch.IWidget]:
     functions: list[Function] = [
         scoring.score_transaction,
@@ -216,7 +216,7 @@ def _functions(
         graph(
             "Errors",
             *(each.function.metric_errors(period=MINUTE, label=each.verb_noun) for each in functions),
-            width=12,
+            width=9,
         ),
         graph(
             "Throttles",
@@ -224,6 +224,11 @@ def _functions(
                 each.function.metric_throttles(period=MINUTE, label=each.verb_noun)
                 for each in (scoring.authorize_merchant, *functions)
             ),
-            width=12,
+            width=9,
+        ),
+        graph(
+            "The audit trail: copied, altered",
+            *(ours(each, of="keep_audit") for each in ("AuditKept", "AuditAltered")),
+            lines={"alarm": 1},
         ),
     ]

@@ -91,7 +91,13 @@ class Inbox:
 
     def __init__(self, cloud: boto3.Session) -> None:
         self._sns, self._sqs = cloud.client("sns"), cloud.client("sqs")
-        self.queues = {name: self._sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("pages", "tickets")}
+        # Queues take messages from topics only where their policy says so.
+        allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow | {"Resource": "*"}]})
+        self.queues = {
+            name: self._sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+            for name in ("pages", "tickets")
+        }
         self.heard: dict[tuple[str, str], str] = {}
 
     def topic(self, logical_id: str) -> str:

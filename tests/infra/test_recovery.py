@@ -30,7 +30,7 @@ def test_every_bucket_keeps_the_versions_of_its_objects_for_a_month(
     platform: Callable[[str], Any], environment: str
 ) -> None:
     buckets = platform(environment).resources("data", "AWS::S3::Bucket")
-    assert len(buckets) == 2
+    assert len(buckets) == 4
     for each in buckets.values():
         properties = each["Properties"]
         assert properties["VersioningConfiguration"] == {"Status": "Enabled"}

@@ -125,7 +125,7 @@ def status(port: int = DEFAULT_PORT) -> Status:
 
 def _server_environment(base: Mapping[str, str]) -> dict[str, str]:
     """The server passes its environment on to the functions it runs, so it gets next to none."""
-    kept = {name: base[name] for name in ("PATH", "HOME", "LANG", "TZ", "PAYWARDEN_AUTH") if name in base}
+    kept = {name: base[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in base}
     return kept | {
         "PYTHONPATH": "",
         "PYTHONUNBUFFERED": "1",

@@ -31,7 +31,7 @@ def emulator_environment(port: int, state: Path, region: str, log_level: str, *,
         "LOG_LEVEL": log_level,
         "STATE_DIR": str(state / "ministack"),
         # Every call is judged by the policies of its caller's role.
-        "AUTH": os.environ.get("PAYWARDEN_AUTH", "true"),
+        "AUTH": "true",
         "PERSIST_STATE": "1" if persist else "0",
         "S3_PERSIST": "1" if persist else "0",
         "S3_DATA_DIR": str(state / "s3"),

@@ -54,10 +54,10 @@ def repository_of(node: Node) -> str | None:
     ValueError
         If it is not of this form: a pattern in it would let other repositories in.
     """
-    said = node.try_get_context("repository")
+    said: str | None = node.try_get_context("repository")
     if said is not None and not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", said):
         raise ValueError(f"repository: {said!r} is not of the form organisation/name")
-    return said  # type: ignore[no-any-return]
+    return said
 
 
 def provider_exists(node: Node) -> bool:

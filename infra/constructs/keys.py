@@ -6,7 +6,7 @@ IAM alone decrypts nothing, and whoever may read a table still has to be allowed
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -161,8 +161,7 @@ class Keys(Construct):
 
         The library names no other key where it does not know the region, as in a template for any of them.
         """
-        resource = table.node.default_child
-        assert isinstance(resource, dynamodb.CfnGlobalTable)  # noqa: S101 - what a table of the library is made of
+        resource = cast(dynamodb.CfnGlobalTable, table.node.default_child)
         resource.add_property_override("Replicas.0.SSESpecification.KMSMasterKeyId", self.tables.key_arn)
 
     def lending(self, key: kms.IKey, *, through: str) -> iam.PolicyStatement:

@@ -92,13 +92,15 @@ class Understood:
     ----------
     before : Transaction or None
         The same under the token key before, while keys overlap.
+    digests : tuple of str
+        Of the request, under the secret of the people in it: that of now, and while keys overlap the one before.
     asked_at : float
         When it was found out what to read, in seconds that never go back.
     """
 
     transaction: Transaction
     before: Transaction | None
-    digest: str
+    digests: tuple[str, ...]
     keys: list[Key]
     settings: list[ItemKey]
     asked_at: float
@@ -110,11 +112,14 @@ class Made:
 
     Attributes
     ----------
+    digests : tuple of str
+        Of the request; a record of an earlier one that has any of them is of the same request.
     give_back : callable or None
         Gives back what the decision took of its policy's bounds.
     """
 
     record: Record
+    digests: tuple[str, ...]
     outcome: Outcome
     give_back: Callable[[], None] | None
 
@@ -188,11 +193,12 @@ class Scorer:
         check(request, asking.received_at)
         raw = request.transaction(asking.merchant_id, asking.received_at)
         tokeniser, now = self.tokeniser(), self.monotonic()
-        transaction, before = tokeniser.apply(raw), tokeniser.previous(raw)
+        sealed, sealed_before = tokeniser.sealed(raw), tokeniser.sealed_before(raw)
+        transaction, before = sealed.transaction, sealed_before.transaction if sealed_before else None
         return Understood(
             transaction,
             before,
-            body_digest(body),
+            tuple(body_digest(body, each.secret) for each in (sealed, sealed_before) if each),
             keys=of_both(self.features.keys_read, transaction, before),
             settings=of_both(lambda each: self.settings.keys(each, now), transaction, before),
             asked_at=now,
@@ -268,7 +274,7 @@ class Scorer:
         record = Record(
             event_id=transaction.event_id,
             kind=DECISION,
-            digest=request.digest,
+            digest=request.digests[0],
             answer=msgspec.json.encode(decision).decode(),
             row=msgspec.json.encode(row).decode(),
         )
@@ -283,7 +289,7 @@ class Scorer:
         give_back = None
         if allowance is not None and judgement.by_policy is not None:
             give_back = partial(allowance.give_back, judgement.by_policy, judgement.draw)
-        return Made(record, outcome, give_back)
+        return Made(record, request.digests, outcome, give_back)
 
     def keep(self, made: Made, give_up_at: float = math.inf) -> Outcome:
         """Write a decision once, unless it is too late to begin; raises `Problem`."""
@@ -296,7 +302,7 @@ class Scorer:
             raise unavailable() from error
         if kept is None:
             return made.outcome
-        if kept.digest != made.record.digest:
+        if kept.digest not in made.digests:
             detail = "This transaction_id was used before, with another body. Use a new id for a new transaction."
             raise Problem(409, "id-reused", "Id used before", detail, "transaction_id")
         return Outcome(kept.answer, repeated=True)

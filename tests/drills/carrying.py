@@ -33,7 +33,7 @@ def warmed_up(stage: Stage) -> None:
         sender.ramp(stage.planner.calls(Phase(name, 6, 1)))
         _again(sender, time.monotonic() + 30)
     stage.ledger = ledger_of(stage.deployment)
-    lost, doubled = stage.balance.add(told(stage.exchanges(name)), stage.ledger)
+    lost, doubled = stage.balance.add(told(stage.exchanges(name), stage.digest), stage.ledger)
     missing = _folded(stage, time.monotonic() + 60)
     if lost or doubled or missing:
         raise RuntimeError(f"not well before anything is broken: {lost}, {doubled}, {missing}")
@@ -55,7 +55,7 @@ def carried_out(drill: Drill, stage: Stage) -> Result:
         deadline = ended + drill.within
         _again(sender, deadline)
     exchanges = stage.exchanges(drill.name)
-    items = list(told(exchanges))
+    items = list(told(exchanges, stage.digest))
     stage.ledger = ledger_of(stage.deployment)
     missing = _folded(stage, deadline)
     well = _waited(lambda: drill.well(stage), deadline)

@@ -27,6 +27,7 @@ from tests.load import rollout
 from tests.load.checks import Ledger
 from tests.load.generator import Exchange, Sender, read_log
 from tests.load.plan import Phase, Planner
+from tests.load.told import Digest, sealing
 
 __all__ = ["KNOWN", "LATE", "SHOPS", "Stage", "staged"]
 
@@ -79,6 +80,11 @@ class Stage:
     balance: Balance = field(default_factory=Balance)
     _watched: dict[Sign, Watched] = field(default_factory=dict)
     planner: Planner = field(default_factory=lambda: Planner(SHOPS, seed=1, rate=RATE))
+
+    @cached_property
+    def digest(self) -> Digest:
+        """What the ledger keeps of a body."""
+        return sealing(self.deployment.tokeniser())
 
     @cached_property
     def _functions(self) -> Mapping[str, Any]:

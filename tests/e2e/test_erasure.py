@@ -17,7 +17,8 @@ from ops.cli import app
 from ops.deployment import Deployment
 from ops.persons.traces import keys_of
 from ops.tokens import Secret
-from runtime.stores.decisions import DECISION, DynamoDecisionStore
+from runtime.stores.decisions import DECISION, DynamoDecisionStore, Record
+from tests.load.told import sealing
 from tests.planted import plant
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -36,21 +37,16 @@ class Shop:
         self._pool = urllib3.PoolManager()
         self._ledger = DynamoDecisionStore(deployment.client("dynamodb"), deployment["DecisionsTable"])
 
-    def pays(self, person: Person) -> dict[str, Any]:
-        """A payment; the row that was written of it."""
-        body = {
-            "transaction_id": f"erasure-{uuid.uuid4()}",
-            "amount": 4_200,
-            "currency": "EUR",
-            "card": {"token": person["card"]},
-            "customer": {"id": person["customer"], "email": person["email"]},
-            "device": {"id": person["device"]},
-        }
+    def pays(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The row that was written of a payment."""
         self.call("POST", "/v1/decisions", body)
+        row: dict[str, Any] = json.loads(self.kept(body).row)
+        return row
+
+    def kept(self, body: Mapping[str, Any]) -> Record:
         record = self._ledger.get(f"{self.merchant}/{body['transaction_id']}", DECISION)
         assert record is not None
-        row: dict[str, Any] = json.loads(record.row)
-        return row
+        return record
 
     def call(self, method: str, path: str, body: Mapping[str, Any]) -> None:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
@@ -84,6 +80,17 @@ def somebody(name: str) -> Person:
     return made
 
 
+def payment_of(person: Person) -> dict[str, Any]:
+    return {
+        "transaction_id": f"erasure-{uuid.uuid4()}",
+        "amount": 4_200,
+        "currency": "EUR",
+        "card": {"token": person["card"]},
+        "customer": {"id": person["customer"], "email": person["email"]},
+        "device": {"id": person["device"]},
+    }
+
+
 def tokens_of(row: Mapping[str, Any]) -> dict[str, str]:
     return {field: row[field] for field in IDENTIFIERS if row[field]}
 
@@ -104,12 +111,20 @@ def all_that_makes_tokens(deployment: Deployment) -> Iterator[Tokeniser]:
         yield secret.tokeniser(Keyring.parse(text["SecretString"]))
 
 
+def can_be_tried(deployment: Deployment, shop: Shop, body: Mapping[str, Any]) -> bool:
+    """Whether somebody who has the keys and the very body can tell that the ledger's digest is of it."""
+    sent = json.dumps(body).encode()
+    digests = {sealing(each)(shop.merchant, sent) for each in all_that_makes_tokens(deployment)}
+    return shop.kept(body).digest in digests
+
+
 def test_a_person_is_erased_and_nobody_else(deployment: Deployment, shop: Shop) -> None:
     person, stranger = somebody("erased"), somebody("kept")
     shop.call("PUT", "/v1/lists/erased-people", {"field": "email", "action": "none"})
     added = [{"value": each["email"]} for each in (person, stranger)]
     shop.call("POST", "/v1/lists/erased-people/entries", {"add": added})
-    rows = [shop.pays(each) for each in (person, stranger, person, stranger)]
+    sent = [payment_of(each) for each in (person, stranger, person, stranger)]
+    rows = [shop.pays(each) for each in sent]
     hers, others = tokens_of(rows[0]), tokens_of(rows[1])
     assert tokens_of(rows[2]) == hers
     states, theirs = (keys_of(STANDARD, each.values(), [shop.merchant]) for each in (hers, others))
@@ -117,8 +132,9 @@ def test_a_person_is_erased_and_nobody_else(deployment: Deployment, shop: Shop) 
     paid = {f"{shop.merchant}/{each['transaction_id']}" for each in rows}
     until(lambda: deployment.features().digests(paid).keys() == paid)
     assert deployment.features().read([*states, *theirs]).keys() == {*states, *theirs}
-    assert shop.pays(person)["features"]["card_count_7d"] == 2
+    assert shop.pays(payment_of(person))["features"]["card_count_7d"] == 2
     assert shop.lists() == {hers["email"], others["email"]}
+    assert [can_be_tried(deployment, shop, each) for each in sent[:2]] == [True, True]
 
     lines = [{"field": field, "value": person[field]} for field in ("card", "device", "email")]
     lines.append({"field": "customer", "value": person["customer"], "merchant": shop.merchant})
@@ -136,12 +152,13 @@ def test_a_person_is_erased_and_nobody_else(deployment: Deployment, shop: Shop) 
     values.append(("cust", f"{shop.merchant}\0{person['customer']}"))
     for each in made:
         assert set(each.tokens(values)).isdisjoint(hers.values())
+    assert [can_be_tried(deployment, shop, body) for body in sent[:2]] == [False, True]
     bucket = deployment.client("s3").list_object_versions(Bucket=deployment["TokenKeysBucket"])
     assert [each["Key"] for each in bucket["Versions"]] == [f"trees/{made[0].keyring.trees}"]
     assert deployment.features().read(states) == {}
     assert shop.lists() == {others["email"]}
 
-    again, other = shop.pays(person), shop.pays(stranger)
+    again, other = shop.pays(payment_of(person)), shop.pays(payment_of(stranger))
     assert set(tokens_of(again).values()).isdisjoint(hers.values())
     assert again["features"]["card_count_7d"] == 0
     assert tokens_of(other) == others

@@ -24,7 +24,7 @@ from runtime.stores.decisions import DECISION
 from tests.load.generator import AGAIN, Exchange
 from tests.load.plan import BROWN_OUT
 from tests.load.report import Finding, Row, row_of
-from tests.load.told import Told, told
+from tests.load.told import Told, sealing, told
 
 __all__ = ["Happened", "Line", "balance", "judged", "ledger_of"]
 
@@ -61,7 +61,7 @@ def judged(
     deployment: Deployment, exchanges: Sequence[Exchange], happened: Happened
 ) -> tuple[list[Finding], list[Row]]:
     """What held and what did not, and a row for each phase."""
-    items = list(told(exchanges))
+    items = list(told(exchanges, sealing(deployment.tokeniser())))
     ledger = ledger_of(deployment)
     wanted, lost, doubled = balance(items, ledger)
     answers = {each.event_id for each in items if each.digest and each.decision}

@@ -1,16 +1,22 @@
 """What was told about each payment, out of the log of what was sent and answered."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from runtime.api import body_digest
+from fraud.tokens import Tokeniser
+from runtime.api import Problem, body_digest, parse
 from runtime.contract.answers import ProblemDocument
+from runtime.contract.requests import DecisionRequest
 from tests.load.generator import Exchange
 
-__all__ = ["Told", "told"]
+__all__ = ["Digest", "Told", "sealing", "told"]
+
+type Digest = Callable[[str, bytes], str]
+"""Of a merchant and a body that it sent."""
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -43,7 +49,7 @@ class Told:
     ----------
     event_id : str
     digest : str
-        Of the body that it was sent with; empty where it was only asked about.
+        Of the body that it was sent with, as the ledger has it; empty where it was only asked about.
     status : int
         As if it had been sent alone.
     decision : str
@@ -59,7 +65,22 @@ class Told:
     problem: ProblemDocument | None = None
 
 
-def told(exchanges: Iterable[Exchange]) -> Iterator[Told]:
+def sealing(tokeniser: Tokeniser) -> Digest:
+    """The digests that the ledger keeps of payments which are sent now."""
+    now = time.time_ns() // 1_000_000
+
+    def digest(merchant: str, body: bytes) -> str:
+        try:
+            raw = parse(body, DecisionRequest).transaction(merchant, now)
+        except Problem:
+            # It is refused, and nothing is kept of it.
+            return body_digest(body)
+        return body_digest(body, tokeniser.sealed(raw).secret)
+
+    return digest
+
+
+def told(exchanges: Iterable[Exchange], digest: Digest) -> Iterator[Told]:
     """All that was told, in the order of the answers.
 
     Raises
@@ -70,14 +91,14 @@ def told(exchanges: Iterable[Exchange]) -> Iterator[Told]:
     for exchange in exchanges:
         call = exchange.call
         if call.kind == "batch":
-            yield from _of_batch(exchange)
+            yield from _of_batch(exchange, digest)
             continue
         name = (
             msgspec.json.decode(call.body, type=_Named).transaction_id
             if _decides(exchange)
             else _in_path(call.path)
         )
-        digest = body_digest(call.body.encode()) if _decides(exchange) else ""
+        of_body = digest(call.merchant, call.body.encode()) if _decides(exchange) else ""
         decision, problem = "", None
         if exchange.status >= 400:
             problem = _problem(exchange.answer)
@@ -85,10 +106,10 @@ def told(exchanges: Iterable[Exchange]) -> Iterator[Told]:
             decision = bytes(msgspec.json.decode(exchange.answer, type=_Stored).decision).decode()
         elif exchange.status == 200:
             decision = exchange.answer
-        yield Told(exchange, f"{call.merchant}/{name}", digest, exchange.status, decision, problem)
+        yield Told(exchange, f"{call.merchant}/{name}", of_body, exchange.status, decision, problem)
 
 
-def _of_batch(exchange: Exchange) -> Iterator[Told]:
+def _of_batch(exchange: Exchange, digest: Digest) -> Iterator[Told]:
     call = exchange.call
     payments = [bytes(each) for each in msgspec.json.decode(call.body, type=_Payments).decisions]
     if exchange.status == 200:
@@ -99,7 +120,8 @@ def _of_batch(exchange: Exchange) -> Iterator[Told]:
         name = msgspec.json.decode(payment, type=_Named).transaction_id
         decision = "" if result.decision is UNSET else bytes(result.decision).decode()
         problem = None if result.problem is UNSET else result.problem
-        yield Told(exchange, f"{call.merchant}/{name}", body_digest(payment), result.status, decision, problem)
+        of_body = digest(call.merchant, payment)
+        yield Told(exchange, f"{call.merchant}/{name}", of_body, result.status, decision, problem)
 
 
 def _problem(answer: str) -> ProblemDocument | None:

@@ -43,7 +43,7 @@ def exchange(name: str, status: int = 200, answer: str = "answer", *, kind: str 
 
 
 def items(*exchanges: Exchange) -> list[Told]:
-    return list(told(exchanges))
+    return list(told(exchanges, lambda _merchant, body: body_digest(body)))
 
 
 def ledger(**answers_: str) -> dict[tuple[str, str], Line]:

@@ -180,6 +180,32 @@ def test_what_is_erased_has_new_tokens_under_both_keys_and_the_rest_of_a_payment
     assert len(before.tokens(values)) == 2 * len(IDENTIFIERS)
 
 
+@pytest.mark.parametrize("field", sorted(IDENTIFIERS))
+def test_a_secret_is_gone_with_each_identifier_of_a_payment_and_never_with_anothers(field: str) -> None:
+    raw, stranger = payment(ACTIVE), payment(ACTIVE, **{each: f"another {each}" for each in IDENTIFIERS})
+    before, after = Tokeniser(RING), erased(RING, raw, field)
+    for seen in (Tokeniser.sealed, Tokeniser.sealed_before):
+        was, now = seen(before, raw), seen(after, raw)
+        assert was is not None
+        assert now is not None
+        assert len(was.secret) == 32
+        assert was.secret != now.secret
+        assert seen(after, stranger) == seen(before, stranger)
+
+
+def test_a_secret_is_that_of_the_people_and_not_of_the_payment() -> None:
+    tokens = Tokeniser(RING)
+    raw = payment(ACTIVE)
+    other = msgspec.structs.replace(raw, transaction_id="t-2", amount=2)
+    assert tokens.sealed(raw).secret == tokens.sealed(other).secret
+    before = tokens.sealed_before(raw)
+    assert before is not None
+    assert before.secret != tokens.sealed(raw).secret
+    assert tokens.sealed(raw).transaction == tokens.apply(raw)
+    kept = "".join(tokens.tokens(identified(raw).values()))
+    assert tokens.sealed(raw).secret.hex() not in kept
+
+
 def test_every_key_is_in_the_ring_or_among_its_trees() -> None:
     ring = Keyring(current="2", keys={"1": OLD, "2": ""}, until=1, trees="0" * 64)
     for trees in (None, KeyTrees({"1": PuncturableKey.of(OLD)})):

@@ -1,13 +1,17 @@
 """A change of the token key, seen by decisions: history and lists go on, and the row links old tokens to new."""
 
+import pytest
+
 from fraud.features import STANDARD
 from fraud.features.definitions import Aggregation, WindowFeature
 from fraud.lists import ListDefinition, StoredLists
-from fraud.tokens import IDENTIFIERS, Keyring, Tokeniser
-from runtime.stores.decisions import MemoryDecisionStore
+from fraud.tokens import IDENTIFIERS, Keyring, KeyTrees, Tokeniser, digest_of, identified
+from runtime.api import Problem, body_digest, parse
+from runtime.contract.requests import DecisionRequest
+from runtime.stores.decisions import DECISION, MemoryDecisionStore
 from runtime.stores.documents import Entry
 from runtime.stores.settings import MemorySettingsStore
-from tests.unit.lambdas.deciding import NOW, TOKENS, decide, history, row, scorer, served
+from tests.unit.lambdas.deciding import NOW, TOKENS, body, decide, history, row, scorer, served
 from tests.unit.lambdas.support import TOKEN_KEY
 
 RING = Keyring(
@@ -52,6 +56,31 @@ def test_after_the_overlap_the_old_key_is_not_asked_any_more() -> None:
     features = decided(Tokeniser(over))["features"]
     assert isinstance(features, dict)
     assert features["card_count_7d"] == 0
+
+
+def test_a_repeat_is_the_same_request_under_both_keys_and_a_conflict_once_the_first_ones_is_gone() -> None:
+    ledger = MemoryDecisionStore()
+    first = decide(scorer(ledger=ledger))
+    again = decide(scorer(ledger=ledger, tokens=Tokeniser(RING)))
+    assert (again.answer, again.repeated) == (first.answer, True)
+    over = Keyring(current="2", keys={"2": RING.keys["2"]})
+    with pytest.raises(Problem, match="with another body"):
+        decide(scorer(ledger=ledger, tokens=Tokeniser(over)))
+
+
+def test_no_digest_can_be_tried_without_the_keys_or_once_one_of_the_people_is_erased() -> None:
+    """Whoever has the whole body and the ledger finds out nothing by the digest."""
+    ledger = MemoryDecisionStore()
+    decide(scorer(ledger=ledger))
+    kept = ledger.get("acme/order-1001", DECISION)
+    assert kept is not None
+    assert kept.digest != body_digest(body())
+    raw = parse(body(), DecisionRequest).transaction("acme", NOW)
+    trees = TOKENS.punctured([identified(raw)["email"]], lambda: b"r" * 32)
+    ring = Keyring(current="1", keys={"1": ""}, trees=digest_of(trees.content()))
+    erased = Tokeniser(ring, KeyTrees.parse(trees.content(), ring.trees))
+    assert body_digest(body(), TOKENS.sealed(raw).secret) == kept.digest
+    assert body_digest(body(), erased.sealed(raw).secret) != kept.digest
 
 
 def test_an_entry_from_before_the_change_still_blocks() -> None:

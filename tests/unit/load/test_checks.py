@@ -6,21 +6,25 @@ import msgspec
 import pytest
 
 from runtime.api import body_digest
-from runtime.stores.decisions import DECISION
+from runtime.stores.decisions import DECISION, MemoryDecisionStore
 from tests.load.checks import Line, balance
 from tests.load.generator import Exchange
 from tests.load.plan import BROWN_OUT, PHASES, Call, Planner
-from tests.load.told import Told, told
+from tests.load.told import Told, sealing, told
+from tests.unit.lambdas import deciding
+from tests.unit.lambdas.deciding import TOKENS, decide, scorer
 
 BODY = '{"transaction_id":"t-1","amount":1}'
 OTHER = '{"transaction_id":"t-1","amount":2}'
 LEDGER = {("shop/t-1", DECISION): Line("answer", body_digest(BODY.encode()), {})}
+DIGEST = sealing(TOKENS)
 PROBLEM = '{"type":"/problems/x","title":"x","status":%d,"detail":"x","request_id":"r"}'
 
 
 def seen(status: int = 200, answer: str = "answer", body: str = BODY) -> list[Told]:
     call = Call("steady", 0.0, "payment", "shop", "POST", "/v1/decisions", body)
-    return list(told([Exchange(call, 0, 0, 1.0, status, answer if status == 200 else PROBLEM % status)]))
+    exchange = Exchange(call, 0, 0, 1.0, status, answer if status == 200 else PROBLEM % status)
+    return list(told([exchange], DIGEST))
 
 
 @pytest.mark.parametrize(
@@ -52,13 +56,21 @@ def test_each_payment_of_a_batch_is_told_with_its_own_bytes() -> None:
         f'{{"results":[{{"status":200,"decision":{{ "odd":  1}}}},{{"status":503,"problem":{PROBLEM % 503}}}]}}'
     )
     call = Call("steady", 0.0, "batch", "shop", "POST", "/v1/decisions/batch", body)
-    first, second = told([Exchange(call, 0, 0, 1.0, 200, answer)])
+    first, second = told([Exchange(call, 0, 0, 1.0, 200, answer)], DIGEST)
     assert (first.event_id, first.digest, first.decision) == (
         "shop/t-1",
         body_digest(BODY.encode()),
         '{ "odd":  1}',
     )
     assert (second.event_id, second.status, second.decision) == ("shop/t-2", 503, "")
+
+
+def test_a_digest_is_the_one_that_the_ledger_keeps() -> None:
+    ledger = MemoryDecisionStore()
+    decide(scorer(ledger=ledger))
+    kept = ledger.get("acme/order-1001", DECISION)
+    assert kept is not None
+    assert DIGEST("acme", deciding.body()) == kept.digest != DIGEST("acme", deciding.body(amount=1))
 
 
 def test_the_same_seed_plans_the_same_calls_and_every_kind_of_them() -> None:

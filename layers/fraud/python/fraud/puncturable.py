@@ -59,11 +59,19 @@ class PuncturableKey(msgspec.Struct, frozen=True, array_like=True, forbid_unknow
 
     def tag(self, value: bytes) -> str:
         """128 bits in hexadecimal digits, which nobody can tell from random ones without the key."""
+        return self.tag_and_secret(value)[0]
+
+    def tag_and_secret(self, value: bytes) -> tuple[str, bytes]:
+        """A value's tag, and 16 bytes to keep quiet about.
+
+        Neither can be made of the other, and both are gone once the value is punctured.
+        """
         leaf = self.leaf(value)
         for tree in self.trees:
             seed = _seed(tree, leaf)
             if seed is not None:
-                return hashlib.blake2b(value, key=seed, digest_size=16).hexdigest()
+                secret = hashlib.blake2b(value, key=seed, digest_size=16, person=b"secret").digest()
+                return hashlib.blake2b(value, key=seed, digest_size=16).hexdigest(), secret
         raise AssertionError("the last tree is whole")
 
     def punctured(self, values: Iterable[bytes], fresh: Callable[[], bytes]) -> "PuncturableKey":

@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from ipaddress import IPv6Address
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ __all__ = [
     "KeyTrees",
     "Keyring",
     "KeyringError",
+    "Sealed",
     "Tokeniser",
     "changed",
     "digest_of",
@@ -149,6 +151,21 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+class Sealed(NamedTuple):
+    """A transaction under tokens, and a secret of all who are identified in it.
+
+    Attributes
+    ----------
+    secret : bytes
+        32 bytes that nobody can make any more once one of these identifiers is erased. A digest of raw values is
+        made under it; the secret itself is stored nowhere. Without an identifier it is the same for every
+        transaction: there is nobody to hide.
+    """
+
+    transaction: Transaction
+    secret: bytes
+
+
 class Tokeniser:
     """Keyed tokens (128 bits) of cards, customers, devices, addresses, emails and telephones.
 
@@ -188,14 +205,23 @@ class Tokeniser:
         at : int, optional
             The moment whose key counts, in ms; that of the transaction's receipt by default.
         """
-        return _applied(self._key(raw.event_time if at is None else at), raw)
+        return self.sealed(raw, at=at).transaction
+
+    def sealed(self, raw: Transaction, *, at: int | None = None) -> Sealed:
+        """What `apply` gives, and the secret that goes with it."""
+        return _sealed(self._key(raw.event_time if at is None else at), raw)
 
     def previous(self, raw: Transaction, *, at: int | None = None) -> Transaction | None:
         """The same under the key before, while the keys overlap; None at any other time."""
+        before = self.sealed_before(raw, at=at)
+        return None if before is None else before.transaction
+
+    def sealed_before(self, raw: Transaction, *, at: int | None = None) -> Sealed | None:
+        """What `previous` gives, and the secret that goes with it."""
         moment = raw.event_time if at is None else at
         if self._before is None or not self.keyring.activates_at <= moment < self.keyring.until:
             return None
-        return _applied(self._before, raw)
+        return _sealed(self._before, raw)
 
     def token(self, kind: str, value: str) -> str:
         """The token of one value under the current key; empty for an empty value."""
@@ -256,9 +282,15 @@ def identified(raw: Transaction) -> dict[str, tuple[str, str]]:
     return {name: (IDENTIFIERS[name], value) for name, value in values.items()}
 
 
-def _applied(key: PuncturableKey, raw: Transaction) -> Transaction:
-    tokens = {name: _token(key, *found) for name, found in identified(raw).items()}
-    return msgspec.structs.replace(raw, **tokens)
+def _sealed(key: PuncturableKey, raw: Transaction) -> Sealed:
+    tokens, secrets = dict.fromkeys(IDENTIFIERS, ""), []
+    for name, (kind, value) in identified(raw).items():
+        if value:
+            tag, secret = key.tag_and_secret(_message(kind, value))
+            tokens[name] = f"{kind}_{tag}"
+            secrets.append(secret)
+    secret = hashlib.blake2b(b"".join(secrets), digest_size=32).digest()
+    return Sealed(msgspec.structs.replace(raw, **tokens), secret)
 
 
 def _one_spelling(ip: str) -> str:

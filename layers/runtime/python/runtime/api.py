@@ -1,6 +1,6 @@
 """The merchant's API: what is checked before anything else looks at a request."""
 
-import hashlib
+import hmac
 import json
 import re
 import socket
@@ -166,10 +166,16 @@ def _invalid(error: msgspec.ValidationError) -> Problem:
     return Problem(400, "invalid-field", "Invalid field", detail, field)
 
 
-def body_digest(body: bytes) -> str:
-    """A digest that tells two requests apart, but not two spellings of the same JSON."""
+def body_digest(body: bytes, secret: bytes = b"") -> str:
+    """A digest that tells two requests apart, but not two spellings of the same JSON.
+
+    Parameters
+    ----------
+    secret : bytes, optional
+        Of the people in it (see `Sealed`), so that nobody who reads the digest can try what it was made of.
+    """
     canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
-    return hashlib.sha256(canonical).hexdigest()
+    return hmac.digest(secret, canonical, "sha256").hex()
 
 
 def receipt_time(headers: Mapping[str, str], clock: int, *, replay: bool) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from infra.environments import Environment, lookup
+from infra.environment import Environment
+from infra.environments import lookup
 from infra.platform import build
 
 __all__ = ["application"]

@@ -7,7 +7,9 @@ from typing import Any
 
 from constructs import Node
 
-from infra.environments import Environment, lookup, target
+from infra.environment import Environment
+from infra.environments import lookup
+from infra.targets import target
 
 __all__ = ["environment_of", "provider_exists", "repository_of"]
 

@@ -11,7 +11,8 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, PCIDSS321Checks
 
 from infra.assembly import application
-from infra.environments import PROD, Environment, lookup
+from infra.environment import Environment
+from infra.environments import PROD, lookup
 
 __all__ = ["inspected", "report_on", "synthesise"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.stacks import DataStack, FeaturesStack, MonitoringStack, ScoringStack, TrainingStack
 
 __all__ = ["Platform", "build"]

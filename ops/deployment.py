@@ -11,7 +11,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fraud.tokens import Tokeniser
-from infra.environments import Environment, lookup
+from infra.environment import Environment
+from infra.environments import lookup
 from ops.localcloud import control
 from ops.localcloud.settings import DEFAULT_PORT
 from runtime.auditing import PLATFORM, AuditTrail, Entry, Kind

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from fraud.runs import PolicyError, policy_of
-from infra.environments import Environment
+from infra.environment import Environment
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, console, ms, progress_bars

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.account.execution import POLICIES, Allowed, Denied
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.stacks.base import tags_of
 
 __all__ = ["AccountStack"]

@@ -16,7 +16,7 @@ from constructs import Construct
 
 from infra.alarms import HALVES, KINDS, AlarmKind, Severity, name_of
 from infra.constructs.keys import Keys
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.slos import Burn, Slo
 
 __all__ = ["Topics", "make_topics", "watch", "watch_burn"]

@@ -17,7 +17,7 @@ from infra.constructs.keys import Keys
 from infra.constructs.lifetime import log_retention, removal_policy
 from infra.constructs.network import Network
 from infra.constructs.web_acl import WebAcl
-from infra.environments import Environment, Plan, Throttle
+from infra.environment import Environment, Plan, Throttle
 
 __all__ = ["MerchantApi"]
 

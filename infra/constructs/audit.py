@@ -14,7 +14,7 @@ from infra.constructs.keys import Keys
 from infra.constructs.lake import private_bucket
 from infra.constructs.metric import Ours
 from infra.constructs.network import Network
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["ALTERED", "ENTRIES", "Audit", "keep_audit"]
 

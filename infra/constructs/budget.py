@@ -6,7 +6,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["SpendingBudget"]
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.alarms import name_of
 from infra.constructs.release_alarms import rollback_alarms
 from infra.constructs.roles import complete_before, fixed, service_role
-from infra.environments import Canary, Environment
+from infra.environment import Canary, Environment
 
 __all__ = ["CanaryDeployment", "back_alarms"]
 

@@ -5,7 +5,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from fraud.codec import FORMS
-from infra.environments import Architecture
+from infra.environment import Architecture
 from infra.layers import LAYERS, layer_bundle
 
 __all__ = ["STATE_FORMS", "CodeLayers", "architecture_of", "asset_code"]

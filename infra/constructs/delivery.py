@@ -17,7 +17,7 @@ from infra.constructs.alarm import Topics, watch
 from infra.constructs.keys import Keys
 from infra.constructs.lifetime import log_retention, removal_policy
 from infra.constructs.roles import complete_before, service_role
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["LakeDelivery"]
 

@@ -19,7 +19,7 @@ from infra.constructs.lifetime import log_retention, removal_policy
 from infra.constructs.metric import MINUTE, Ours, together
 from infra.constructs.network import Network, interface_permissions
 from infra.constructs.roles import complete_before, fixed, service_role
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.layers import function_bundle
 
 __all__ = ["Function"]

@@ -15,7 +15,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.constructs.lifetime import removal_policy
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["PURPOSES", "Keys", "Purpose"]
 

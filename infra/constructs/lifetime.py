@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["log_retention", "removal_policy"]
 

@@ -15,7 +15,7 @@ from infra.constructs.job_role import JobRole, logs_and_traces, passes_to_jobs, 
 from infra.constructs.keys import Keys
 from infra.constructs.lifetime import log_retention, removal_policy
 from infra.constructs.roles import complete_before, fixed, service_role
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["state_machine"]
 

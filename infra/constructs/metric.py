@@ -7,7 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from fraud.measures import MEASURES, namespace
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["MINUTE", "Ours", "computed", "together"]
 

@@ -11,7 +11,7 @@ from infra.constructs.function import Function
 from infra.constructs.job_role import JobRole
 from infra.constructs.keys import Keys
 from infra.constructs.machine import state_machine
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.workflows.monitor import MONITOR_FUNCTIONS, monitor
 
 __all__ = ["Monitoring"]

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.constructs.lifetime import log_retention, removal_policy
 from infra.constructs.roles import complete_before, service_role
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["GATEWAYS", "INTERFACES", "Network", "interface_permissions"]
 

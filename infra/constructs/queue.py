@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch
 from infra.constructs.keys import Keys
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["DeadLetters", "WorkQueue"]
 

@@ -6,7 +6,7 @@ from constructs import Construct
 from infra.alarms import name_of
 from infra.constructs.alarm import Topics, watch
 from infra.constructs.metric import Ours
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["ReleaseAlarms", "rollback_alarms"]
 

@@ -9,7 +9,7 @@ from infra.constructs.bundles import allow_bundles
 from infra.constructs.function import Function
 from infra.constructs.queries import allow_queries
 from infra.constructs.release_alarms import rollback_alarms
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.stacks.data import DataStack
 
 __all__ = [

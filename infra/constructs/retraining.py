@@ -17,7 +17,7 @@ from infra.constructs.job_role import JobRole
 from infra.constructs.keys import Keys
 from infra.constructs.machine import state_machine
 from infra.constructs.queue import DeadLetters
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.workflows import FUNCTIONS, retrain
 
 __all__ = ["Retraining"]

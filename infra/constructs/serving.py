@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.constructs.keys import Keys
 from infra.constructs.lifetime import removal_policy
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["INITIAL_DOCUMENT", "SCHEMA", "Serving"]
 

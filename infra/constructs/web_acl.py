@@ -13,7 +13,7 @@ from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from infra.constructs.lifetime import log_retention, removal_policy
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["COUNTED", "CUSTOM_RULES", "MANAGED_RULES", "MOST_BYTES", "WebAcl"]
 

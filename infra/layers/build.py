@@ -6,7 +6,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from infra.environments import ENVIRONMENTS, Architecture
+from infra.environment import Architecture
+from infra.environments import ENVIRONMENTS
 from infra.layers.bundle import Bundle, compile_tree, copy_python, digest_tree, normalise
 from infra.layers.vendor import build_vendor
 

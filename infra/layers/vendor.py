@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.environments import Architecture
+from infra.environment import Architecture
 from infra.layers import bundle
 from infra.layers.bundle import MissingBundleError, compile_tree, copy_python, normalise
 

@@ -9,7 +9,7 @@ from constructs import Construct
 from fraud.monitoring import MonitoringPolicy
 from infra.constructs.alarm import Topics, watch
 from infra.constructs.metric import Ours, computed, together
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.observability.decisions import made
 
 __all__ = ["Bound", "bounds", "watch_bounds"]

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from fraud.measures import API, TIERS
 from infra.constructs.metric import Ours, computed
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.observability.widgets import dashboard, graph
 
 __all__ = ["business"]

@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.constructs.metric import Ours
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.observability.bounds import bounds
 from infra.observability.widgets import alarm_status, dashboard, graph
 

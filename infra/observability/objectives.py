@@ -17,7 +17,7 @@ from constructs import Construct
 
 from infra.constructs.alarm import Topics, watch_burn
 from infra.constructs.metric import computed
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.slos import SLOS, Slo
 
 __all__ = ["Counted", "Objectives", "Timed"]

@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.constructs.metric import MINUTE, Ours
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.observability.decisions import made
 from infra.observability.objectives import Objectives
 from infra.observability.widgets import alarm_status, dashboard, figure, graph, labelled

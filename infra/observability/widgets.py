@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["alarm_status", "dashboard", "figure", "graph", "labelled"]
 

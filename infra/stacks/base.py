@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.environments import Environment
+from infra.environment import Environment
 
 __all__ = ["PaywardenStack", "tags_of"]
 

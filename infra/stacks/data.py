@@ -15,7 +15,7 @@ from infra.constructs.lake import Lake, private_bucket
 from infra.constructs.lifetime import removal_policy
 from infra.constructs.network import Network
 from infra.constructs.serving import Serving
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.stacks.base import PaywardenStack
 
 __all__ = ["PASSING", "DataStack"]

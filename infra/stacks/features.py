@@ -12,7 +12,7 @@ from infra.constructs import CodeLayers, Function, LakeDelivery, WorkQueue, watc
 from infra.constructs.audit import keep_audit
 from infra.constructs.code import STATE_FORMS
 from infra.constructs.queue import DeadLetters
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.stacks.base import PaywardenStack
 from infra.stacks.data import DataStack
 

@@ -8,7 +8,7 @@ from infra.constructs import watch
 from infra.constructs.budget import SpendingBudget
 from infra.constructs.metric import Ours, together
 from infra.constructs.release_alarms import ReleaseAlarms, rollback_alarms
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.observability import Counted, Objectives, Timed, decisions, watch_bounds
 from infra.observability.business import business
 from infra.observability.model import model

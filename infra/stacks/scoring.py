@@ -13,7 +13,7 @@ from infra.constructs.api import MerchantApi
 from infra.constructs.bundles import allow_bundles
 from infra.constructs.code import STATE_FORMS
 from infra.constructs.queries import allow_queries
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.stacks.base import PaywardenStack
 from infra.stacks.data import DataStack
 

@@ -23,7 +23,7 @@ from infra.constructs.release_functions import (
 from infra.constructs.retraining import Retraining
 from infra.constructs.roles import fixed, service_role
 from infra.constructs.training_image import training_image
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.stacks.base import PaywardenStack
 from infra.stacks.data import DataStack
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import msgspec
 
-from infra.environments import Environment
+from infra.environment import Environment
 from infra.slos import SLOS, Slo
 from ops.status.metrics import Series, ours
 

@@ -10,7 +10,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from infra.environments import PROD, Edge, lookup
+from infra.environment import Edge
+from infra.environments import PROD, lookup
 from infra.platform import build
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from infra.constructs.canary import back_alarms
-from infra.environments import ENVIRONMENTS, PROD, Canary
+from infra.environment import Canary
+from infra.environments import ENVIRONMENTS, PROD
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("data", "features", "scoring", "training", "monitoring")

@@ -7,7 +7,9 @@ import pytest
 
 from fraud.release import ReleasePolicy, RunPolicy
 from infra.context import environment_of, repository_of
-from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, Environment, lookup, target
+from infra.environment import Environment
+from infra.environments import DEV, ENVIRONMENTS, LOCAL, PROD, STAGING, lookup
+from infra.targets import target
 
 
 def test_local_is_dev_but_for_its_capabilities_and_how_quick_it_is() -> None:

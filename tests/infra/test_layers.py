@@ -12,7 +12,8 @@ import botocore
 import pytest
 
 from infra.constructs.serving import INITIAL_DOCUMENT
-from infra.environments import ENVIRONMENTS, LOCAL, Architecture
+from infra.environment import Architecture
+from infra.environments import ENVIRONMENTS, LOCAL
 from infra.layers import LAYERS, MissingBundleError, digest_tree, function_bundle, layer_bundle, unpacked_size
 from infra.layers.bundle import compile_tree, copy_python
 from infra.layers.vendor import build_vendor, vendor_folder

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from fraud.measures import MEASURES
 from infra.alarms import KINDS
-from infra.environments import Environment
+from infra.environment import Environment
 from ops.cli import app
 from tests.infra.conftest import FUNCTIONS
 

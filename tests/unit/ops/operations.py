@@ -13,7 +13,8 @@ from moto import mock_aws
 
 from fraud.events import Transaction
 from fraud.features import STANDARD
-from infra.environments import LOCAL, Environment
+from infra.environment import Environment
+from infra.environments import LOCAL
 from lambdas.update_features.updating import Delivery, Updater
 from ops.queues.letters import OUTPUTS, Box, Queue
 from runtime.stores.features import DynamoFeatureStore

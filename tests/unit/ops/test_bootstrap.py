@@ -18,7 +18,8 @@ from fraud.features import STANDARD, FeatureSet, Key
 from fraud.replay import fold
 from fraud.state import State
 from fraud.tokens import Tokeniser
-from infra.environments import LOCAL, PROD, Environment
+from infra.environment import Environment
+from infra.environments import LOCAL, PROD
 from lambdas.update_features.updating import Delivery, Updater
 from ops.featurestore.bootstrap import Built, bootstrap
 from ops.featurestore.buckets import MOST_BUCKETS

@@ -14,7 +14,8 @@ from fraud.features import STANDARD, Key
 from fraud.replay import arrival, fold
 from fraud.state import State
 from fraud.tokens import Tokeniser
-from infra.environments import LOCAL, STAGING, Environment
+from infra.environment import Environment
+from infra.environments import LOCAL, STAGING
 from lambdas.update_features.updating import Delivery, Updater
 from ops.featurestore.sources import History
 from ops.history import ImportConflictError, Imported, LaterLabels, import_history

@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from fraud.events import Transaction
 from fraud.windows import DAY, HOUR
-from infra.environments import Environment, lookup
+from infra.environment import Environment
+from infra.environments import lookup
 from ops.deployment import DeploymentError
 from ops.inputs import Row
 from ops.merchants import (

@@ -1,6 +1,7 @@
 """The rooms of the house: who may import whom, and who may read the environment."""
 
 import ast
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -114,6 +115,21 @@ def test_ops_knows_the_environments_but_no_stack() -> None:
         if name.startswith("infra") and name not in known
     ]
     assert wrong == []
+
+
+def test_types_are_checked_against_every_module_of_the_cdk_that_is_imported() -> None:
+    """mypy leaves the others alone, and takes what comes from them for anything."""
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    [read] = [set(each["module"]) for each in overrides if each.get("follow_imports") == "normal"]
+    found = {
+        f"{node.module}.{alias.name}"
+        for _, tree in modules("infra")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "aws_cdk"
+        for alias in node.names
+        if alias.name.startswith("aws_")
+    }
+    assert read == found | {"aws_cdk", "aws_cdk.interfaces.*"}
 
 
 def test_a_function_imports_no_other_function() -> None:

@@ -21,7 +21,7 @@ from .conftest import function_logs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("first_model")]
 
-PAYMENTS = 300
+PAYMENTS = 220
 RAISED = 20
 """All amounts are so many times what they were."""
 

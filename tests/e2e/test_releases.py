@@ -58,8 +58,11 @@ def serving(deployment: Deployment) -> Serving:
 
 
 @contextmanager
-def payments(api: Api, world: World, name: str) -> Iterator[None]:
-    """Payments of the generated world, one after the other, for as long as the block lasts."""
+def payments(api: Api, world: World, name: str) -> Iterator[Callable[[str], None]]:
+    """Payments of the generated world, one after the other, from when a run's model sees them to the block's end.
+
+    Gives what has to be told of the states that the run enters.
+    """
     over = threading.Event()
 
     def pay() -> None:
@@ -70,12 +73,13 @@ def payments(api: Api, world: World, name: str) -> Iterator[None]:
             api.post(row.transaction.merchant_id, "/v1/decisions", body, at=row.transaction.event_time)
 
     thread = threading.Thread(target=pay)
-    thread.start()
+    begin = once(thread.start, "StartShadow", "StartCanary")
     try:
-        yield
+        yield begin
     finally:
         over.set()
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
 
 
 def command(deployment: Deployment, *words: str) -> str:
@@ -87,12 +91,12 @@ def command(deployment: Deployment, *words: str) -> str:
     return done.stdout
 
 
-def once(state: str, act: Callable[[], object]) -> Callable[[str], None]:
-    """Acts when a run enters a state for the first time."""
+def once(act: Callable[[], object], *states: str) -> Callable[[str], None]:
+    """Acts when a run enters any of some states for the first time."""
     acted = threading.Event()
 
     def entered(name: str) -> None:
-        if name == state and not acted.is_set():
+        if name in states and not acted.is_set():
             acted.set()
             act()
 
@@ -103,7 +107,7 @@ def test_a_run_goes_from_labels_through_shadow_and_canary_to_a_model_that_serves
     deployment: Deployment, api: Api, world: World
 ) -> None:
     former = serving_champion(deployment)
-    with payments(api, world, "t-whole"):
+    with payments(api, world, "t-whole") as entered:
         run = retrain(
             deployment,
             "whole",
@@ -113,6 +117,7 @@ def test_a_run_goes_from_labels_through_shadow_and_canary_to_a_model_that_serves
                 release=SHADOW | CANARY | SOME_CHANGE | {"probation_minutes": 0.05, "minimum_canary_decisions": 0},
             ),
             timeout=400,
+            entered=entered,
         )
     assert (run.outcome, run.at) == ("serves", "promotion"), run.reason
     names = [name for name, _ in run.states]
@@ -158,8 +163,8 @@ def test_each_gate_stops_a_run_with_its_sentence_and_the_champion_stays(
     sentence: str,
 ) -> None:
     champion = serving_champion(deployment)
-    with payments(api, world, f"t-{name}"):
-        run = retrain(deployment, name, options=asked(world, seed=102, **policy), timeout=300)
+    with payments(api, world, f"t-{name}") as entered:
+        run = retrain(deployment, name, options=asked(world, seed=102, **policy), timeout=300, entered=entered)
     assert (run.outcome, run.at) == ("stopped", at), run.reason
     assert sentence in run.reason
     now = serving(deployment)
@@ -174,8 +179,14 @@ def test_an_alarm_rolls_a_canary_back(deployment: Deployment, api: Api, world: W
     def ring(state: str) -> None:
         alarms.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a drill")
 
+    alarm = once(lambda: ring("ALARM"), "WaitCanary")
     try:
-        with payments(api, world, "t-alarm"):
+        with payments(api, world, "t-alarm") as paid:
+
+            def entered(name: str) -> None:
+                paid(name)
+                alarm(name)
+
             run = retrain(
                 deployment,
                 "alarmed",
@@ -183,7 +194,7 @@ def test_an_alarm_rolls_a_canary_back(deployment: Deployment, api: Api, world: W
                     world, seed=103, release=CANARY | SOME_CHANGE | {"canary_decisions": 10**6, "shadow_hours": 0}
                 ),
                 timeout=300,
-                entered=once("WaitCanary", lambda: ring("ALARM")),
+                entered=entered,
             )
     finally:
         ring("OK")
@@ -199,7 +210,7 @@ def test_a_person_rejects_one_model_and_approves_another(deployment: Deployment,
 
     def say(word: str, version: str) -> Callable[[str], None]:
         words = ("models", word, version, "--reason", "looked at the report", "--yes")
-        return once("AskApproval", lambda: command(deployment, *words))
+        return once(lambda: command(deployment, *words), "AskApproval")
 
     refused = retrain(
         deployment,

@@ -56,23 +56,24 @@ class Proxy:
         return server
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        if self._state.mode == "refused":
-            to_client.transport.abort()
-            return
-        store, to_store = await asyncio.open_connection("127.0.0.1", self._target)
-        asked = asyncio.Event()
-        pumps = {
-            asyncio.create_task(self._requests(client, to_store, asked)),
-            asyncio.create_task(self._answers(store, to_client, asked)),
-        }
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            for writer in (to_client, to_store):
-                writer.transport.abort()
+        # Also where the end of the proxy cuts off what is waited for in here.
+        with contextlib.ExitStack() as ends:
+            ends.callback(to_client.transport.abort)
+            if self._state.mode == "refused":
+                return
+            store, to_store = await asyncio.open_connection("127.0.0.1", self._target)
+            ends.callback(to_store.transport.abort)
+            asked = asyncio.Event()
+            pumps = {
+                asyncio.create_task(self._requests(client, to_store, asked)),
+                asyncio.create_task(self._answers(store, to_client, asked)),
+            }
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _requests(
         self, client: asyncio.StreamReader, store: asyncio.StreamWriter, asked: asyncio.Event

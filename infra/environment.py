@@ -163,7 +163,7 @@ class Environment:
     account, region : str or None
         None leaves the stacks agnostic: the credentials at deploy time decide.
     pinned : bool
-        Is deployed to an account and a region that are written down, and to no other (see `target`).
+        Is deployed to an account and a region that are written down, and to no other (see `infra.targets.target`).
     owner, cost_centre : str
         Tags of every resource: who answers for it, and who pays.
     architecture : {"arm64", "x86_64"}

@@ -93,7 +93,7 @@ class Understood:
     before : Transaction or None
         The same under the token key before, while keys overlap.
     digests : tuple of str
-        Of the request, under the secret of the people in it: that of now, and while keys overlap the one before.
+        Of the request, under the secret of the people in it: that of its key, and of the other one of the ring.
     asked_at : float
         When it was found out what to read, in seconds that never go back.
     """
@@ -163,7 +163,8 @@ class Scorer:
         Raises
         ------
         Problem
-            400 for a bad body; 409 if the id was used for another one; 503 if the decision could not be kept.
+            400 for a bad body; 409 if the id was used for another one, or for one that cannot be compared; 503
+            if the decision could not be kept.
         """
         request = self.understand(body, asking)
         found = self.timer.timed(lambda: self.look(request.keys, request.settings))
@@ -193,12 +194,13 @@ class Scorer:
         check(request, asking.received_at)
         raw = request.transaction(asking.merchant_id, asking.received_at)
         tokeniser, now = self.tokeniser(), self.monotonic()
-        sealed, sealed_before = tokeniser.sealed(raw), tokeniser.sealed_before(raw)
-        transaction, before = sealed.transaction, sealed_before.transaction if sealed_before else None
+        sealed = tokeniser.sealed(raw)
+        transaction = sealed[0].transaction
+        before = sealed[1].transaction if tokeniser.overlaps(raw.event_time) else None
         return Understood(
             transaction,
             before,
-            tuple(body_digest(body, each.secret) for each in (sealed, sealed_before) if each),
+            tuple(body_digest(body, each.secret) for each in sealed),
             keys=of_both(self.features.keys_read, transaction, before),
             settings=of_both(lambda each: self.settings.keys(each, now), transaction, before),
             asked_at=now,
@@ -303,7 +305,10 @@ class Scorer:
         if kept is None:
             return made.outcome
         if kept.digest not in made.digests:
-            detail = "This transaction_id was used before, with another body. Use a new id for a new transaction."
+            detail = (
+                "This transaction_id was used before, with another body or with one that cannot be compared any "
+                "more. Use a new id for a new transaction; GET /v1/decisions/{transaction_id} has the decision."
+            )
             raise Problem(409, "id-reused", "Id used before", detail, "transaction_id")
         return Outcome(kept.answer, repeated=True)
 

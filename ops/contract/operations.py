@@ -67,7 +67,8 @@ OPERATIONS = (
         text="Scores one payment and decides on it.\n\n"
         "A payment is decided once. The same `transaction_id` with the same body gets the first answer again, "
         "byte for byte, however often it is sent and even if two requests race; spacing and the order of fields "
-        "do not matter. So after a timeout, send the same request again.",
+        "do not matter. So after a timeout, send the same request again. Much later it may be refused as "
+        "`id-reused`; `GET /v1/decisions/{transaction_id}` has the decision still.",
         request=requests.DecisionRequest,
         answer=Decision,
         refuses=("replay-refused", "id-reused", "unavailable"),

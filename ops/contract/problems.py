@@ -145,8 +145,9 @@ PROBLEMS = (
         "id-reused",
         409,
         "Id used before",
-        "The `transaction_id` was used before, with another body.",
-        "Use a new id for a new payment. For a retry, send exactly what you sent at first.",
+        "The `transaction_id` was used before, with another body or with one that cannot be compared any more.",
+        "Use a new id for a new payment. For a retry, send exactly what you sent at first; if that is refused, "
+        "`GET /v1/decisions/{transaction_id}` has the decision.",
     ),
     Kind(
         "changed-meanwhile",

@@ -75,7 +75,7 @@ def sealing(tokeniser: Tokeniser) -> Digest:
         except Problem:
             # It is refused, and nothing is kept of it.
             return body_digest(body)
-        return body_digest(body, tokeniser.sealed(raw).secret)
+        return body_digest(body, tokeniser.sealed(raw)[0].secret)
 
     return digest
 

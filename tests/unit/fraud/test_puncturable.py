@@ -38,6 +38,9 @@ def test_a_tag_comes_from_the_leaf_to_which_a_value_leads() -> None:
     for digit in f"{leaf - (1 << BITS):010x}":
         node = child(node, int(digit, CHILDREN))
     assert KEY.tag(value) == hashlib.blake2b(value, key=node, digest_size=16).hexdigest()
+    secret = hashlib.blake2b(value, key=node, digest_size=16, person=b"secret").digest()
+    assert KEY.tag_and_secret(value) == (KEY.tag(value), secret)
+    assert secret != bytes.fromhex(KEY.tag(value))
 
 
 @settings(max_examples=60, deadline=None)

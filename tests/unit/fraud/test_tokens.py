@@ -1,5 +1,6 @@
 """Tokens: one person's are the same everywhere and nobody else's, under one key and through a change of keys."""
 
+import hashlib
 import json
 
 import msgspec
@@ -184,26 +185,35 @@ def test_what_is_erased_has_new_tokens_under_both_keys_and_the_rest_of_a_payment
 def test_a_secret_is_gone_with_each_identifier_of_a_payment_and_never_with_anothers(field: str) -> None:
     raw, stranger = payment(ACTIVE), payment(ACTIVE, **{each: f"another {each}" for each in IDENTIFIERS})
     before, after = Tokeniser(RING), erased(RING, raw, field)
-    for seen in (Tokeniser.sealed, Tokeniser.sealed_before):
-        was, now = seen(before, raw), seen(after, raw)
-        assert was is not None
-        assert now is not None
-        assert len(was.secret) == 32
-        assert was.secret != now.secret
-        assert seen(after, stranger) == seen(before, stranger)
+    made = [each.secret for each in (*before.sealed(raw), *after.sealed(raw))]
+    assert [len(each) for each in made] == [32] * 4
+    assert len(set(made)) == 4
+    assert after.sealed(stranger) == before.sealed(stranger)
 
 
 def test_a_secret_is_that_of_the_people_and_not_of_the_payment() -> None:
     tokens = Tokeniser(RING)
     raw = payment(ACTIVE)
     other = msgspec.structs.replace(raw, transaction_id="t-2", amount=2)
-    assert tokens.sealed(raw).secret == tokens.sealed(other).secret
-    before = tokens.sealed_before(raw)
-    assert before is not None
-    assert before.secret != tokens.sealed(raw).secret
-    assert tokens.sealed(raw).transaction == tokens.apply(raw)
-    kept = "".join(tokens.tokens(identified(raw).values()))
-    assert tokens.sealed(raw).secret.hex() not in kept
+    assert [each.secret for each in tokens.sealed(raw)] == [each.secret for each in tokens.sealed(other)]
+
+
+def test_both_keys_of_a_ring_seal_whatever_the_time_and_first_the_one_that_counts() -> None:
+    tokens = Tokeniser(RING)
+    for moment in (ACTIVE - 1, ACTIVE, UNTIL - 1, UNTIL):
+        raw = payment(moment)
+        first, other = tokens.sealed(raw)
+        assert first.transaction == tokens.apply(raw)
+        assert {first.secret, other.secret} == {each.secret for each in tokens.sealed(payment(ACTIVE))}
+        assert tokens.previous(raw) == (other.transaction if tokens.overlaps(moment) else None)
+    assert len(Tokeniser(OLD.encode()).sealed(payment())) == 1
+
+
+def test_a_secret_does_not_follow_from_what_is_stored() -> None:
+    """Whoever has all tokens of a payment, and knows how secrets are made, still lacks what they are made of."""
+    [sealed] = Tokeniser(OLD.encode()).sealed(payment())
+    tags = [bytes.fromhex(getattr(sealed.transaction, name).partition("_")[2]) for name in identified(payment())]
+    assert sealed.secret != hashlib.blake2b(b"".join(tags), digest_size=32).digest()
 
 
 def test_every_key_is_in_the_ring_or_among_its_trees() -> None:

@@ -1,5 +1,6 @@
 """A change of the token key, seen by decisions: history and lists go on, and the row links old tokens to new."""
 
+import msgspec
 import pytest
 
 from fraud.features import STANDARD
@@ -79,8 +80,26 @@ def test_no_digest_can_be_tried_without_the_keys_or_once_one_of_the_people_is_er
     trees = TOKENS.punctured([identified(raw)["email"]], lambda: b"r" * 32)
     ring = Keyring(current="1", keys={"1": ""}, trees=digest_of(trees.content()))
     erased = Tokeniser(ring, KeyTrees.parse(trees.content(), ring.trees))
-    assert body_digest(body(), TOKENS.sealed(raw).secret) == kept.digest
-    assert body_digest(body(), erased.sealed(raw).secret) != kept.digest
+    assert body_digest(body(), TOKENS.sealed(raw)[0].secret) == kept.digest
+    assert body_digest(body(), erased.sealed(raw)[0].secret) != kept.digest
+    with pytest.raises(Problem, match="cannot be compared"):
+        decide(scorer(ledger=ledger, tokens=erased))
+
+
+def test_the_digest_of_a_payment_is_part_of_the_ledgers_form() -> None:
+    """If this changes, retries across an upgrade are refused (docs/upgrades.md)."""
+    ledger = MemoryDecisionStore()
+    decide(scorer(ledger=ledger))
+    kept = ledger.get("acme/order-1001", DECISION)
+    assert kept is not None
+    assert kept.digest == "d0610ecdbfcaca570781b014e3c588104cf77b1b979e98956ca2a63f22fdd5b2"
+
+
+def test_a_twin_that_was_received_before_the_key_changed_is_the_same_request() -> None:
+    ledger = MemoryDecisionStore()
+    made = scorer(ledger=ledger, tokens=Tokeniser(msgspec.structs.replace(RING, activates_at=NOW)))
+    late, early = decide(made, at=NOW), decide(made, at=NOW - 1)
+    assert (early.answer, early.repeated) == (late.answer, True)
 
 
 def test_an_entry_from_before_the_change_still_blocks() -> None:

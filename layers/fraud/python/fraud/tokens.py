@@ -205,23 +205,26 @@ class Tokeniser:
         at : int, optional
             The moment whose key counts, in ms; that of the transaction's receipt by default.
         """
-        return self.sealed(raw, at=at).transaction
-
-    def sealed(self, raw: Transaction, *, at: int | None = None) -> Sealed:
-        """What `apply` gives, and the secret that goes with it."""
-        return _sealed(self._key(raw.event_time if at is None else at), raw)
+        return _sealed(self._key(raw.event_time if at is None else at), raw).transaction
 
     def previous(self, raw: Transaction, *, at: int | None = None) -> Transaction | None:
         """The same under the key before, while the keys overlap; None at any other time."""
-        before = self.sealed_before(raw, at=at)
-        return None if before is None else before.transaction
-
-    def sealed_before(self, raw: Transaction, *, at: int | None = None) -> Sealed | None:
-        """What `previous` gives, and the secret that goes with it."""
-        moment = raw.event_time if at is None else at
-        if self._before is None or not self.keyring.activates_at <= moment < self.keyring.until:
+        if self._before is None or not self.overlaps(raw.event_time if at is None else at):
             return None
-        return _sealed(self._before, raw)
+        return _sealed(self._before, raw).transaction
+
+    def sealed(self, raw: Transaction) -> tuple[Sealed, ...]:
+        """What `apply` gives, and the same under the other key of the ring if there is one, each with its secret.
+
+        Whatever the time: who repeats a request may have been received under the other one.
+        """
+        first = self._key(raw.event_time)
+        others = [each for each in self.keys.values() if each is not first]
+        return tuple(_sealed(each, raw) for each in (first, *others))
+
+    def overlaps(self, moment: int) -> bool:
+        """Whether what is received at a moment is looked up under the key before as well."""
+        return self._before is not None and self.keyring.activates_at <= moment < self.keyring.until
 
     def token(self, kind: str, value: str) -> str:
         """The token of one value under the current key; empty for an empty value."""

@@ -28,7 +28,7 @@ class Record:
     kind : str
         ``decision``, ``label#<number>`` (before: ``label#fraud``, ``label#genuine``) or ``outcome#<kind>``.
     digest : str
-        Of the request's body: the same id with another digest is another request.
+        Of the request's body; that of a payment is made under a secret of the people in it (decision 0047).
     answer : str
         What the caller was told, byte for byte.
     row : str

@@ -80,7 +80,11 @@ def roll_back_code(
 @rollback_app.command("model")
 def roll_back_model(
     version: Annotated[
-        str | None, typer.Argument(help="The model to go back to, approved; by default the champion before.")
+        str | None,
+        typer.Argument(
+            help="The model to go back to, approved; by default the champion before. The champion's own name ends "
+            "a canary alone."
+        ),
     ] = None,
     reason: Reason = "rolled back by hand",
     dry_run: DryRun = False,
@@ -88,13 +92,19 @@ def roll_back_model(
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
-    """Go back to an earlier model: its bundle is verified, and it decides on every payment from then on."""
+    """Go back to an earlier model: its bundle is verified, and it decides on every payment from then on.
+
+    What else decided is withdrawn: the champion until now, and a canary. Without a name both are, and the champion
+    before comes back; with the champion's own name only the canary is.
+    """
     desk = Desk.of(connect(env, port=port), acts=not dry_run)
-    to, champion = desk.target(version), desk.serving().champion
+    to, serving = desk.target(version), desk.serving()
+    ends = [each for each in serving.deciding if each != to]
+    left = " and ".join(f"{each} (canary)" if each != serving.champion else each for each in ends) or "none"
     if dry_run:
-        console.print(f"Model {to} would follow {champion or 'none'}; its bundle is whole.", highlight=False)
+        console.print(f"Model {to} would follow {left}; its bundle is whole.", highlight=False)
         return
-    _ask(f"Model {to} takes over from {champion or 'none'} in {env}, on every payment. Go back?", yes=yes)
+    _ask(f"Model {to} takes over from {left} in {env}, on every payment. Go back?", yes=yes)
     published = desk.roll_back(to, reason=reason)
     console.print(
         f"Model {to} serves, as number {published.served.number} of the history. Functions take it over within a "

@@ -144,12 +144,15 @@ class Desk:
     def target(self, version: str | None) -> str:
         """The model that a roll-back would go to: the one that is named, or the champion before.
 
+        The champion itself is one while there is a canary, which a roll-back takes out.
+
         Raises
         ------
         ModelError
             If there is none, or it may not serve, or its bundle is not whole.
         """
-        champion = self.serving().champion
+        serving = self.serving()
+        champion = serving.champion
         try:
             if version is None:
                 if champion is None:
@@ -157,8 +160,8 @@ class Desk:
                 version = self._releaser().former(champion)
                 if version is None:
                     raise ModelError(f"there was no model before {champion}; name one that may serve")
-            if version == champion:
-                raise ModelError(f"model {version} is the champion already")
+            if version == champion and serving.canary is None:
+                raise ModelError(f"model {version} is the champion already, and there is no canary")
             self._releaser().restorable(version)
         except (CorruptBundleError, NotReleasedError, UnreadableRecordError) as error:
             raise ModelError(str(error)) from error

@@ -12,13 +12,17 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from fraud.serving import Serving
 from infra.environments import LOCAL, PROD
 from ops import rollback
 from ops.migrating.errors import MigrationError
 from ops.rollouts import Rollout, stop, under_way
 from ops.versions import RollbackError, awake, code_of, move, target
+from runtime.releasing import OvertakenError
 from runtime.stores.features import MemoryFeatureStore
 from runtime.stores.generations import Generations
+from tests.unit.lambdas.releases import GROUP
+from tests.unit.lambdas.support import POLICY
 from tests.unit.ops.test_models import JANE, World
 
 REGION = "eu-west-1"
@@ -270,6 +274,55 @@ def test_one_command_goes_back_to_the_champion_before(world: World) -> None:
     assert (last.by, last.reason) == (JANE, "complaints")
     # The one that was left is not what the next roll-back goes to.
     assert "no model before run-1" in str(run("model", "--yes").exception)
+
+
+def with_a_canary(world: World) -> None:
+    """run-1 was champion, run-2 is, and its run tries run-3 on a share of the payments."""
+    world.registry.put(f"{GROUP}/run-2", status="Approved")
+    world.registry.put(f"{GROUP}/run-3", status="Approved")
+    releaser = world.desk._releaser()
+    releaser.canary("run-3", 0.05, champion="run-2", by="retrain:run-3", reason="its turn")
+
+
+def states(world: World) -> dict[str, str]:
+    found = {version: world.releases.lineage(version) for version in ("run-2", "run-3")}
+    return {version: each.state for version, each in found.items() if each is not None}
+
+
+def test_a_canary_ends_alone_by_the_name_of_the_champion(world: World) -> None:
+    assert "run-2 is the champion already" in str(run("model", "run-2", "--yes").exception)
+    with_a_canary(world)
+    before = states(world)
+    told = run("model", "run-2", "--dry-run").output
+    assert "Model run-2 would follow run-3 (canary); its bundle is whole." in told
+    assert run("model", "run-2", "--yes", "--reason", "complaints").exit_code == 0
+    assert world.client.serving == Serving(policy=POLICY, champion="run-2")
+    # The champion is what it was; the canary is what was taken out, and its run cannot bring it back.
+    assert states(world) == {**before, "run-3": "withdrawn"}
+    with pytest.raises(OvertakenError, match=f"{JANE} took model run-3 out: complaints"):
+        world.desk._releaser().promote(
+            "run-3", keeps_former=True, champion="run-2", by="retrain:run-3", reason="its turn"
+        )
+    told_last = [(each.kind, each.who, each.of, each.action) for each in world.releases.trail.entries][-2:]
+    last = world.releases.last_served()
+    assert last is not None
+    assert told_last == [("serving", JANE, str(last.number), "deploy"), ("model", JANE, "run-3", "withdrawn")]
+
+
+def test_without_a_name_the_champion_goes_with_its_canary(world: World) -> None:
+    with_a_canary(world)
+    assert "Model run-1 would follow run-2 and run-3 (canary)" in run("model", "--dry-run").output
+    assert run("model", "--yes").exit_code == 0
+    assert world.client.serving == Serving(policy=POLICY, champion="run-1")
+    assert states(world) == {"run-2": "withdrawn", "run-3": "withdrawn"}
+
+
+def test_where_no_model_serves_one_is_gone_back_to_by_its_name(world: World) -> None:
+    world.client.by_hand(Serving(policy=POLICY))
+    assert "no model serves" in str(run("model", "--yes").exception)
+    assert "Model run-1 would follow none" in run("model", "run-1", "--dry-run").output
+    assert run("model", "run-1", "--yes").exit_code == 0
+    assert world.client.serving.champion == "run-1"
 
 
 def test_a_roll_back_to_what_cannot_serve_changes_nothing(world: World) -> None:

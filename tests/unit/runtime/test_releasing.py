@@ -204,6 +204,17 @@ def test_what_a_person_let_in_is_not_taken_out_for_a_run(world: World) -> None:
     assert world.serving.champion == "run-0"
 
 
+def test_a_canary_is_taken_out_alone_by_going_back_to_the_champion(world: World) -> None:
+    world.releaser.promote("run-1", keeps_former=False, **TOLD)
+    world.releaser.confirm("run-1", **TOLD)
+    world.releaser.canary("run-2", 0.05, **TOLD)
+    world.releaser.restore("run-1", **PERSON)
+    assert world.serving == Serving(policy=POLICY, champion="run-1")
+    assert (world.state("run-1"), world.state("run-2")) == ("confirmed", "withdrawn")
+    with pytest.raises(OvertakenError, match="arn:jane took model run-2 out"):
+        world.releaser.promote("run-2", keeps_former=True, champion="run-1", **TOLD)
+
+
 @pytest.mark.parametrize("lost", ["approval", "gate"])
 def test_nobody_goes_back_to_what_may_not_serve(world: World, lost: str) -> None:
     world.releaser.promote("run-1", keeps_former=False, **TOLD)
@@ -303,7 +314,7 @@ def test_an_operator_goes_back_to_whatever_served_or_is_approved(world: World) -
     world.releaser.canary("run-2", 0.5, **TOLD)
     world.releaser.restore("run-0", **TOLD)
     assert world.serving == Serving(policy=POLICY, champion="run-0")
-    assert world.state("run-1") == "withdrawn"
+    assert (world.state("run-1"), world.state("run-2")) == ("withdrawn", "withdrawn")
     with pytest.raises(NotReleasedError):
         world.releaser.restore("run-3", **TOLD)
     world.releaser.restore("run-2", **TOLD)

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-import msgspec
-
 from fraud.bundle import CorruptBundleError
 from fraud.serving import Serving
 from runtime.bundles import BundleStore
@@ -172,6 +170,9 @@ class Releaser:
     def restore(self, version: str, *, by: str, reason: str) -> Published:
         """Go back to a model that may serve: it becomes the champion, and nothing else decides beside it.
 
+        What else decided is withdrawn: the champion until now, a canary, or both. Of the champion itself only its
+        canary is, so that a canary ends alone.
+
         Raises
         ------
         NotReleasedError
@@ -180,15 +181,21 @@ class Releaser:
             If its bundle is not whole.
         """
         self.restorable(version)
-        before = self.publisher.current().document.champion
+        before = self.publisher.current().document
 
         def change(now: Serving) -> Serving:
-            return msgspec.structs.replace(now.promoting(version), canary=None)
+            nonlocal before
+            before = now
+            alone = now if now.canary is None else now.withdrawing(now.canary.version, None)
+            return alone.promoting(version)
 
         published = self.publisher.change(change, by=by, reason=reason, run=version)
-        if before is not None and before != version:
-            self._note(before, "withdrawn", by=by, reason=reason)
-        self._note(version, "champion", by=by, reason=reason, anew=True)
+        for each in before.deciding:
+            if each != version:
+                # A run whose canary was only left out of the document would promote it all the same.
+                self._note(each, "withdrawn", by=by, reason=reason)
+        if before.champion != version or not published.changed:
+            self._note(version, "champion", by=by, reason=reason, anew=True)
         return published
 
     def restorable(self, version: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 from botocore.exceptions import ClientError
 
+from fraud.runids import run_id_of
 from ops.deployment import Deployment
 from ops.functions import FunctionError, calling
 from ops.queues.judging import Judgement, judge_label, judge_updates
@@ -181,7 +182,8 @@ class ToRelease:
         asked = _withdrawal(letter.value())
         if asked is None:
             return Judgement("it asks for no withdrawal", hopeless=True)
-        return Judgement(letter.attributes.get("ERROR_CODE", "release_model failed"))
+        run = asked.get("version") or run_id_of(str(asked.get("execution", "")).rpartition(":")[2])
+        return Judgement(f"{run}: {letter.attributes.get('ERROR_CODE', 'release_model failed')}")
 
     def _sent(self, letter: Letter) -> Outcome:
         try:

@@ -465,6 +465,8 @@ FORMS = {
 def test_a_withdrawal_is_asked_for_again_however_it_was_kept(small_deployment: Small, form: str) -> None:
     small = small_deployment
     small.dies(Queue.UNWITHDRAWN, json.dumps(FORMS[form]))
+    # `models show` takes the run, which stands in the letter as the end of an ARN.
+    assert seen(small, Queue.UNWITHDRAWN) == {"run-1: release_model failed": (1, 0, False)}
     small.answers = [FunctionError("release_model: no"), {"refused": False}]
     failed = sent_back(small, Queue.UNWITHDRAWN)
     assert (failed.sent, dict(failed.left)) == (0, {"release_model: no": 1})

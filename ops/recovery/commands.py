@@ -199,6 +199,7 @@ def _completed(deployment: Deployment, client: Any, kind: Kind, table: str, *, d
         console.print("Nothing was written.")
         return True
     _ask(f"Set what it lacks ({deployment.environment.name})?", yes=yes)
+    deployment.tell("restore", "make again", of=table, after={"set": missing})
     _complete(deployment, client, kind, table)
     return True
 

@@ -107,8 +107,13 @@ def dynamodb(clients: dict[str, Any]) -> Any:
 
 
 @pytest.fixture
-def command(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(commands, "connect", lambda _env, **_options: Deployment(clients))
+def deployment(clients: dict[str, Any]) -> Deployment:
+    return Deployment(clients)
+
+
+@pytest.fixture
+def command(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(commands, "connect", lambda _env, **_options: deployment)
     monkeypatch.setattr(terminal.console, "width", 300)
 
     def run(*arguments: str) -> Result:
@@ -402,7 +407,7 @@ def test_a_dropped_table_is_made_again_with_its_stream_and_its_recovery(
 
 @pytest.mark.parametrize("after", ["restored", "streaming", "mapped"])
 def test_a_restore_that_ended_early_goes_on(
-    dynamodb: Any, clients: dict[str, Any], command: Any, after: str
+    dynamodb: Any, clients: dict[str, Any], deployment: Deployment, command: Any, after: str
 ) -> None:
     """Ended after the items were there, after the stream was, or between the new mapping and the old one's end."""
     relay = "arn:aws:lambda:eu-west-1:123456789012:function:relay"
@@ -418,7 +423,9 @@ def test_a_restore_that_ended_early_goes_on(
     tried = command("table", "decisions", "--dry-run")
     assert "relay as reader" in tried.stderr or "lacks its stream" in tried.stderr
     assert clients["lambda"].sources == sources
+    assert deployment.told == []
     assert command("table", "decisions", "--yes").exit_code == 0
+    assert deployment.told == [("restore", "make again")]
     described = dynamodb.describe_table(TableName="decisions")["Table"]
     assert described["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
     assert described["DeletionProtectionEnabled"]

@@ -46,7 +46,7 @@ down: ## End the local cloud and all it started
 	@test ! -x $(BIN)/paywarden || $(BIN)/paywarden down --port $(PORT)
 
 deploy: setup ## Deploy to AWS: make deploy ENV=dev
-	@npx --no-install cdk deploy --all -c env=$(ENV)
+	@npx --no-install cdk deploy --all -c env=$(ENV) $(ARGS)
 
 lint: setup ## Lint, format check and types
 	@$(BIN)/ruff check .

@@ -16,13 +16,18 @@ from infra.environment import Environment
 from ops.cli import app
 from tests.infra.conftest import FUNCTIONS
 
-RUNBOOKS = Path(__file__).resolve().parents[2] / "docs/runbooks"
+ROOT = Path(__file__).resolve().parents[2]
+RUNBOOKS = ROOT / "docs/runbooks"
 PAGES = {
     path.stem: path.read_text() for path in sorted(RUNBOOKS.glob("*.md")) if path.stem not in ("README", "walked")
 }
 SECTIONS = ("What it means", "Look", "Mend", "When it is over", "If that does not help")
 INDEX = (RUNBOOKS / "README.md").read_text()
 WALKED = (RUNBOOKS / "walked.md").read_text()
+OTHERS = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+}
 COMMANDS = typer.main.get_command(app)
 
 
@@ -31,14 +36,17 @@ def alarms_of(page: str) -> list[str]:
     return re.findall(r"`([^`]+)`", line)
 
 
+def fenced(text: str) -> list[str]:
+    """What begins with `paywarden` on a line of a fenced block."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text.replace("\\\n", " "), flags=re.DOTALL | re.MULTILINE)
+    lines = [line.removeprefix(".venv/bin/") for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("paywarden ")]
+
+
 def commands(text: str) -> list[str]:
-    """What begins with `paywarden` on a line of a fenced block, or in backticks on a line of text."""
-    fenced = re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    lines = [line for block in fenced for line in block.splitlines()]
+    """The same, and what does in backticks on a line of text."""
     inline = re.findall(r"`(paywarden [^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
-    return [
-        line for line in (*lines, *(each.replace("\n", " ") for each in inline)) if line.startswith("paywarden ")
-    ]
+    return [*fenced(text), *(each.replace("\n", " ") for each in inline)]
 
 
 def check(command: str) -> None:
@@ -109,6 +117,12 @@ def test_every_command_on_a_page_exists(page: str) -> None:
         for each in found
         if (error := refusal(each)) and not (f"`{each}`" in text and type(error).__name__ == "MissingParameter")
     }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("page", OTHERS)
+def test_every_command_in_a_block_of_the_other_pages_exists(page: str) -> None:
+    wrong = {each: str(error) for each in fenced(OTHERS[page]) if (error := refusal(each))}
     assert wrong == {}
 
 

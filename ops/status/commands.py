@@ -37,7 +37,8 @@ def status(
     hour before; queues and dead letters; what is left of each objective's allowance over 30 days; the models that
     serve, and the last retraining and monitoring. A dash is a figure that nothing was measured for.
 
-    It exits with 0 whatever it shows, unless --check asks for more. A look asks for 30 metrics of CloudWatch.
+    It exits with 0 whatever it shows, unless --check asks for more. Each look asks CloudWatch for metrics, and
+    that costs a little.
     """
     from ops.status.gathering import gather, pages
     from ops.status.screen import WIDTH, screen

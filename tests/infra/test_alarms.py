@@ -221,6 +221,8 @@ def test_the_objectives_page_says_how_many_there_are_and_what_they_cost(platform
     assert f"Production has {len(metric)} alarms on {watched} metrics" in text
     assert f"and {composite} composite alarms" in text
     assert f"that is {0.1 * watched + 0.5 * composite:.2f} USD a month" in text
+    pages = sum(kind.severity == "page" for kind in KINDS.values())
+    assert f"Of the kinds of alarm {pages} are pages" in text
 
 
 def test_both_topics_are_for_cloudwatch_and_refuse_plain_http(platform: Callable[[str], Any]) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from infra.alarms import KINDS, name_of
 from infra.environments import LOCAL
 from infra.slos import BURNS, SLOS
 from ops.cli import app
+from ops.queues.letters import Queue as Dead
 from ops.status import gathering
 from ops.status.gathering import Alarm, Alarms, Queue, Run, Serving, Status, gather
 from ops.status.metrics import Rate, Series, days, ours, recent
@@ -23,6 +25,7 @@ from ops.status.objectives import Objective, objectives, series
 from ops.status.screen import WIDTH, screen
 
 MINUTE, DAY = 60, 86_400
+ROOT = Path(__file__).resolve().parents[3]
 # 12:03:00, three minutes into the five that run.
 NOW = datetime(2026, 3, 2, 12, 3, tzinfo=UTC).timestamp()
 
@@ -115,6 +118,11 @@ def test_every_objective_is_measured_and_nothing_is_shown_that_is_not_counted() 
     for each in [*gathering._series(deployment).values(), *series(LOCAL).values()]:
         if each.namespace == namespace("local"):
             assert dict(each.dimensions)["service"] in MEASURES[each.metric].of
+    asked = len(gathering._series(deployment)) + len(series(LOCAL)) + len(gathering.QUEUES) + len(Dead)
+    an_hour = asked * 3_600 / 10 * 0.01 / 1_000
+    text = " ".join((ROOT / "docs/operating.md").read_text().split())
+    assert f"One look asks for {asked} metrics" in text
+    assert f"costs about USD {an_hour:.2f} an hour" in text
 
 
 class Alarmed:

@@ -17,8 +17,9 @@ from lambdas.backtest_rules.models import USUAL_DAYS, BacktestAnswer
 from lambdas.backtest_rules.past import PastDecisions, Window, count_of, span_of
 from lambdas.backtest_rules.trying import draft_of, written
 from ops.deployment import Deployment
+from ops.lake import lake_of
 from ops.measures import serving_profile
-from runtime.athena import Athena, QueryError, TooSlowError, quoted
+from runtime.athena import QueryError, TooSlowError, quoted
 from runtime.configuration import current
 from runtime.contract.settings import PolicyRequest
 from runtime.http import Problem
@@ -119,7 +120,7 @@ def last_of(deployment: Deployment, merchant_id: str) -> int | None:
         If the lake cannot be read.
     """
     with _reading():
-        _, last = next(_lake(deployment).rows(span_of(merchant_id), until=time.monotonic() + LONGEST))
+        _, last = next(lake_of(deployment).rows(span_of(merchant_id), until=time.monotonic() + LONGEST))
     return None if last is None else int(last)
 
 
@@ -151,7 +152,7 @@ def show_past[T](
     BacktestError
         If there are none, or the lake cannot be read.
     """
-    lake, limit = _lake(deployment), time.monotonic() + LONGEST
+    lake, limit = lake_of(deployment), time.monotonic() + LONGEST
     with _reading():
         progress("counting", 0, 0)
         found = int(next(lake.rows(count_of(window), until=limit))[0] or 0)
@@ -162,10 +163,6 @@ def show_past[T](
         past = PastDecisions(window, draft, STANDARD.names)
         decisions = past.read(lake.rows(past.sql(), until=limit))
         return found, ask(_counted(decisions, found, progress))
-
-
-def _lake(deployment: Deployment) -> Athena:
-    return Athena(deployment.client("athena"), deployment["AthenaWorkgroup"], deployment["GlueDatabase"])
 
 
 @contextmanager

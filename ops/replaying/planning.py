@@ -16,9 +16,10 @@ from fraud.serving import Serving
 from fraud.windows import DAY
 from ops.backtests.trying import LONGEST, read_document
 from ops.deployment import Deployment
+from ops.lake import lake_of
 from ops.measures import serving_profile
 from ops.replaying.errors import ReplayError
-from runtime.athena import Athena, QueryError, TooSlowError, quoted
+from runtime.athena import QueryError, TooSlowError, quoted
 from runtime.configuration import current
 from runtime.contract.settings import PolicyRequest, checked
 from runtime.http import Problem
@@ -161,9 +162,8 @@ def _decided(deployment: Deployment, asked: Asked) -> list[_Found]:
         f"min(recorded_at), max(recorded_at) FROM decisions WHERE {time_of}{days}{of_merchant} "
         "GROUP BY merchant_id, model_version, policy_version, rules_version"
     )
-    lake = Athena(deployment.client("athena"), deployment["AthenaWorkgroup"], deployment["GlueDatabase"])
     try:
-        rows = list(lake.rows(sql, until=time.monotonic() + LONGEST))
+        rows = list(lake_of(deployment).rows(sql, until=time.monotonic() + LONGEST))
     except (QueryError, TooSlowError) as error:
         raise ReplayError(f"the lake cannot be read: {error}; try a shorter time") from error
     if not rows:

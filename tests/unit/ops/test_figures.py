@@ -1,7 +1,7 @@
 """Figures read from a deployment: freshness from the markers, the champion, and rows of the lake."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import boto3
@@ -10,7 +10,6 @@ from moto import mock_aws
 
 from fraud.features import Key
 from fraud.state import State
-from ops import lake
 from ops.deployment import DeploymentError
 from ops.lake import query
 from ops.measures import freshness, serving_champion
@@ -98,11 +97,12 @@ def test_no_document_is_an_error_with_its_remedy() -> None:
 class Athena:
     """Runs one query through the states that it is given."""
 
-    def __init__(self, *states: str, rows: list[list[str | None]] | None = None, reason: str = "") -> None:
+    def __init__(self, *states: str, pages: Sequence[list[list[str | None]]] = (), reason: str = "") -> None:
         self.states = list(states)
-        self.rows = rows or []
+        self.pages = pages
         self.reason = reason
         self.asked: dict[str, Any] = {}
+        self.stopped: list[str] = []
 
     def start_query_execution(self, **asked: Any) -> dict[str, str]:
         self.asked = asked
@@ -113,21 +113,22 @@ class Athena:
         status = {"State": state} | ({"StateChangeReason": self.reason} if self.reason else {})
         return {"QueryExecution": {"Status": status}}
 
-    def get_query_results(self, **_: str) -> dict[str, Any]:
-        # A null cell has no value at all.
-        cells = [
-            {"Data": [{} if value is None else {"VarCharValue": value} for value in row]} for row in self.rows
-        ]
-        return {"ResultSet": {"Rows": cells}}
+    def stop_query_execution(self, *, QueryExecutionId: str) -> None:  # noqa: N803 - AWS names it so
+        self.stopped.append(QueryExecutionId)
 
+    def get_paginator(self, name: str) -> "Athena":
+        assert name == "get_query_results"
+        return self
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake, "_POLL_SECONDS", 0.001)
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+        for page in self.pages:
+            # A null cell has no value at all.
+            cells = [[{} if value is None else {"VarCharValue": value} for value in row] for row in page]
+            yield {"ResultSet": {"Rows": [{"Data": row} for row in cells]}}
 
 
 def test_rows_come_by_their_columns_names() -> None:
-    athena = Athena("QUEUED", "RUNNING", "SUCCEEDED", rows=[["decision", "n"], ["approve", "7"], [None, "1"]])
+    athena = Athena("QUEUED", "RUNNING", "SUCCEEDED", pages=[[["decision", "n"], ["approve", "7"], [None, "1"]]])
     deployment: Any = Deployment(athena)
     assert query(deployment, "SELECT 1") == [{"decision": "approve", "n": "7"}, {"decision": "", "n": "1"}]
     assert athena.asked == {
@@ -135,8 +136,13 @@ def test_rows_come_by_their_columns_names() -> None:
         "WorkGroup": "group",
         "QueryExecutionContext": {"Database": "lake"},
     }
-    empty: Any = Deployment(Athena("SUCCEEDED", rows=[["decision"]]))
+    empty: Any = Deployment(Athena("SUCCEEDED", pages=[[["decision"]]]))
     assert query(empty, "SELECT 1") == []
+
+
+def test_the_rows_of_every_page_come() -> None:
+    deployment: Any = Deployment(Athena("SUCCEEDED", pages=[[["n"], ["1"], ["2"]], [["3"]]]))
+    assert query(deployment, "SELECT 1") == [{"n": "1"}, {"n": "2"}, {"n": "3"}]
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
@@ -148,6 +154,8 @@ def test_a_query_that_is_refused_says_why(state: str, reason: str) -> None:
 
 
 def test_a_query_that_never_ends_is_given_up() -> None:
-    deployment: Any = Deployment(Athena("RUNNING"))
-    with pytest.raises(DeploymentError, match="within 0 s"):
+    athena = Athena("RUNNING")
+    deployment: Any = Deployment(athena)
+    with pytest.raises(DeploymentError, match="not done in time"):
         query(deployment, "SELECT 1", timeout=0.01)
+    assert athena.stopped == ["q"]

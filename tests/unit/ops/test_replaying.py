@@ -110,14 +110,12 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Any:
     asked: list[str] = []
 
     class Lake:
-        def __init__(self, *_arguments: object) -> None: ...
-
         def rows(self, sql: str, *, until: float) -> list[list[Any]]:
             del until
             asked.append(sql)
             return [each for each in found if "merchant_id = 'nobody'" not in sql]
 
-    monkeypatch.setattr(planning, "Athena", Lake)
+    monkeypatch.setattr(planning, "lake_of", lambda _deployment: Lake())
     monkeypatch.setattr(planning, "serving_profile", lambda _deployment: None)
     monkeypatch.setattr(planning, "current", lambda _client, _profile: SERVING)
     made.asked = asked  # type: ignore[attr-defined] # what the lake was asked

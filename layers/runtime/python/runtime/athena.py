@@ -44,7 +44,13 @@ class Athena:
     pause: Callable[[float], None] = time.sleep
 
     def rows(self, sql: str, *, until: float) -> Iterator[Row]:
-        """Run a query; every value as text, and None where there is none.
+        """Run a query; its rows as of `table`, without the names of the columns."""
+        lines = self.table(sql, until=until)
+        next(lines, None)
+        yield from lines
+
+    def table(self, sql: str, *, until: float) -> Iterator[Row]:
+        """Run a query; every value as text, and None where there is none; first the names of the columns.
 
         Results are read page by page and not from the file that Athena writes, whose text cannot be told from
         nothing.
@@ -68,12 +74,9 @@ class Athena:
         pages = self.client.get_paginator("get_query_results").paginate(
             QueryExecutionId=execution, PaginationConfig={"PageSize": _PAGE}
         )
-        header = True
         for page in pages:
-            rows = page["ResultSet"]["Rows"]
-            for row in rows[header:]:
+            for row in page["ResultSet"]["Rows"]:
                 yield [cell.get("VarCharValue") for cell in row["Data"]]
-            header = False
             if self.clock() > until:
                 raise TooSlowError("the query's rows did not come in time")
 

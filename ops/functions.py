@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from ops.deployment import Deployment, DeploymentError
 
-__all__ = ["FunctionError", "calling", "deployed"]
+__all__ = ["FunctionError", "calling", "configurations", "deployed", "log_groups"]
 
 _LONGEST = 300
 """Seconds that a call waits; no function of ours may run longer."""
@@ -19,16 +19,29 @@ class FunctionError(Exception):
     """A function failed; the message says which, and its own words."""
 
 
-def deployed(deployment: Deployment) -> dict[str, str]:
-    """The full names of the functions by verb_noun, such as ``score_transaction``."""
+def configurations(deployment: Deployment) -> dict[str, Any]:
+    """The functions as Lambda describes them, by verb_noun, such as ``score_transaction``."""
     prefix = f"{deployment.environment.prefix}-"
     found = {}
     for page in deployment.client("lambda").get_paginator("list_functions").paginate():
         for each in page["Functions"]:
             service = each.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME")
             if service and each["FunctionName"].startswith(prefix):
-                found[service] = each["FunctionName"]
+                found[service] = each
     return dict(sorted(found.items()))
+
+
+def deployed(deployment: Deployment) -> dict[str, str]:
+    """The full names of the functions by verb_noun."""
+    return {verb_noun: each["FunctionName"] for verb_noun, each in configurations(deployment).items()}
+
+
+def log_groups(deployment: Deployment) -> dict[str, str]:
+    """The log groups of the functions by verb_noun."""
+    return {
+        verb_noun: each.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{each['FunctionName']}"
+        for verb_noun, each in configurations(deployment).items()
+    }
 
 
 def calling(deployment: Deployment, verb_noun: str) -> Callable[[Any], Any]:

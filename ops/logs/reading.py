@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ops.deployment import Deployment, DeploymentError
-from ops.functions import deployed
+from ops.functions import log_groups
 
 __all__ = ["Line", "line_of", "read"]
 
@@ -73,11 +73,10 @@ def read(deployment: Deployment, verb_noun: str, *, since: int, pattern: str, li
     DeploymentError
         If there is no such function.
     """
-    names = deployed(deployment)
-    if verb_noun not in names:
-        raise DeploymentError(f"there is no function {verb_noun!r}; there are {', '.join(names)}")
-    found = deployment.client("lambda").get_function_configuration(FunctionName=names[verb_noun])
-    group = found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{names[verb_noun]}"
+    groups = log_groups(deployment)
+    if verb_noun not in groups:
+        raise DeploymentError(f"there is no function {verb_noun!r}; there are {', '.join(groups)}")
+    group = groups[verb_noun]
     pages = (
         deployment.client("logs")
         .get_paginator("filter_log_events")

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from ops.deployment import Deployment
+from ops.functions import log_groups
 from ops.lake import query
 from ops.tracing.errors import TraceError
 from ops.tracing.moments import Moment, folded, lake_rows, ledger_lines, log_line
 from runtime.athena import quoted
 from runtime.stores.decisions import DynamoDecisionStore
 
-__all__ = ["TABLES", "follow", "function_logs"]
+__all__ = ["TABLES", "follow"]
 
 TABLES = ("decisions", "labels", "outcomes")
 """The tables of the lake that name the request of each row."""
@@ -55,19 +56,6 @@ def follow(deployment: Deployment, asked: str, *, merchant: str = "", since: int
     return sorted(moments)
 
 
-def function_logs(deployment: Deployment) -> dict[str, str]:
-    """The log group of every function of a deployment, by the function's verb and noun."""
-    found = {}
-    for page in deployment.client("lambda").get_paginator("list_functions").paginate():
-        for function in page["Functions"]:
-            variables = function.get("Environment", {}).get("Variables", {})
-            name = variables.get("POWERTOOLS_SERVICE_NAME")
-            if name and variables.get("ENVIRONMENT") == deployment.environment.name:
-                default = f"/aws/lambda/{function['FunctionName']}"
-                found[name] = function.get("LoggingConfig", {}).get("LogGroup", default)
-    return found
-
-
 def _about(deployment: Deployment, payment: str, *, only: str) -> Iterator[Moment]:
     """What the ledger and the feature store have of a payment; of one request alone, if one is named."""
     client = deployment.client("dynamodb")
@@ -91,9 +79,9 @@ def _in_lake(deployment: Deployment, condition: str, since: int) -> Iterator[Mom
 
 
 def _in_logs(deployment: Deployment, ids: Iterable[str], since: int) -> Iterator[Moment]:
-    client = deployment.client("logs")
+    client, groups = deployment.client("logs"), log_groups(deployment)
     for correlation_id in sorted(ids):
-        for function, group in sorted(function_logs(deployment).items()):
+        for function, group in groups.items():
             pages = client.get_paginator("filter_log_events").paginate(
                 logGroupName=group, startTime=since, filterPattern=f'"{correlation_id}"'
             )

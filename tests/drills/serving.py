@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
+from ops.functions import FunctionError
 from ops.localcloud.settings import OUTAGE_TAG
 from runtime.stores.decisions import DECISION
 from tests.drills.drill import Drill, Sign
@@ -80,7 +81,7 @@ class CorruptModel(Swap):
         rollout.corrupt(stage.deployment, self._after)
         try:
             stage.promote(self._after)
-        except RuntimeError as error:
+        except FunctionError as error:
             self._refusal = str(error)
         rollout.corrupt(stage.deployment, self._after)  # the same bit again: the model is whole
         with stage.faults.injected(UNREACHABLE):

@@ -16,6 +16,7 @@ from fraud.events import Event
 from infra.alarms import name_of
 from ops import merchants
 from ops.deployment import Deployment
+from ops.functions import configurations, log_groups
 from ops.localcloud import control
 from tests.drills import counting, messages
 from tests.drills.drill import Drill, Sign
@@ -88,9 +89,11 @@ class Stage:
 
     @cached_property
     def _functions(self) -> Mapping[str, Any]:
-        pages = self.deployment.client("lambda").get_paginator("list_functions").paginate()
-        found = [each for page in pages for each in page["Functions"]]
-        return {each["Handler"].partition(".")[0]: each for each in found if ".handler" in each.get("Handler", "")}
+        return configurations(self.deployment)
+
+    @cached_property
+    def _log_groups(self) -> Mapping[str, str]:
+        return log_groups(self.deployment)
 
     def put_behind(self, verb_noun: str) -> None:
         """Let a function reach AWS through the proxy only, with the settings of production where they matter."""
@@ -270,9 +273,7 @@ class Stage:
 
     def counted(self, verb_noun: str, metric: str, since: int) -> float:
         """The sum of a metric that a function counted since a moment (ms), out of what it logged."""
-        found = self._functions[verb_noun]
-        group = found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{found['FunctionName']}"
-        return counting.counted(self.deployment.client("logs"), group, metric, since)
+        return counting.counted(self.deployment.client("logs"), self._log_groups[verb_noun], metric, since)
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 from fraud.measures import MEASURES, TIERS, namespace
 from ops.cli import app
 from ops.deployment import Deployment
+from ops.functions import log_groups
 from ops.lake import query
 from ops.tracing.errors import TraceError
-from ops.tracing.following import follow, function_logs
+from ops.tracing.following import follow
 
-from .conftest import function_logs as logged
+from .conftest import function_logs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -156,9 +157,9 @@ def test_the_command_shows_the_request_in_the_order_of_time(
 
 def test_the_functions_count_nothing_that_is_not_declared(deployment: Deployment, called: dict[str, str]) -> None:
     del called
-    services = {group: service for service, group in function_logs(deployment).items()}
+    services = {group: service for service, group in log_groups(deployment).items()}
     counted: set[tuple[str, str]] = set()
-    for group, text in logged(deployment):
+    for group, text in function_logs(deployment):
         if '"_aws"' not in text:
             continue
         line: dict[str, Any] = json.loads(text)

@@ -18,6 +18,7 @@ import msgspec
 
 from ops import merchants
 from ops.deployment import Deployment, connect
+from ops.functions import configurations
 from ops.localcloud import control
 from ops.localcloud.deploy import bootstrap_and_deploy
 from tests.load import rollout
@@ -143,7 +144,7 @@ def _under_load(deployment: Deployment, store: Brownout, config: Brownout, given
 def _put_behind(deployment: Deployment, **ports: int) -> None:
     """Let scoring, and nothing else, reach services through proxies; on AWS these would be their endpoints too."""
     client = deployment.client("lambda")
-    found = rollout.function(deployment, "score_transaction")
+    found = configurations(deployment)["score_transaction"]
     variables = found["Environment"]["Variables"] | {"STORE_PATIENCE_MS": str(round(PATIENCE * 1_000))}
     variables |= {f"AWS_ENDPOINT_URL_{name}": f"http://127.0.0.1:{port}" for name, port in ports.items()}
     name = found["FunctionName"]

@@ -2,17 +2,17 @@
 
 import io
 import tarfile
-from typing import Any
 
 import msgspec
 
 from fraud.bundle import Manifest
 from fraud.calibration import Calibration
 from ops.deployment import Deployment
+from ops.functions import calling
 from runtime.bundles import MANIFEST, MODEL
 from tests.unit.lambdas.support import bundle
 
-__all__ = ["VERSIONS", "corrupt", "function", "invoke", "promote", "register"]
+__all__ = ["VERSIONS", "corrupt", "promote", "register"]
 
 VERSIONS = {
     "run-1": Calibration(a=-0.8, b=0.3),
@@ -20,24 +20,6 @@ VERSIONS = {
     "run-3": Calibration(a=-1, b=0),
 }
 """The champion, the one that it is swapped for, and one that is damaged after it was registered."""
-
-
-def function(deployment: Deployment, verb_noun: str) -> Any:
-    """The configuration of one of the platform's functions."""
-    pages = deployment.client("lambda").get_paginator("list_functions").paginate()
-    found = [each for page in pages for each in page["Functions"]]
-    [one] = [each for each in found if each.get("Handler") == f"{verb_noun}.handler.handler"]
-    return one
-
-
-def invoke(deployment: Deployment, verb_noun: str, event: object) -> Any:
-    """Call a function; what it answers."""
-    name = function(deployment, verb_noun)["FunctionName"]
-    answer = deployment.client("lambda").invoke(FunctionName=name, Payload=msgspec.json.encode(event))
-    told = msgspec.json.decode(answer["Payload"].read())
-    if answer.get("FunctionError"):
-        raise RuntimeError(f"{verb_noun}: {told}")
-    return told
 
 
 def register(deployment: Deployment, version: str) -> None:
@@ -50,7 +32,7 @@ def register(deployment: Deployment, version: str) -> None:
     put(deployment, f"runs/{version}/load/model.tar.gz", _artifact(manifest, model))
     put(deployment, f"runs/{version}/load/evaluation.json", msgspec.json.encode(evaluation))
     event = {"run_id": version, "artifact_uri": f"{prefix}model.tar.gz", "evaluation_uri": prefix}
-    answer = invoke(deployment, "register_model", event)
+    answer = calling(deployment, "register_model")(event)
     assert answer["version"] == version
     deployment.client("sagemaker").update_model_package(
         ModelPackageArn=answer["package"], ModelApprovalStatus="Approved", ApprovalDescription="load test"
@@ -61,7 +43,7 @@ def promote(deployment: Deployment, version: str) -> None:
     """Make a registered and approved version the champion."""
     policy = {"probation_minutes": 0}
     event = {"action": "promote", "version": version, "policy": policy, "reason": "load test"}
-    assert invoke(deployment, "release_model", event)["changed"]
+    assert calling(deployment, "release_model")(event)["changed"]
 
 
 def corrupt(deployment: Deployment, version: str) -> None:

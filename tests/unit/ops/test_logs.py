@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -11,7 +12,7 @@ from moto import mock_aws
 
 from infra.environments import LOCAL
 from ops.deployment import Deployment, DeploymentError
-from ops.logs import reading
+from ops.functions import log_groups
 from ops.logs.reading import TROUBLE, line_of, read
 
 NAME = "paywarden-local-scoring-scoretransaction"
@@ -27,7 +28,6 @@ LINES = (
 
 @pytest.fixture
 def deployment(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(reading, "deployed", lambda _: {"score_transaction": NAME})
     with mock_aws():
         session = boto3.Session(region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106 - of no account
         logs = session.client("logs")
@@ -44,9 +44,14 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Any:
         client = session.client
 
         class Functions:
-            def get_function_configuration(self, **asked: str) -> dict[str, Any]:
-                assert asked == {"FunctionName": NAME}
-                return {"LoggingConfig": {"LogGroup": "a-group-of-the-stack"}}
+            def get_paginator(self, name: str) -> "Functions":
+                assert name == "list_functions"
+                return self
+
+            def paginate(self) -> list[dict[str, Any]]:
+                named = {"Variables": {"POWERTOOLS_SERVICE_NAME": "score_transaction"}}
+                group = {"LogGroup": "a-group-of-the-stack"}
+                return [{"Functions": [{"FunctionName": NAME, "Environment": named, "LoggingConfig": group}]}]
 
         monkeypatch.setattr(
             session,
@@ -66,6 +71,14 @@ def test_the_newest_lines_come_from_the_group_that_the_function_names(deployment
     assert len(found) == len(LINES) - 1, "the line of metrics says nothing"
     few = read(deployment, "score_transaction", since=0, pattern="", limit=2)
     assert few == found[-2:]
+
+
+def test_a_function_that_names_no_group_has_the_one_that_lambda_makes() -> None:
+    named = {"Variables": {"POWERTOOLS_SERVICE_NAME": "score_transaction"}}
+    page = {"Functions": [{"FunctionName": NAME, "Environment": named}, {"FunctionName": f"{NAME}-not-ours"}]}
+    client = SimpleNamespace(get_paginator=lambda _name: SimpleNamespace(paginate=lambda: [page]))
+    deployment: Any = SimpleNamespace(environment=LOCAL, client=lambda _service: client)
+    assert log_groups(deployment) == {"score_transaction": f"/aws/lambda/{NAME}"}
 
 
 def test_trouble_is_told_from_the_rest() -> None:

@@ -50,6 +50,7 @@ from ops.terminal import (
     ms,
     progress_bars,
 )
+from ops.times import now
 from ops.tokens.commands import tokens_app
 from ops.tracing.commands import trace
 
@@ -151,9 +152,7 @@ def import_(
             progress.update(tasks[what], completed=done, total=total)
 
         rows = [row for frame in frames for row in from_frame(frame)]
-        imported = import_history(
-            deployment, name or path.stem, rows, clock=time.time_ns() // 1_000_000, progress=show
-        )
+        imported = import_history(deployment, name or path.stem, rows, clock=now(), progress=show)
     console.print(
         f"{imported.rows} rows in the lake; {imported.states} states written, {imported.unchanged} were there "
         f"already; {imported.later_labels} labels were not known yet and wait in the lake."
@@ -187,7 +186,7 @@ def send_(
 
     deployment = connect(env, port=port)
     frames = read(path, mapping_of(mapping), since=ms(since), until=ms(until), limit=limit)
-    merchant = merchant_of(deployment, key, at=time.time_ns() // 1_000_000)
+    merchant = merchant_of(deployment, key, at=now())
     rows = [as_merchant(row, merchant) for frame in frames for row in from_frame(frame)]
     api = Api(deployment.api_url, {merchant: key}, threads=threads)
     replays = deployment.environment.replay_time
@@ -198,9 +197,7 @@ def send_(
             schedule(rows),
             threads=threads,
             live=not replays,
-            before=LaterLabels(deployment, clock=lambda: time.time_ns() // 1_000_000, sleep=time.sleep)
-            if replays
-            else lambda _arrival: None,
+            before=LaterLabels(deployment, clock=now, sleep=time.sleep) if replays else lambda _arrival: None,
             settle=Freshness(deployment.features()) if replays else lambda _arrivals: None,
             progress=lambda count: progress.update(task, completed=count),
         )

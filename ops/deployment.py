@@ -1,7 +1,6 @@
 """Where a deployed Paywarden is: its resources by name, the same way on AWS and in the local cloud."""
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,6 +14,7 @@ from infra.environment import Environment
 from infra.environments import lookup
 from ops.localcloud import control
 from ops.localcloud.settings import DEFAULT_PORT
+from ops.times import now
 from runtime.auditing import PLATFORM, AuditTrail, Entry, Kind
 from runtime.keyring import KeyringReader
 from runtime.keys import KeyHash
@@ -77,7 +77,7 @@ class Deployment:
 
     def tell(self, kind: Kind, action: str, **more: Any) -> None:
         """Record a change of the platform in the audit trail, before it is made; `more` is as in `Entry`."""
-        at = time.time_ns() // 1_000_000
+        at = now()
         self.trail.record(Entry(at=at, who="operator", kind=kind, subject=PLATFORM, action=action, **more))
 
     def features(self) -> DynamoFeatureStore:

@@ -17,7 +17,7 @@ from fraud.runids import run_id_of
 from ops import executions
 from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
-from ops.terminal import Env, Port, console, progress_bars
+from ops.terminal import Env, Port, Yes, ask, console, progress_bars
 
 __all__ = ["Look", "MonitoringError", "fetch", "follow", "monitor", "start"]
 
@@ -65,7 +65,7 @@ def monitor(
     act: Annotated[
         bool, typer.Option("--act", help="Do as the daily look does: count, and retrain for drift. It asks.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow it to its end, or leave it to itself.")
     ] = True,
@@ -80,8 +80,8 @@ def monitor(
     """
     deployment = connect(env, port=port)
     question = f"Let the alarms of {env} go by what this look finds, and a retraining start if it finds drift?"
-    if act and not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)
+    if act:
+        ask(question, yes=yes)
     arn = start(deployment, f"manual-{datetime.now(UTC):%Y%m%d-%H%M%S}", days=days, act=act)
     name = arn.rpartition(":")[2]
     if not wait:

@@ -10,7 +10,7 @@ from ops.localcloud.settings import DEFAULT_PORT
 from ops.migrating.readers import refuse_version
 from ops.models.desk import Desk
 from ops.rollouts import Rollout, stop, under_way
-from ops.terminal import Env, Port, console, progress_bars
+from ops.terminal import Env, Port, Yes, ask, console, progress_bars
 from ops.versions import Code, RollbackError, awake, code_of, move, target
 
 __all__ = ["RollbackError", "rollback_app"]
@@ -19,7 +19,6 @@ rollback_app = typer.Typer(
     no_args_is_help=True, help="Go back to an earlier model, or to an earlier version of a function's code."
 )
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would serve.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why: it is kept.")]
 
@@ -60,7 +59,7 @@ def roll_back_code(
         first = "" if to.state == "Active" else f"; it is {to.state.lower()}, and would be woken first"
         console.print(f"Version {to.number} would follow {code.live}{first}.", highlight=False)
         return
-    _ask(f"Version {to.number} of {function} takes over from {code.live} in {env}. Go?", yes=yes)
+    ask(f"Version {to.number} of {function} takes over from {code.live} in {env}. Go?", yes=yes)
     with progress_bars() as progress:
         task = progress.add_task("looking whether it is active", total=None)
         awake(deployment, code, to, tell=lambda line: progress.update(task, description=line))
@@ -104,7 +103,7 @@ def roll_back_model(
     if dry_run:
         console.print(f"Model {to} would follow {left}; its bundle is whole.", highlight=False)
         return
-    _ask(f"Model {to} takes over from {left} in {env}, on every payment. Go back?", yes=yes)
+    ask(f"Model {to} takes over from {left} in {env}, on every payment. Go back?", yes=yes)
     published = desk.roll_back(to, reason=reason)
     console.print(
         f"Model {to} serves, as number {published.served.number} of the history. Functions take it over within a "
@@ -133,7 +132,7 @@ def _stop(
             f"Deployment {rollout.id} would be stopped; all calls go to version {code.live}.", highlight=False
         )
         return
-    _ask(f"Deployment {rollout.id} stops, and all calls go to version {code.live}. Go?", yes=yes)
+    ask(f"Deployment {rollout.id} stops, and all calls go to version {code.live}. Go?", yes=yes)
     deployment.tell(
         "code", "stop", of=code.name, before={"deployment": rollout.id}, after={"live": code.live}, reason=reason
     )
@@ -159,8 +158,3 @@ def _show(code: Code) -> None:
     console.print(table)
     if code.described:
         console.print(f"Moved last: {code.described}", markup=False, highlight=False)
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)

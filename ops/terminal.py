@@ -28,6 +28,8 @@ __all__ = [
     "Since",
     "Table_",
     "Until",
+    "Yes",
+    "ask",
     "console",
     "mapping_of",
     "ms",
@@ -47,6 +49,13 @@ MappingFile = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many rows.")]
 Since = Annotated[datetime | None, typer.Option("--since", help="Leave out rows before this time (UTC).")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Leave out rows from this time on (UTC).")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Ask whether to go on, unless the answer was given with ``--yes``; a no ends the command with 1."""
+    if not yes and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
 
 
 def mapping_of(name: str) -> Mapping:

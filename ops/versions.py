@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from ops.deployment import Deployment
 from ops.functions import deployed
+from ops.times import now, shown
 
 __all__ = ["Code", "RollbackError", "Version", "awake", "code_of", "move", "target"]
 
@@ -206,7 +207,7 @@ def move(deployment: Deployment, code: Code, to: Version, *, by: str, reason: st
     RollbackError
         If somebody else moved it since `code` was read.
     """
-    moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    moment = f"{shown(now())} UTC"
     deployment.tell(
         "code", "roll back", of=code.name, before={"live": code.live}, after={"live": to.number}, reason=reason
     )

@@ -1,6 +1,6 @@
 """`paywarden audit ...`."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -11,10 +11,11 @@ from rich.table import Column, Table
 from ops.audit.errors import AuditError
 from ops.audit.exporting import export
 from ops.audit.reading import Wanted, differences, read
-from ops.audit.verifying import Verdict, keep, now, verify
+from ops.audit.verifying import Verdict, keep, verify
 from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
-from ops.terminal import Env, Port, console, ms, progress_bars
+from ops.terminal import Env, Port, Yes, ask, console, ms, progress_bars
+from ops.times import now, shown
 from runtime.auditing import PLATFORM, Kind, merchant
 
 __all__ = ["audit_app"]
@@ -29,7 +30,6 @@ OfKind = Annotated[str, typer.Option("--kind", help=f"One of: {', '.join(_KINDS)
 Who = Annotated[str, typer.Option("--who", help="Who did it; a part of the name is enough.")]
 Since = Annotated[datetime | None, typer.Option("--since", help="Only what was changed from this time on (UTC).")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Only what was changed before this time (UTC).")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
@@ -56,7 +56,7 @@ def list_entries(
             if entry
             else ("", subject, "cannot be read")
         )
-        table.add_row(each.id, _time(each.at), *told)
+        table.add_row(each.id, shown(each.at), *told)
     Console().print(table, markup=False)
     if len(found) > limit:
         console.print(f"There are {len(found) - limit} more: --limit, or --until.", highlight=False)
@@ -79,7 +79,7 @@ def show_entry(
             for name in ("subject", "kind", "action", "of", "who", "reason", "correlation_id"):
                 if value := getattr(entry, name):
                     table.add_row(name.replace("_", " "), value)
-        table.add_row("at", f"{_time(each.at)} UTC")
+        table.add_row("at", f"{shown(each.at)} UTC")
         out = Console()
         out.print(table, markup=False)
         for line in differences(entry) if entry else ():
@@ -148,8 +148,7 @@ def keep_entries(dry_run: DryRun = False, yes: Yes = False, env: Env = "local", 
     if dry_run or not unkept:
         console.print(f"{len(unkept)} entries have no copy; none was made.", highlight=False)
         return
-    if not yes and not typer.confirm(f"Copy {len(unkept)} entries in {env}? It cannot be undone.", err=True):
-        raise typer.Exit(1)
+    ask(f"Copy {len(unkept)} entries in {env}? It cannot be undone.", yes=yes)
     console.print(f"{keep(deployment, unkept)} entries were copied.", highlight=False)
 
 
@@ -168,7 +167,3 @@ def _wanted(
         raise AuditError("--platform: what is of everybody's is no merchant's; leave one of the two out")
     subject = PLATFORM if platform else merchant(merchant_id) if merchant_id else ""
     return Wanted(subject=subject, kind=kind, who=who, since=ms(since), until=ms(until))
-
-
-def _time(moment: int) -> str:
-    return f"{datetime.fromtimestamp(moment / 1_000, UTC):%Y-%m-%d %H:%M:%S}"

@@ -3,7 +3,6 @@
 Texts are compared, to the byte; what an entry says is looked at only to know whether it is one.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -102,11 +101,6 @@ def keep(deployment: Deployment, entries: Sequence[Recorded]) -> int:
     """Copy entries that have no copy, as they are in the table by now; return how many still had none."""
     s3, bucket = deployment.client("s3"), deployment["AuditBucket"]
     return sum(_kept(s3, bucket, each) for each in entries)
-
-
-def now() -> int:
-    """Wall-clock milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def _kept(s3: Any, bucket: str, recorded: Recorded) -> bool:

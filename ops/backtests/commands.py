@@ -1,7 +1,6 @@
 """`paywarden backtest-rules ...`."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, Since, Until, console, ms, progress_bars, stages
+from ops.times import now
 
 __all__ = ["backtest_rules"]
 
@@ -55,7 +55,7 @@ def backtest_rules(
             decided,
             since=ms(since),
             until=ms(until),
-            now=time.time_ns() // 1_000_000,
+            now=now(),
             progress=stages(bars),
         )
     if as_json:

@@ -8,6 +8,7 @@ from ops.demo.model import ModelFigures, Report, Velocity
 from ops.demo.overview import milliseconds
 from ops.demo.page import section
 from ops.markup import Markup, figure, join, table, tag
+from ops.times import shown
 
 __all__ = ["decisions", "learning", "life", "models", "speed"]
 
@@ -71,7 +72,7 @@ def _velocity(whole: list[Velocity]) -> Markup:
     )
     rows = [
         (
-            f"{datetime.fromtimestamp(each.at / 1_000, UTC):%Y-%m-%d %H:%M:%S}",
+            shown(each.at),
             f"{each.amount:,}",
             f"{each.count_24h:.0f}",
             each.decision,

@@ -28,6 +28,7 @@ from ops.localcloud.errors import LocalCloudError
 from ops.measures import percentiles
 from ops.merchants import add
 from ops.retraining import RetrainingError, Run, retrain
+from ops.times import now
 from ops.traffic import Freshness, Replayed, replay
 from runtime.stores.features import FeatureStore
 
@@ -133,7 +134,7 @@ def _play(stages: Stages, *, port: int, seed: int) -> Report:
     keys = _onboard(stages, deployment, world)
     first = _train(stages, deployment, "first", {"as_of": world.live_from, **FIRST})
     api = Api(deployment.api_url, keys, threads=THREADS)
-    later_labels = LaterLabels(deployment, clock=_now, sleep=time.sleep)
+    later_labels = LaterLabels(deployment, clock=now, sleep=time.sleep)
     play = partial(_replay, stages, api, deployment.features(), world, later_labels)
     cut = world.live_from + BEFORE_RETRAINING_DAYS * DAY
     end = world.live_from + WORLD.live_days * DAY
@@ -201,14 +202,14 @@ def _deploy(stages: Stages, port: int) -> tuple[Deployment, dict[str, int]]:
 
 def _onboard(stages: Stages, deployment: Deployment, world: World) -> dict[str, str]:
     with stages.stage("merchants", "two merchants have keys, stored as hashes") as done:
-        keys = {merchant: add(deployment, merchant, at=_now()).secret for merchant in world.merchants}
+        keys = {merchant: add(deployment, merchant, at=now()).secret for merchant in world.merchants}
         done(", ".join(keys))
     with stages.stage("history", "six weeks of payments are in the lake and in the features") as done:
         imported = import_history(
             deployment,
             "before",
             world.history,
-            clock=_now(),
+            clock=now(),
             progress=lambda what, at, total: done.note(f"{what} {at}/{total}"),
         )
         done(f"{imported.rows:,} payments, states of {imported.states:,} keys")
@@ -276,7 +277,3 @@ def _settle(
     with stages.stage("lake", "SQL over the lake counts what the API answered") as done:
         done(checks.in_the_lake(deployment, replayed, done.note))
     return lags
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from ops.deployment import connect
 from ops.featurestore import catalogue
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Limit, MappingFile, Port, console, mapping_of, progress_bars, stages
+from ops.times import now, shown
 
 __all__ = ["features_app", "parity"]
 
@@ -115,7 +115,7 @@ def bootstrap_states(
     deployment = connect(env, port=port)
     deployment.tell("states", "build", reason="paywarden features bootstrap")
     with progress_bars() as bars:
-        built = building.bootstrap(deployment, clock=_now, sleep=time.sleep, progress=stages(bars))
+        built = building.bootstrap(deployment, clock=now, sleep=time.sleep, progress=stages(bars))
     console.print(
         f"Generation {built.generation} holds all of history up to its watermark ({built.watermark}) and what was "
         f"recorded since: {built.events} events read, {built.refused} refused; {built.states} states written in "
@@ -123,7 +123,7 @@ def bootstrap_states(
         highlight=False,
     )
     if switch:
-        switch_to(deployment, clock=_now, feature_set=STANDARD.version)
+        switch_to(deployment, clock=now, feature_set=STANDARD.version)
         console.print(f"Generation {built.generation} serves.")
     else:
         console.print("Nothing reads it yet: `paywarden features switch` lets it serve.")
@@ -134,7 +134,7 @@ def switch_states(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """Let the states that a bootstrap built serve; those from before are kept up for another ten minutes."""
     from ops.featurestore.lifecycle import switch
 
-    generations = switch(connect(env, port=port), clock=_now, feature_set=STANDARD.version)
+    generations = switch(connect(env, port=port), clock=now, feature_set=STANDARD.version)
     console.print(f"Generation {generations.serving.number} serves.")
 
 
@@ -155,22 +155,14 @@ def status_of_states(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     found = status(connect(env, port=port))
     table = Table("generation", "does", "features", "built from history up to", "progress")
     told = {"serves": found.generations.serving, "is built": found.generations.building}
-    if _now() < found.generations.retire_at:
+    if now() < found.generations.retire_at:
         told["retires"] = found.generations.retiring
     for does, each in told.items():
         if each is not None:
-            since = (
-                ""
-                if each.watermark < 0
-                else f"{datetime.fromtimestamp(each.watermark / 1_000, UTC):%Y-%m-%d %H:%M:%S}"
-            )
+            since = "" if each.watermark < 0 else shown(each.watermark)
             progress = f"{found.done} of {each.buckets} buckets" if does == "is built" else ""
             table.add_row(str(each.number), does, each.feature_set, since, progress)
     console.print(table)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def parity(

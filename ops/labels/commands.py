@@ -1,6 +1,5 @@
 """`paywarden labels ...`."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, console, progress_bars
+from ops.times import now
 
 __all__ = ["labels_app"]
 
@@ -72,7 +72,7 @@ def import_(
         done = import_labels(
             rows,
             store=store,
-            clock=time.time_ns() // 1_000_000,
+            clock=now(),
             dry_run=dry_run,
             progress=lambda finished: bars.update(task, completed=finished),
         )

@@ -14,6 +14,7 @@ from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.merchants.lifecycle import Change, NewKey
 from ops.terminal import Env, Port, console
+from ops.times import now
 from runtime.stores.merchants import Credential
 
 __all__ = ["merchants_app"]
@@ -38,7 +39,7 @@ def add_merchant(
     port: Port = DEFAULT_PORT,
 ) -> None:
     """Make a merchant and its key. The key is printed once, on standard output, and cannot be shown again."""
-    _print(merchants.add(connect(env, port=port), merchant_id, at=_now(), plan=plan))
+    _print(merchants.add(connect(env, port=port), merchant_id, at=now(), plan=plan))
 
 
 @merchants_app.command("rotate")
@@ -47,22 +48,24 @@ def rotate_key(
     grace: Annotated[
         str | None, typer.Option("--grace", help="How long the older key lives on: 24h by default, 30d at most.")
     ] = None,
-    now: Annotated[bool, typer.Option("--now", help="End every older key at once, instead of a grace.")] = False,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="End every older key at once, instead of a grace.")
+    ] = False,
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
     """Make a merchant's next key, printed once on standard output; the older one lives on for a while."""
-    if now and grace is not None:
+    if at_once and grace is not None:
         raise typer.BadParameter("give either --grace or --now")
-    deployment, at = connect(env, port=port), _now()
-    key = merchants.rotate(deployment, merchant_id, at=at, grace=0 if now else _grace(grace or "24h"))
+    deployment, at = connect(env, port=port), now()
+    key = merchants.rotate(deployment, merchant_id, at=at, grace=0 if at_once else _grace(grace or "24h"))
     _print(key)
     for older in key.change.account.live_keys(at):
         if older.key_id != key.key_id:
             console.print(
                 f"Key {older.key_id} lives on for {_span(older.expires_at - at)}: move over before that."
             )
-    if now:
+    if at_once:
         _tell_bound(deployment, key.change)
 
 
@@ -72,10 +75,10 @@ def disable_merchant(
 ) -> None:
     """End all keys of a merchant, or one of them, until `enable`."""
     deployment = connect(env, port=port)
-    change = merchants.disable(deployment, merchant_id, at=_now(), key_id=key)
+    change = merchants.disable(deployment, merchant_id, at=now(), key_id=key)
     what = f"Key {key} of merchant {merchant_id}" if key else f"Merchant {merchant_id}"
     console.print(f"{what} {'is' if change.changed else 'was already'} disabled.", highlight=False)
-    if not change.account.disabled_at and not change.account.live_keys(_now()):
+    if not change.account.disabled_at and not change.account.live_keys(now()):
         console.print(f"It has no live key left: `paywarden merchants rotate {merchant_id}` makes one.")
     _tell_bound(deployment, change)
 
@@ -85,8 +88,8 @@ def enable_merchant(
     merchant_id: Merchant, key: KeyId = None, env: Env = "local", port: Port = DEFAULT_PORT
 ) -> None:
     """Let a disabled merchant's keys work again: those that were ended with it, or the one that is named."""
-    change = merchants.enable(connect(env, port=port), merchant_id, at=_now(), key_id=key)
-    live = ", ".join(each.key_id for each in change.account.live_keys(_now()))
+    change = merchants.enable(connect(env, port=port), merchant_id, at=now(), key_id=key)
+    live = ", ".join(each.key_id for each in change.account.live_keys(now()))
     state = "is" if change.changed else "was already"
     console.print(f"Merchant {merchant_id} {state} enabled; live keys: {live or 'none'}.", highlight=False)
     if not live:
@@ -102,7 +105,7 @@ def move_merchant(
 ) -> None:
     """Put a merchant into another usage plan; its keys stay the same, and no request is lost."""
     deployment = connect(env, port=port)
-    change = merchants.move(deployment, merchant_id, plan, at=_now())
+    change = merchants.move(deployment, merchant_id, plan, at=now())
     state = "is" if change.changed else "was already"
     console.print(f"Merchant {merchant_id} {state} in the plan {plan}.", highlight=False)
     if change.kept_answers:
@@ -114,7 +117,7 @@ def move_merchant(
 @merchants_app.command("list")
 def list_merchants(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """List merchants, their plans and the public halves of their keys."""
-    at, key_id = _now(), Column("key", no_wrap=True)
+    at, key_id = now(), Column("key", no_wrap=True)
     table = Table("merchant", "plan", key_id, "state", "created", "last change")
     for account in connect(env, port=port).merchants().accounts():
         name, plan, changed = account.merchant_id, account.plan, _time(account.changed_at)
@@ -172,7 +175,3 @@ def _span(span: int) -> str:
 
 def _time(moment: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment / 1_000))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

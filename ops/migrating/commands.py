@@ -8,7 +8,8 @@ import typer
 from fraud.codec import FORMS
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
-from ops.terminal import Env, Port, console, progress_bars, stages
+from ops.terminal import Env, Port, Yes, ask, console, progress_bars, stages
+from ops.times import now
 
 __all__ = ["migrate_app"]
 
@@ -21,7 +22,7 @@ def migrate_states(
         int, typer.Option("--to", help="The version of the packed form; by default the newest known here.")
     ] = max(FORMS),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the states by their form.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
@@ -47,8 +48,7 @@ def migrate_states(
         console.print("Nothing was changed.")
         return
     question = f"Have states written in form {to} (now {written}) in {env}, and rewrite the others?"
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)
+    ask(question, yes=yes)
     deployment.tell("states", "migrate", before={"form": written}, after={"form": to})
     with progress_bars() as bars:
         done = migrate(
@@ -56,7 +56,7 @@ def migrate_states(
             client,
             table,
             to,
-            clock=lambda: time.time_ns() // 1_000_000,
+            clock=now,
             sleep=time.sleep,
             progress=stages(bars),
         )

@@ -1,6 +1,5 @@
 """`paywarden models ...`."""
 
-import time
 from datetime import datetime
 from typing import Annotated
 
@@ -10,7 +9,8 @@ from rich.table import Column, Table
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.models.desk import Desk, ModelError
-from ops.terminal import Env, Port, console, ms
+from ops.terminal import Env, Port, Yes, ask, console, ms
+from ops.times import shown
 
 __all__ = ["models_app"]
 
@@ -18,7 +18,6 @@ models_app = typer.Typer(no_args_is_help=True, help="Models: what there is, what
 
 Version = Annotated[str, typer.Argument(help="The model, as `paywarden models list` shows it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why: the records and the registry keep it.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @models_app.command("list")
@@ -29,7 +28,7 @@ def list_models(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
         lineage = model.lineage
         table.add_row(
             model.version,
-            _time(lineage.created_at) if lineage else "",
+            f"{shown(lineage.created_at)} UTC" if lineage else "",
             lineage.state if lineage else "not recorded",
             model.role,
             f"{model.share:.1%}" if model.share else "",
@@ -45,7 +44,7 @@ def show_model(version: Version, env: Env = "local", port: Port = DEFAULT_PORT) 
     table = Table("what", Column("value", overflow="fold"), show_header=False)
     rows = {
         "model": version,
-        "made": _time(manifest.created_at),
+        "made": f"{shown(manifest.created_at)} UTC",
         "data": manifest.lineage.dataset,
         "code": manifest.lineage.code_version,
         "features": f"{len(manifest.features)} of set {manifest.feature_set}",
@@ -65,7 +64,7 @@ def show_model(version: Version, env: Env = "local", port: Port = DEFAULT_PORT) 
     console.print(table, markup=False)
     events = Table("when", "what", "by", "why")
     for event in lineage.events if lineage else ():
-        events.add_row(_time(event.at), event.what, event.by, event.reason)
+        events.add_row(f"{shown(event.at)} UTC", event.what, event.by, event.reason)
     console.print(events if lineage else "It was made before releases were recorded.", markup=False)
 
 
@@ -99,7 +98,7 @@ def history(
         canary = document.canary
         table.add_row(
             str(served.number),
-            _time(served.at) if served.at else "before this history",
+            f"{shown(served.at)} UTC" if served.at else "before this history",
             document.champion or "none",
             f"{canary.version} ({canary.share:.1%})" if canary else "",
             ", ".join(document.challengers),
@@ -117,17 +116,8 @@ def _say(version: str, reason: str, *, yes: bool, env: str, port: int, approved:
     lineage, _ = desk.show(version)
     if lineage is not None:
         console.print(lineage.events[0].reason, markup=False)
-    _ask(f"{'Approve' if approved else 'Reject'} model {version} in {env}?", yes=yes)
+    ask(f"{'Approve' if approved else 'Reject'} model {version} in {env}?", yes=yes)
     waited = desk.say(version, approved=approved, reason=reason)
     said = "approved" if approved else "rejected"
     told = "its run goes on" if waited else "no run waits for it here; the registry tells any that does"
     console.print(f"Model {version} is {said}; {told}.", highlight=False)
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)
-
-
-def _time(moment: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment / 1_000))

@@ -1,6 +1,5 @@
 """What an operator does with models."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,22 +10,18 @@ from fraud.bundle import CorruptBundleError, Manifest
 from fraud.serving import Serving
 from ops.deployment import Deployment
 from ops.measures import serving_profile
+from ops.times import now
 from runtime.approvals import Approvals, Word, is_approved
 from runtime.bundles import BundleStore
 from runtime.publishing import BusyError, Published, Publisher
 from runtime.releasing import NotReleasedError, Releaser
 from runtime.stores.releases import Lineage, ReleaseStore, Served, UnreadableRecordError
 
-__all__ = ["Desk", "Model", "ModelError", "now"]
+__all__ = ["Desk", "Model", "ModelError"]
 
 
 class ModelError(Exception):
     """What an operator asks of a model cannot be done; the message says why, and what to do."""
-
-
-def now() -> int:
-    """Wall-clock milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.persons.erasing import due
 from ops.persons.traces import keys_of
-from ops.terminal import Env, Port, console, progress_bars
+from ops.terminal import Env, Port, Yes, ask, console, progress_bars
+from ops.times import now, shown
 from ops.tokens import Secret
 
 __all__ = ["erase_app"]
@@ -47,7 +48,7 @@ def erase_person(
         bool, typer.Option("--wait/--no-wait", help="Wait for what `paywarden erase finish` does, and do it.")
     ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
@@ -63,18 +64,17 @@ def erase_person(
     values = persons.read_identifiers(
         identifiers,
         deployment.tokeniser(),
-        clock=_now(),
+        clock=now(),
         known=lambda name: deployment.merchants().account(name) is not None,
     )
     _show(deployment, values)
     if dry_run:
         return
-    if not yes and not typer.confirm(f"Erase them in {env}? This cannot be taken back.", err=True):
-        raise typer.Exit(1)
+    ask(f"Erase them in {env}? This cannot be taken back.", yes=yes)
     ring = persons.erase(
         Secret.of(deployment),
         values,
-        clock=_now,
+        clock=now,
         fresh=lambda: secrets.token_bytes(32),
         reason=reason,
     )
@@ -84,7 +84,7 @@ def erase_person(
         "are kept, and processes that have not seen the new ones make those tokens."
     )
     if not wait:
-        console.print(f"From {_written(ready)} on `paywarden erase finish` deletes what is kept under them.")
+        console.print(f"From {shown(ready)} UTC on `paywarden erase finish` deletes what is kept under them.")
         return
     _wait(deployment, ready)
     _finish(deployment)
@@ -117,8 +117,8 @@ def show_status(
     if ring.erased:
         ready = due(ring, deployment.environment.token_refresh_seconds)
         console.print(
-            f"{len(secret.erased(ring))} tokens are being erased since {_written(ring.erased_at)}; from "
-            f"{_written(ready)} on `paywarden erase finish` deletes what is kept under them and the keys of "
+            f"{len(secret.erased(ring))} tokens are being erased since {shown(ring.erased_at)} UTC; from "
+            f"{shown(ready)} UTC on `paywarden erase finish` deletes what is kept under them and the keys of "
             "before. Until then whoever holds these can make those tokens.",
             highlight=False,
         )
@@ -146,7 +146,7 @@ def _show(deployment: Deployment, values: list[tuple[str, str]]) -> None:
 
 
 def _finish(deployment: Deployment) -> None:
-    done = persons.finish(deployment, clock=_now())
+    done = persons.finish(deployment, clock=now())
     console.print(
         f"{done.tokens} tokens are gone, with {done.states} states and {done.entries} entries of lists. Payments "
         "stay in the ledger and the lake, under tokens that nobody can link to anybody.",
@@ -167,7 +167,7 @@ def _reach(versions: int) -> None:
 
 def _wait(deployment: Deployment, ready: int) -> None:
     with progress_bars() as bars:
-        total = max(ready - _now(), 0) // 1_000 + 1
+        total = max(ready - now(), 0) // 1_000 + 1
         task = bars.add_task("until every process has the new keys (seconds)", total=total)
         for done in range(total):
             bars.update(task, completed=done)
@@ -175,14 +175,6 @@ def _wait(deployment: Deployment, ready: int) -> None:
         task = bars.add_task("until no payment under those tokens is on its way (seconds)", total=_PATIENCE)
         for done in range(0, _PATIENCE, _PAUSE):
             bars.update(task, completed=done)
-            if not persons.held_up(deployment, ready, clock=_now()):
+            if not persons.held_up(deployment, ready, clock=now()):
                 return
             time.sleep(_PAUSE)
-
-
-def _written(moment: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment / 1_000))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """`paywarden redrive` and `paywarden quarantine ...`."""
 
-import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -11,14 +10,14 @@ from rich.table import Column, Table
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.queues.letters import QUEUES, Letter, Queue, QueueError
-from ops.terminal import Env, Port, console, progress_bars
+from ops.terminal import Env, Port, Yes, ask, console, progress_bars
+from ops.times import now, shown
 
 __all__ = ["quarantine_app", "redrive"]
 
 LOOKED_AT = 500
 """Letters that are looked at before the question; all that are sent back are judged."""
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 quarantine_app = typer.Typer(
@@ -53,7 +52,7 @@ def redrive(
     from ops.queues.ways import way_of
 
     deployment = connect(env, port=port)
-    box, way = box_of(deployment, queue), way_of(deployment, queue, clock=_now, tell=_tell)
+    box, way = box_of(deployment, queue), way_of(deployment, queue, clock=now, tell=_tell)
     count = box.count()
     if not count:
         console.print(f"There are no dead letters of {queue} ({QUEUES[queue]}).", highlight=False)
@@ -67,7 +66,7 @@ def redrive(
             group.judgement.reason,
             str(group.count),
             str(group.returned or ""),
-            _time(group.oldest),
+            shown(group.oldest),
             "leaves it" if group.judgement.hopeless else "sends it back",
         )
     seen = sum(group.count for group in groups)
@@ -82,7 +81,7 @@ def redrive(
             console.print(f"None would be handled now. `paywarden quarantine {queue} --all` puts them aside.")
         return
     most = min(limit or count, count) if limit else count
-    _ask(f"Send {'up to ' if limit or hopeful < count else ''}{most} back in {env}?", yes=yes)
+    ask(f"Send {'up to ' if limit or hopeful < count else ''}{most} back in {env}?", yes=yes)
     deployment.tell("redrive", "send back", of=str(queue), after={"letters": most})
     with progress_bars() as bars:
         task = bars.add_task(f"redrive {queue}", total=most)
@@ -114,7 +113,7 @@ def _quarantined(
     if dry_run:
         console.print(f"{what} of {queue} would go to quarantine.", highlight=False)
         return
-    _ask(f"Put {what} of {queue} aside in {env}? Their events stay unhandled.", yes=yes)
+    ask(f"Put {what} of {queue} aside in {env}? Their events stay unhandled.", yes=yes)
     by = deployment.client("sts").get_caller_identity()["Arn"]
     with progress_bars() as bars:
         task = bars.add_task(f"quarantine {queue}", total=count if every else len(message_id))
@@ -184,7 +183,7 @@ def restore_letter(
 def _list_ids(letters: list[Letter]) -> None:
     table = Table(Column("message id", no_wrap=True), "sent (UTC)", "came back")
     for letter in letters:
-        table.add_row(letter.message_id, _time(letter.sent_at), str(letter.redriven or ""))
+        table.add_row(letter.message_id, shown(letter.sent_at), str(letter.redriven or ""))
     console.print(table)
 
 
@@ -192,18 +191,5 @@ def _completed(bars: Progress, task: TaskID) -> Callable[[int], None]:
     return lambda done: bars.update(task, completed=done)
 
 
-def _ask(question: str, *, yes: bool) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)
-
-
 def _tell(text: str) -> None:
     console.print(text, markup=False, highlight=False)
-
-
-def _time(moment: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment / 1_000))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """Dead letters of one queue: looked at and put back, or taken one batch after the other."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +10,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.deployment import Deployment
+from ops.times import now
 
 __all__ = [
     "AWS_ERRORS",
@@ -235,7 +235,7 @@ def _letter(message: Any) -> Letter:
     return Letter(
         message_id=message["MessageId"],
         body=message["Body"],
-        sent_at=int(sent_at) if sent_at else time.time_ns() // 1_000_000,
+        sent_at=int(sent_at) if sent_at else now(),
         attributes=attributes,
     )
 

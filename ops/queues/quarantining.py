@@ -4,7 +4,6 @@ A letter is written before it is deleted, under its own id: ended in between, it
 run finishes it. The bucket is encrypted and versioned; no role of the platform may read below `quarantine/`.
 """
 
-import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import msgspec
 
 from ops.deployment import Deployment
 from ops.queues.letters import Letter, Queue, QueueError, box_of
+from ops.times import now
 
 __all__ = ["FOLDER", "Kept", "kept", "quarantine", "restore"]
 
@@ -165,7 +165,7 @@ def _kept(letter: Letter, queue: Queue, *, by: str, reason: str) -> Kept:
         queue=queue,
         message_id=letter.message_id,
         sent_at=letter.sent_at,
-        kept_at=time.time_ns() // 1_000_000,
+        kept_at=now(),
         by=by,
         reason=reason,
         attributes=dict(letter.attributes),

@@ -1,7 +1,6 @@
 """`paywarden rebuild-state`."""
 
 import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from ops.featurestore.lifecycle import GenerationError
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.rebuilding.comparing import Comparison
 from ops.terminal import Env, Port, console, progress_bars, stages
+from ops.times import now, shown
 
 __all__ = ["rebuild_state"]
 
@@ -65,7 +65,7 @@ def _check(deployment: Deployment, names: list[str], count: int) -> None:
         console.print("No states are stored, so there is none to check.")
         return
     with progress_bars() as bars:
-        checked = recompute(deployment, list(dict.fromkeys(keys)), now=_now, progress=stages(bars))
+        checked = recompute(deployment, list(dict.fromkeys(keys)), now=now, progress=stages(bars))
     found: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
     table = Table(
         Column("key", overflow="fold"), "its state is", "events", Column("not folded yet", overflow="fold")
@@ -137,7 +137,7 @@ def _rebuild(deployment: Deployment, env: str, *, yes: bool) -> None:
     deployment.tell("states", "build", reason="paywarden rebuild-state")
     with progress_bars() as bars:
         show = stages(bars)
-        built = building.bootstrap(deployment, clock=_now, sleep=time.sleep, progress=show)
+        built = building.bootstrap(deployment, clock=now, sleep=time.sleep, progress=show)
         before = deployment.features().look(())[0].serving.number
         compared = compare(
             deployment,
@@ -153,7 +153,7 @@ def _rebuild(deployment: Deployment, env: str, *, yes: bool) -> None:
     )
     _tell(compared)
     _ask(f"Let generation {built.generation} serve in {env}?", yes=yes, declined="rebuild-state` asks again")
-    switch(deployment, clock=_now, feature_set=STANDARD.version)
+    switch(deployment, clock=now, feature_set=STANDARD.version)
     forgotten = forget(deployment, compared.unreadable, generation=before)
     told = f"; {forgotten} of its states could not be read and were deleted" if forgotten else ""
     console.print(
@@ -190,8 +190,4 @@ def _ask(question: str, *, yes: bool, declined: str = "") -> None:
 def _since(watermark: int) -> str:
     if watermark < 0:
         return ""
-    return f", from what was recorded up to {datetime.fromtimestamp(watermark / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+    return f", from what was recorded up to {shown(watermark)} UTC"

@@ -13,7 +13,7 @@ from ops.recovery.dropped import completed, lacking, newest_backup, revived
 from ops.recovery.errors import RecoveryError
 from ops.recovery.objects import changes, set_back
 from ops.recovery.tables import KINDS, Kind, exists, restored_aside, table_of
-from ops.terminal import Env, Port, console, progress_bars
+from ops.terminal import Env, Port, Yes, ask, console, progress_bars
 
 __all__ = ["restore_app"]
 
@@ -23,7 +23,6 @@ BUCKETS: Final = {"lake": "LakeBucket", "models": "ModelsBucket"}
 
 At = Annotated[datetime | None, typer.Option("--at", help="The moment (UTC) that was still well.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be put back, and write nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @restore_app.command("table")
@@ -94,7 +93,7 @@ def restore_table(
     if dry_run or not wanted:
         console.print("Nothing was written.")
         return
-    _ask(f"Write {wanted:,} items into {table} ({env})?", yes=yes)
+    ask(f"Write {wanted:,} items into {table} ({env})?", yes=yes)
     deployment.tell("restore", "put back", of=table, after={"items": wanted, "from": source, "changed": changed})
     with progress_bars() as progress:
         task = progress.add_task("writing", total=looked.counts.total())
@@ -152,7 +151,7 @@ def restore_objects(
     if dry_run or not wanted:
         console.print("Nothing was written.")
         return
-    _ask(f"Bring back {len(wanted):,} objects of {name} ({env})?", yes=yes)
+    ask(f"Bring back {len(wanted):,} objects of {name} ({env})?", yes=yes)
     deployment.tell(
         "restore",
         "put back",
@@ -179,7 +178,7 @@ def _revive(deployment: Deployment, client: Any, kind: Kind, table: str, *, dry_
     if dry_run:
         console.print("Nothing was written.")
         return
-    _ask(f"Make {table} again from it ({deployment.environment.name})?", yes=yes)
+    ask(f"Make {table} again from it ({deployment.environment.name})?", yes=yes)
     # Not of the table of entries itself, which is gone then: its locked copies are there.
     if kind.output != "AuditTable":
         deployment.tell("restore", "make again", of=table, after={"backup": backup["BackupArn"]})
@@ -198,7 +197,7 @@ def _completed(deployment: Deployment, client: Any, kind: Kind, table: str, *, d
     if dry_run:
         console.print("Nothing was written.")
         return True
-    _ask(f"Set what it lacks ({deployment.environment.name})?", yes=yes)
+    ask(f"Set what it lacks ({deployment.environment.name})?", yes=yes)
     deployment.tell("restore", "make again", of=table, after={"set": missing})
     _complete(deployment, client, kind, table)
     return True
@@ -230,8 +229,3 @@ def _show(found: Restored) -> None:
     console.print(table)
     for line in found.shown:
         console.print(line, markup=False, highlight=False)
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)

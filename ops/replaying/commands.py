@@ -1,7 +1,6 @@
 """`paywarden replay ...`."""
 
 import sys
-import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, console, ms, progress_bars, stages
+from ops.times import now
 
 __all__ = ["replay"]
 
@@ -81,11 +81,11 @@ def replay(
     from ops.replaying.tables import shown
 
     deployment = connect(env, port=port)
-    now = time.time_ns() // 1_000_000
+    at = now()
     start = ms(since)
     asked = Asked(
         since=0 if start is None else start,
-        until=ms(until) or now,
+        until=ms(until) or at,
         merchant=merchant,
         features=features.value,
         model=model,
@@ -97,7 +97,7 @@ def replay(
     with progress_bars() as bars:
         show = stages(bars)
         show("looking up what decided", 0, 0)
-        planned = plan_of(deployment, asked, id_, now=now)
+        planned = plan_of(deployment, asked, id_, now=at)
         told = (
             as_job(deployment, planned, target, machine=machine, show=show)
             if job

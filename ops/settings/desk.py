@@ -1,7 +1,6 @@
 """The calls of the merchants' API, made for a merchant by an operator."""
 
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from lambdas.manage_settings.lists import ListCalls
 from lambdas.manage_settings.policy import PolicyCalls
 from lambdas.manage_settings.rules import RuleCalls
 from ops.deployment import Deployment
+from ops.times import now
 from runtime.configuration import Profile, current
 from runtime.http import Answer, Problem, Request
 from runtime.stores.batches import ThrottledError
@@ -26,11 +26,6 @@ __all__ = ["Desk", "RefusedError", "refusing"]
 
 class RefusedError(Exception):
     """What an operator asks for cannot be done; the message says where and why."""
-
-
-def now() -> int:
-    """Wall-clock milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """`paywarden policy pass-through`: what it would cost first, and only then the change."""
 
 import secrets
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -19,7 +18,8 @@ from ops.deployment import Deployment, connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.settings.desk import Desk, RefusedError, refusing
 from ops.settings.expectation import Expectation, expect
-from ops.terminal import Env, Port, console, progress_bars, stages
+from ops.terminal import Env, Port, Yes, ask, console, progress_bars, stages
+from ops.times import now
 from runtime.contract.settings import PolicyRequest
 
 __all__ = ["pass_through"]
@@ -51,7 +51,7 @@ def pass_through(
         int, typer.Option("--days", min=1, max=366, help="How many days of past decisions tell the cost.")
     ] = 30,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell the cost and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
@@ -89,7 +89,7 @@ def pass_through(
             desk,
             msgspec.structs.replace(request, pass_through=passing),
             days=days,
-            now=time.time_ns() // 1_000_000,
+            now=now(),
             progress=stages(bars),
         )
     _show(told, passing, own_costs=request.costs is not None)
@@ -100,8 +100,7 @@ def pass_through(
         )
     if dry_run:
         return
-    if not yes and not typer.confirm(f"Let declines of merchant {merchant} through in {env}?", err=True):
-        raise typer.Exit(1)
+    ask(f"Let declines of merchant {merchant} through in {env}?", yes=yes)
     _change(desk, found, request, passing)
 
 

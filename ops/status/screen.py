@@ -1,7 +1,6 @@
 """The screen of `paywarden status`: what is wrong first, then the figures; 100 columns by 40 lines."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from ops.status.gathering import ACTIONS, Alarm, Queue, Run, Status
 from ops.status.metrics import Rate
+from ops.times import shown
 
 __all__ = ["WIDTH", "screen"]
 
@@ -52,7 +52,7 @@ def screen(status: Status) -> RenderableType:
 
 
 def _head(status: Status) -> Text:
-    moment = f"{datetime.fromtimestamp(status.at / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    moment = f"{shown(status.at)} UTC"
     told = Text.assemble((f"paywarden {status.environment}", "bold"), f"   {moment}   ")
     if status.alarms is None:
         return told.append("alarms unknown", "bold red")

@@ -1,8 +1,6 @@
 """`paywarden tokens ...`."""
 
 import secrets
-import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,6 +12,7 @@ from ops import tokens
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, console
+from ops.times import now, shown
 from runtime.keyring import lead
 
 __all__ = ["tokens_app"]
@@ -41,12 +40,12 @@ def rotate_key(
     ring = tokens.rotate(
         tokens.Secret.of(deployment),
         secrets.token_hex(32),
-        clock=_now(),
+        clock=now(),
         lead=lead(deployment.environment.token_refresh_seconds),
         overlap=span,
     )
-    console.print(f"Key {ring.current} counts from {_written(ring.activates_at)} on.")
-    console.print(f"States are read under key {ring.before} too until {_written(ring.until)}; retire it then.")
+    console.print(f"Key {ring.current} counts from {shown(ring.activates_at)} UTC on.")
+    console.print(f"States are read under key {ring.before} too until {shown(ring.until)} UTC; retire it then.")
 
 
 @tokens_app.command("status")
@@ -54,25 +53,25 @@ def show_status(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """Show which keys there are, and what comes next; never a key itself."""
     ring, _ = tokens.Secret.of(connect(env, port=port)).read()
     table = Table("key", "makes tokens", "states are read")
-    for row in _rows(ring, _now()):
+    for row in _rows(ring, now()):
         table.add_row(*row)
     console.print(table)
     if ring.erased:
         console.print("People are being erased; `paywarden erase status` tells how far that is.")
-    console.print(f"Next: {_next(ring, _now())}")
+    console.print(f"Next: {_next(ring, now())}")
 
 
 @tokens_app.command("retire")
 def retire_key(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """Delete the key before, once its overlap is over: nothing links its tokens to anybody from then on."""
-    ring = tokens.retire(tokens.Secret.of(connect(env, port=port)), clock=_now())
+    ring = tokens.retire(tokens.Secret.of(connect(env, port=port)), clock=now())
     console.print(f"Key {ring.current} is the only one now.")
 
 
 def _rows(ring: Keyring, now: int) -> list[tuple[str, str, str]]:
     if not ring.before:
         return [(ring.current, "now", "now")]
-    start, end = _written(ring.activates_at), _written(ring.until)
+    start, end = f"{shown(ring.activates_at)} UTC", f"{shown(ring.until)} UTC"
     active, over = now >= ring.activates_at, now >= ring.until
     return [
         (ring.current, f"since {start}" if active else f"from {start} on", "now" if active else "not yet"),
@@ -85,12 +84,4 @@ def _next(ring: Keyring, now: int) -> str:
         return "`paywarden tokens rotate`, when the key is to be changed."
     if now >= ring.until:
         return "`paywarden tokens retire` deletes the key before."
-    return f"`paywarden tokens retire`, from {_written(ring.until)} on."
-
-
-def _written(moment: int) -> str:
-    return f"{datetime.fromtimestamp(moment / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+    return f"`paywarden tokens retire`, from {shown(ring.until)} UTC on."

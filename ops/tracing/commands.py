@@ -1,7 +1,6 @@
 """`paywarden trace ...`."""
 
 import sys
-import time
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from rich.table import Column, Table
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT
 from ops.terminal import Env, Port, console
+from ops.times import now
 
 __all__ = ["trace"]
 
@@ -33,7 +33,7 @@ def trace(
     from ops.tracing.following import follow
 
     deployment = connect(env, port=port)
-    since = time.time_ns() // 1_000_000 - round(hours * 3_600_000)
+    since = now() - round(hours * 3_600_000)
     with console.status("reading the lake, the ledger and the logs"):
         moments = follow(deployment, request, merchant=merchant, since=since)
     if as_json:

@@ -423,7 +423,7 @@ def test_identifiers_are_read_as_payments_have_them() -> None:
 def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     clock = [NOW]
     monkeypatch.setattr(commands, "connect", lambda *_given, **_named: deployment)
-    monkeypatch.setattr(commands, "_now", lambda: clock[0])
+    monkeypatch.setattr(commands, "now", lambda: clock[0])
 
     def sleep(seconds: float) -> None:
         clock[0] += round(seconds * 1_000)

@@ -22,7 +22,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(commands, "_now", clock)
+    monkeypatch.setattr(commands, "now", clock)
     monkeypatch.setattr(terminal.console, "width", 300)
     return clock
 

@@ -150,7 +150,7 @@ def run(small: Small, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         lambda deployment, **told: build(deployment, **told | {"sleep": clock.sleep}, buckets=2),
     )
     monkeypatch.setattr(commands, "connect", lambda _env, *, port: small if port else None)
-    monkeypatch.setattr(commands, "_now", clock)
+    monkeypatch.setattr(commands, "now", clock)
     monkeypatch.setattr(commands.console, "width", 200)
     from ops.cli import app
 

@@ -182,7 +182,7 @@ def test_the_commands_say_what_comes_next_and_never_a_key(secret: Secret, monkey
     deployment = Deployment(lookup("dev"), boto3.Session(region_name=REGION), {})
     monkeypatch.setattr(commands, "connect", lambda *_given, **_named: deployment)
     monkeypatch.setattr(Secret, "of", lambda _deployment: secret)
-    monkeypatch.setattr(commands, "_now", lambda: clock[0])
+    monkeypatch.setattr(commands, "now", lambda: clock[0])
 
     def run(*words: str, fails: bool = False) -> str:
         result = CliRunner().invoke(commands.tokens_app, [*words])

@@ -3,7 +3,7 @@
 from math import ceil, log10
 from typing import Any
 
-from fraud.currency import CURRENCIES
+from fraud.currency import written
 from training.charts import Series, lines
 from training.drawing import bars
 from training.money import ACTIONS
@@ -103,15 +103,15 @@ def _matrix(document: Document) -> str:
 
 
 def _cell(way: Document | None, currency: str) -> str:
-    return "–" if way is None else f"{way['all']['count']:,} ({_money(way['all']['amount'], currency)})"
+    return "–" if way is None else f"{way['all']['count']:,} ({written(way['all']['amount'], currency)})"
 
 
 def _known(way: Document, currency: str) -> tuple[str, ...]:
     told = (
-        f"{way[each]['count']:,} ({_money(way[each]['amount'], currency)})"
+        f"{way[each]['count']:,} ({written(way[each]['amount'], currency)})"
         for each in ("fraud", "genuine", "unknown")
     )
-    return f"{way['all']['count']:,}", _money(way["all"]["amount"], currency), *told
+    return f"{way['all']['count']:,}", written(way["all"]["amount"], currency), *told
 
 
 def _scores(document: Document) -> str:
@@ -174,7 +174,7 @@ def _largest(document: Document) -> str:
         (
             each["event_id"],
             moment(each["event_time"]).removesuffix(" UTC"),
-            f"{_money(each['amount'], each['currency'])} {each['currency']}",
+            f"{written(each['amount'], each['currency'])} {each['currency']}",
             f"{each['from']} → {each['to']}",
             f"{_score(each['score'])} → {_score(each['new_score'])}",
             " ".join(each["new_rules"]),
@@ -251,8 +251,3 @@ def _score(value: float | None) -> str:
 
 def _date(time: int) -> str:
     return moment(time)[5:10]
-
-
-def _money(minor: int, currency: str) -> str:
-    decimals = CURRENCIES.get(currency, 2)
-    return f"{minor / 10**decimals:,.{decimals}f}"

@@ -5,7 +5,7 @@ from typing import get_args
 
 from rich.table import Column, Table
 
-from fraud.currency import CURRENCIES
+from fraud.currency import written
 from fraud.figures import ActionFigures, Interval, Total
 from fraud.policy import Action
 from lambdas.backtest_rules.models import BacktestAnswer
@@ -33,7 +33,7 @@ def _by_action(told: BacktestAnswer, currency: str) -> Table:
             table.add_row(
                 action,
                 _became(_count(before.all), _count(after.all)),
-                _became(_money(before.all, currency), _money(after.all, currency)),
+                _became(written(before.all.amount, currency), written(after.all.amount, currency)),
                 *(
                     _became(_both(getattr(before, each), currency), _both(getattr(after, each), currency))
                     for each in ("frauds", "genuine")
@@ -52,7 +52,7 @@ def _changes(told: BacktestAnswer) -> Table:
             each.was,
             each.becomes,
             _count(found.all),
-            f"{_money(found.all, each.currency)} {each.currency}",
+            f"{written(found.all.amount, each.currency)} {each.currency}",
             _count(found.frauds),
             _count(found.genuine),
             "\n".join(each.examples),
@@ -69,7 +69,7 @@ def _rules(told: BacktestAnswer) -> Table:
         table.add_row(
             each.id,
             f"{sum(one.all.count for one in matched):,}",
-            ", ".join(f"{_money(one.all, currency)} {currency}" for currency, one in each.matched.items()),
+            ", ".join(f"{written(one.all.amount, currency)} {currency}" for currency, one in each.matched.items()),
             f"{sum(one.frauds.count for one in matched):,}",
             f"{sum(one.genuine.count for one in matched):,}",
             _share(each.precision),
@@ -96,13 +96,8 @@ def _count(total: Total) -> str:
     return f"{total.count:,}"
 
 
-def _money(total: Total, currency: str) -> str:
-    decimals = CURRENCIES[currency]
-    return f"{total.amount / 10**decimals:,.{decimals}f}"
-
-
 def _both(total: Total, currency: str) -> str:
-    return f"{_count(total)} ({_money(total, currency)})" if total.count else "0"
+    return f"{_count(total)} ({written(total.amount, currency)})" if total.count else "0"
 
 
 def _share(found: Interval | None) -> str:

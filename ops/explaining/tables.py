@@ -8,7 +8,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Column, Table
 
-from fraud.currency import CURRENCIES
+from fraud.currency import written
 from ops.explaining.models import Check, Explanation
 
 __all__ = ["shown"]
@@ -54,8 +54,7 @@ def _heading(told: Explanation) -> str:
 def _payment(told: Explanation) -> Table:
     table = Table("payment", Column("value", overflow="fold"), box=None)
     names = ("merchant_id", "transaction_id", "event_time", "amount")
-    decimals = CURRENCIES.get(told.transaction["currency"], 2)
-    table.add_row("amount", f"{told.transaction['amount'] / 10**decimals:,.{decimals}f}")
+    table.add_row("amount", written(told.transaction["amount"], told.transaction["currency"]))
     for name, value in told.transaction.items():
         if value and name not in names:
             table.add_row(name, escape(str(value)))

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from fraud.currency import CURRENCIES
+from fraud.currency import written
 from training.replay_report import LEFT_OUT, NOTES
 
 __all__ = ["shown"]
@@ -32,8 +32,7 @@ def _ways(document: dict[str, Any]) -> Table:
     )
     for each in document["ways"]:
         if each["from"] != each["to"]:
-            decimals = CURRENCIES.get(each["currency"], 2)
-            amount = f"{each['all']['amount'] / 10**decimals:,.{decimals}f} {each['currency']}"
+            amount = f"{written(each['all']['amount'], each['currency'])} {each['currency']}"
             counts = (f"{each[name]['count']:,}" for name in ("all", "fraud", "genuine"))
             payments, frauds, genuine = counts
             table.add_row(each["from"], each["to"], payments, amount, frauds, genuine)

@@ -7,7 +7,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from fraud.currency import CURRENCIES
+from fraud.currency import CURRENCIES, written
 from fraud.features import STANDARD
 from fraud.passing import MOST_SHARE, PassThrough
 from fraud.windows import DAY
@@ -214,6 +214,4 @@ def _sentence(told: Expectation, passing: PassThrough, *, own_costs: bool) -> st
 
 def _net(told: Expectation) -> str:
     sums = ((name, within.net) for name, (within, _) in told.currencies.items())
-    return " and ".join(
-        f"{told.per(MONTH, net) / 10 ** CURRENCIES[name]:,.{CURRENCIES[name]}f} {name}" for name, net in sums
-    )
+    return " and ".join(f"{written(told.per(MONTH, net), name)} {name}" for name, net in sums)

@@ -1,6 +1,6 @@
-"""How many decimals each currency has (ISO 4217), to turn amounts into minor units."""
+"""How many decimals each currency has (ISO 4217), to turn amounts into minor units and back."""
 
-__all__ = ["CURRENCIES", "exponent"]
+__all__ = ["CURRENCIES", "written"]
 
 _NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE = "BHD IQD JOD KWD LYD OMR TND"
@@ -18,12 +18,7 @@ CURRENCIES: dict[str, int] = {
 """Decimals by currency code."""
 
 
-def exponent(currency: str) -> int:
-    """Return the number of decimals of a currency.
-
-    Raises
-    ------
-    KeyError
-        If the code is not an active ISO 4217 currency.
-    """
-    return CURRENCIES[currency]
+def written(minor: float, currency: str) -> str:
+    """An amount of minor units as people write it, without the currency; two decimals where nobody knows it."""
+    decimals = CURRENCIES.get(currency, 2)
+    return f"{minor / 10**decimals:,.{decimals}f}"

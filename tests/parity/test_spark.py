@@ -144,18 +144,13 @@ def test_a_key_with_half_of_all_events_is_cut_by_time_and_stays_exact(session: S
     assert same_bits(got, vectorised.compute(table, features))
 
 
-def test_frames_of_parquet_files_and_columns_by_name(session: SparkSession, tmp_path: Path) -> None:
+def test_frames_of_parquet_files_whose_numbers_have_gaps(session: SparkSession, tmp_path: Path) -> None:
     table = table_of(world(2, 150))
     numbered = table.append_column(ROW, pa.array(7 * np.arange(len(table))))
     pq.write_table(numbered, tmp_path / "events.parquet")
     features = of_merchant()
-    frame = spark.features_of(session, session.read.parquet(str(tmp_path)), features)
-    assert frame.columns == [ROW, *features.names]
-    found = frame.orderBy(ROW).toArrow()
-    paid = pc.equal(table["event"], "transaction")
-    assert found[ROW].to_pylist() == numbered.filter(paid)[ROW].to_pylist()
-    got = np.column_stack([found[name].to_numpy() for name in features.names])
-    assert same_bits(np.ascontiguousarray(got), vectorised.compute(table, features))
+    got = spark.compute(session.read.parquet(str(tmp_path)), features)
+    assert same_bits(got, vectorised.compute(table, features))
 
 
 def test_nothing_gives_nothing(session: SparkSession) -> None:
@@ -166,7 +161,7 @@ def test_nothing_gives_nothing(session: SparkSession) -> None:
     assert spark.compute(labels, STANDARD, session=session).shape == (0, len(STANDARD.names))
     numbered = empty.append_column(ROW, pa.array([], pa.int64()))
     frame = session.createDataFrame(numbered)
-    assert spark.features_of(session, frame, of_merchant()).count() == 0
+    assert spark.compute(frame, of_merchant()).shape == (0, len(of_merchant().names))
 
 
 def test_what_no_event_can_hold_is_told_as_on_one_machine(session: SparkSession) -> None:
@@ -178,6 +173,6 @@ def test_what_no_event_can_hold_is_told_as_on_one_machine(session: SparkSession)
         spark.compute(session.createDataFrame(refunds), of_merchant())
     halves = numbered.set_column(place, "amount", pa.array(np.full(len(table), 0.5)))
     with pytest.raises(EventTableError, match="column 'amount' is no whole number"):
-        spark.features_of(session, session.createDataFrame(halves), of_merchant())
+        spark.compute(session.createDataFrame(halves), of_merchant())
     with pytest.raises(EventTableError, match=f"no column '{ROW}'"):
-        spark.features_of(session, session.createDataFrame(table), of_merchant())
+        spark.compute(session.createDataFrame(table), of_merchant())

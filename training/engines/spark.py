@@ -33,10 +33,9 @@ from training.engines.spark_tasks import (
     matrix_of,
     packed_task,
     row_task,
-    unpacked_task,
 )
 
-__all__ = ["ROW", "Limits", "compute", "features_of", "table_errors"]
+__all__ = ["ROW", "Limits", "compute", "table_errors"]
 
 _PARTS = f"{ROW} bigint, {PART} int, {VALUES} binary"
 _PACKED = f"{ROW} bigint, {VALUES} binary"
@@ -65,7 +64,9 @@ def compute(
     Parameters
     ----------
     events : pyarrow.Table, EventTable or DataFrame
-        See `training.engines.events`; a frame has the column `ROW` besides, as for `features_of`.
+        See `training.engines.events`; a frame has the column `ROW` besides: a different
+        number (64 bits) for each row. It is read once for each entity and more, so what is not read from files is
+        better persisted before.
     session : SparkSession, optional
         One on this machine with `cores` cores by default, for as long as this takes.
     limits : Limits, optional
@@ -76,7 +77,7 @@ def compute(
     Returns
     -------
     array of float64, shape (transactions, features)
-        In the order of the rows, other events left out.
+        In the order of the rows, or of their numbers, other events left out.
 
     Raises
     ------
@@ -100,36 +101,6 @@ def compute(
         computed = _computed(_checked(frame), parts, limits or Limits())
         packed = computed.mapInArrow(packed_task([part.columns for part in parts], width), _PACKED)
         return matrix_of(packed.toArrow(), width)
-
-
-def features_of(
-    session: SparkSession, events: DataFrame, features: FeatureSet, *, limits: Limits | None = None
-) -> DataFrame:
-    """The features of every transaction of a history, as a frame.
-
-    Parameters
-    ----------
-    events : DataFrame
-        A row for each event, with the columns of `training.engines.events` and `ROW`: a different number (64 bits)
-        for each row, which the result carries. It is read once for each entity and more, so what is not
-        read from files is better persisted before.
-
-    Returns
-    -------
-    DataFrame
-        `ROW` and a column of doubles for each feature, NaN where there is nothing to say; in no order.
-
-    Raises
-    ------
-    EventTableError
-        If a column is missing. What is wrong in some row shows when the result is read: see `table_errors`.
-    """
-    if events.sparkSession is not session:
-        raise ValueError("the events are of another session; read them with this one")
-    parts, names = _parts(features), features.names
-    computed = _computed(_checked(events), parts, limits or Limits())
-    columns = ", ".join(f"`{name}` double" for name in names)
-    return computed.mapInArrow(unpacked_task([part.columns for part in parts], names), f"{ROW} bigint, {columns}")
 
 
 @contextmanager

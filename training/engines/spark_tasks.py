@@ -26,7 +26,6 @@ __all__ = [
     "matrix_of",
     "packed_task",
     "row_task",
-    "unpacked_task",
 ]
 
 ROW, PART, VALUES, OWN = "_row", "_part", "_values", "_own"
@@ -93,19 +92,6 @@ def packed_task(places: list[list[int]], width: int) -> Task:
     def task(batches: Batches) -> Batches:
         rows, out = _assembled(batches, places, width)
         yield from (batch.select([ROW, VALUES]) for batch in _packed(rows, 0, out))
-
-    return task
-
-
-def unpacked_task(places: list[list[int]], names: tuple[str, ...]) -> Task:
-    """As `packed_task`, with a column for each feature."""
-
-    def task(batches: Batches) -> Batches:
-        rows, out = _assembled(batches, places, len(names))
-        for first in range(0, len(rows), _BATCH_ROWS):
-            piece = slice(first, first + _BATCH_ROWS)
-            columns = [pa.array(rows[piece]), *(pa.array(column) for column in out[piece].T)]
-            yield pa.RecordBatch.from_arrays(columns, names=[ROW, *names])
 
     return task
 

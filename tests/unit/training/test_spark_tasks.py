@@ -23,7 +23,6 @@ from training.engines.spark_tasks import (
     matrix_of,
     packed_task,
     row_task,
-    unpacked_task,
 )
 
 ROWS = FeatureSet(*(each for each in STANDARD.features if isinstance(each, RowFeature)))
@@ -73,15 +72,12 @@ def test_parts_in_any_order_make_the_rows_of_the_vectorised_engine() -> None:
     assert packed.column_names == [ROW, VALUES]
     shuffled = packed.take(np.random.default_rng(3).permutation(len(packed)))
     assert same_bits(matrix_of(shuffled, len(ALL.names)), expected)
-    columns = run(unpacked_task(PLACES, ALL.names), mixed)
-    assert columns.column_names == [ROW, *ALL.names]
-    assert same_bits(np.column_stack([columns[name].to_numpy() for name in ALL.names]), expected)
     paid = [
         row
         for row, event in zip(*(table[n].to_pylist() for n in (ROW, "event")), strict=True)
         if event == "transaction"
     ]
-    assert columns[ROW].to_pylist() == paid
+    assert packed[ROW].to_pylist() == paid
 
 
 def test_rows_that_are_history_only_get_no_values() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.arrays import Labels, Scores
-from training.card_precision import CardDays, card_precision_at_k
+from training.card_precision import CardDays
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -21,10 +21,7 @@ __all__ = [
     "STOPPED_SHARES",
     "RankedScores",
     "Tally",
-    "card_precision_at_k",
-    "expected_calibration_error",
     "figures_of",
-    "recall_at_false_positive_rate",
     "summarise",
 ]
 
@@ -167,16 +164,6 @@ def _largest(reached: Weights, cost: Weights, most: float) -> float:
     """The value reached at the last threshold that costs at most so much; both rise. 0: stop nothing at all."""
     place = int(np.searchsorted(cost, most, side="right")) - 1
     return float(reached[place]) if place >= 0 else 0.0
-
-
-def recall_at_false_positive_rate(labels: Labels, scores: Scores, rate: float) -> float:
-    """Largest recall among thresholds whose false positive rate is at most `rate`."""
-    return RankedScores(labels, scores).under().recall_at_false_positive_rate(rate)
-
-
-def expected_calibration_error(labels: Labels, scores: Scores, bins: int = CALIBRATION_BINS) -> float:
-    """Mean distance of predicted and observed fraud rate over bins of equally many rows, by score."""
-    return RankedScores(labels, scores).under().calibration_error(bins)
 
 
 def figures_of(tally: Tally) -> dict[str, float]:

@@ -10,7 +10,7 @@ from fraud.calibration import Calibration, calibrate
 from training.arrays import Labels, Scores
 from training.calibrate import apply_calibration, fit_beta
 from training.contract import ProgramError
-from training.metrics import expected_calibration_error
+from training.metrics import RankedScores
 
 slopes = st.one_of(st.just(0.0), st.floats(0.01, 8))
 calibrations = st.one_of(
@@ -88,8 +88,8 @@ def test_scores_that_are_wrong_at_both_ends_are_put_right() -> None:
     labels = drawn_labels(2, truth)
     fitted = fit_beta(raw[:30_000], labels[:30_000])
     scores = apply_calibration(raw[30_000:], fitted)
-    before = expected_calibration_error(labels[30_000:], raw[30_000:])
-    after = expected_calibration_error(labels[30_000:], scores)
+    before = RankedScores(labels[30_000:], raw[30_000:]).under().calibration_error()
+    after = RankedScores(labels[30_000:], scores).under().calibration_error()
     assert after < 0.004 < 0.03 < before
     assert scores.mean() == pytest.approx(labels[30_000:].mean(), rel=0.08)
 

@@ -8,17 +8,10 @@ from sklearn import metrics as sk
 from fraud.policy import Costs, Policy, Thresholds
 from tests.unit.training.synthetic import transactions
 from training.bootstrap import Interval, draws, interval, share_above
-from training.card_precision import CardDays
+from training.card_precision import CardDays, card_precision_at_k
 from training.curves import curves
 from training.folds import DAY_MS, weekly
-from training.metrics import (
-    RankedScores,
-    card_precision_at_k,
-    expected_calibration_error,
-    figures_of,
-    recall_at_false_positive_rate,
-    summarise,
-)
+from training.metrics import RankedScores, figures_of, summarise
 from training.money import ACTIONS, Ledger, actions_of
 
 POLICIES = [
@@ -59,7 +52,7 @@ def test_recall_at_a_false_positive_rate_by_trying_every_threshold(
 ) -> None:
     labels = np.array([row[0] for row in drawn], dtype=np.int8)
     scores = np.array([row[1] / 12 for row in drawn])
-    found = recall_at_false_positive_rate(labels, scores, rate)
+    found = RankedScores(labels, scores).under().recall_at_false_positive_rate(rate)
     if not 0 < labels.sum() < len(labels):
         assert np.isnan(found)
         return
@@ -75,7 +68,7 @@ def test_calibration_error_by_hand() -> None:
     scores = np.array([0.1, 0.1, 0.8, 0.8])
     labels = np.array([0, 1, 1, 1], dtype=np.int8)
     # |0.1 - 0.5| on one half of the rows, |0.8 - 1.0| on the other.
-    assert expected_calibration_error(labels, scores, bins=2) == pytest.approx(0.3)
+    assert RankedScores(labels, scores).under().calibration_error(bins=2) == pytest.approx(0.3)
 
 
 def test_card_precision_by_hand() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["API", "MEASURES", "NAMESPACE", "TIERS", "Measure", "namespace", "series", "tier_of"]
+__all__ = ["API", "MEASURES", "NAMESPACE", "TIERS", "Measure", "namespace", "tier_of"]
 
 NAMESPACE = "Paywarden"
 """What every environment's namespace begins with, see `namespace`."""
@@ -137,8 +137,3 @@ def namespace(environment: str) -> str:
 def tier_of(plan: str) -> str:
     """The tier of a merchant, by the name of its usage plan."""
     return plan if plan in TIERS else "none"
-
-
-def series() -> int:
-    """How many metrics an environment has at most, as CloudWatch bills them: one for each set of dimensions."""
-    return sum(len(each.of) * (1 + len(TIERS) * each.by_tier) for each in _ALL)

@@ -285,18 +285,15 @@ class ReleaseStore:
         """The last document of the history; None before the first."""
         return next(self.history(limit=1), None)
 
-    def history(self, *, before: int | None = None, limit: int | None = None) -> Iterator[Served]:
+    def history(self, *, limit: int | None = None) -> Iterator[Served]:
         """The documents that served, the newest first.
 
         Parameters
         ----------
-        before : int, optional
-            Only those with a smaller number.
         limit : int, optional
             How many at most; all by default.
         """
-        high = _LAST if before is None else max(before - 1, 0)
-        left = _LAST if limit is None else limit
+        high, left = _LAST, _LAST if limit is None else limit
         while left > 0 and high > 0:
             size = min(_PAGE, left)
             page = self._items.page("serving", f"{0:012d}", f"{high:012d}", limit=size, backwards=True)

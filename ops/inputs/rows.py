@@ -76,19 +76,15 @@ def to_frame(rows: Iterable[Row]) -> "pd.DataFrame":
     return pd.DataFrame(columns).astype({"event_time": "int64", "amount": "int64"})
 
 
-def from_frame(
-    frame: "pd.DataFrame", *, fraud_kind: LabelKind = "chargeback", report_genuine: bool = False
-) -> Iterator[Row]:
+def from_frame(frame: "pd.DataFrame") -> Iterator[Row]:
     """Turn a canonical frame into rows, ready to be replayed.
+
+    A fraud is reported as a chargeback, and a genuine payment not at all: merchants seldom do.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         Columns as in `CANONICAL`; a text that has a default may be absent, as it is in imports from before it.
-    fraud_kind : str
-        The label that a fraudulent row is reported with.
-    report_genuine : bool
-        Whether genuine rows are reported as `confirmed_genuine`; merchants seldom do.
     """
     import pandas as pd
 
@@ -97,9 +93,7 @@ def from_frame(
         fields = dict(zip(present, values, strict=True))
         is_fraud = None if pd.isna(fields["is_fraud"]) else bool(fields["is_fraud"])
         known_at = None if pd.isna(fields["known_at"]) else int(fields["known_at"])
-        kind: LabelKind | None = None
-        if known_at is not None and is_fraud is not None:
-            kind = fraud_kind if is_fraud else ("confirmed_genuine" if report_genuine else None)
+        kind: LabelKind | None = "chargeback" if is_fraud and known_at is not None else None
         transaction = msgspec.convert(
             {
                 name: int(fields[name]) if name in ("event_time", "amount") else fields[name]

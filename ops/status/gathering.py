@@ -10,8 +10,7 @@ from typing import Any, Final
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.alarms import kind_of
-from infra.slos import SLOS
+from infra.alarms import HALVES, kind_of
 from ops.deployment import Deployment, DeploymentError
 from ops.functions import deployed
 from ops.models.desk import Desk
@@ -246,7 +245,8 @@ def _alarms(cloudwatch: Any, prefix: str) -> Alarms:
         AlarmNamePrefix=f"{prefix}-", AlarmTypes=["CompositeAlarm", "MetricAlarm"]
     )
     found = [each for page in pages for kind in ("CompositeAlarms", "MetricAlarms") for each in page.get(kind, ())]
-    mine = [each for each in found if not _half(each["AlarmName"])]
+    # The halves of a burn alarm tell nobody.
+    mine = [each for each in found if each["AlarmName"].rpartition("-")[2] not in HALVES]
     on = []
     for each in mine:
         kind = kind_of(each["AlarmName"], prefix=prefix)
@@ -265,11 +265,6 @@ def _alarms(cloudwatch: Any, prefix: str) -> Alarms:
     return Alarms(
         on=tuple(sorted(on, key=lambda alarm: (_URGENCY[alarm.severity], alarm.since))), watched=len(mine)
     )
-
-
-def _half(name: str) -> bool:
-    """Whether an alarm is one of the two that a burn alarm is made of, and tells nobody."""
-    return name.endswith(("-long", "-short")) and any(f"-{slo}-" in name for slo in SLOS)
 
 
 def _ms(moment: datetime) -> int:

@@ -77,14 +77,6 @@ class Slo:
         """Those that are watched."""
         return BURNS if self.pages else BURNS[-1:]
 
-    def burning(self, burn: Burn, long: tuple[int, int], short: tuple[int, int]) -> bool:
-        """Whether an alarm is on, by what was bad and what there was in all, in each of its windows.
-
-        The alarms ask CloudWatch the same; this says it in one place, for those who calculate and for tests.
-        """
-        shares = [bad / total if total else 0.0 for bad, total in (long, short)]
-        return long[0] >= self.least and all(share >= burn.rate * self.allowance for share in shares)
-
 
 _ALL = (
     Slo(

@@ -1,4 +1,4 @@
-"""Figures that several commands show: latencies, freshness, and what serves."""
+"""Figures that several commands show, latencies and freshness, and where the serving document is."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ops.deployment import Deployment
 from ops.traffic import Replayed
-from runtime.configuration import Profile, current
+from runtime.configuration import Profile
 
 __all__ = [
     "Percentiles",
@@ -16,7 +16,6 @@ __all__ = [
     "latencies",
     "latency_table",
     "percentiles",
-    "serving_champion",
     "serving_profile",
 ]
 
@@ -89,8 +88,3 @@ def serving_profile(deployment: Deployment) -> Profile:
         appconfig_environment=deployment["AppConfigEnvironment"],
         appconfig_profile=deployment["AppConfigProfile"],
     )
-
-
-def serving_champion(deployment: Deployment) -> str | None:
-    """The bundle that serves now."""
-    return current(deployment.client("appconfigdata"), serving_profile(deployment)).champion

@@ -14,8 +14,10 @@ from ops.history import import_history
 from ops.inputs import World, build_world
 from ops.localcloud import control
 from ops.localcloud.deploy import bootstrap_and_deploy
+from ops.measures import serving_profile
 from ops.merchants import add
 from ops.retraining import Run, retrain
+from runtime.configuration import current
 from tests.planted import plant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,3 +80,8 @@ def first_model(deployment: Deployment, world: World) -> Run:
     """History imported, and a model trained on it by the real state machine."""
     import_history(deployment, "before", world.history, clock=time.time_ns() // 1_000_000)
     return retrain(deployment, "first", options={"as_of": world.live_from}, timeout=180)
+
+
+def serving_champion(deployment: Deployment) -> str | None:
+    """The bundle that serves now."""
+    return current(deployment.client("appconfigdata"), serving_profile(deployment)).champion

@@ -17,12 +17,12 @@ from ops.deployment import Deployment
 from ops.history import import_history
 from ops.inputs import MAPPINGS, World, decision_body, label_body, load_mapping
 from ops.lake import query
-from ops.measures import freshness, serving_champion
+from ops.measures import freshness
 from ops.retraining import RetrainingError, Run, retrain
 from runtime.bundles import BundleStore
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
 
-from .conftest import ROOT
+from .conftest import ROOT, serving_champion
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

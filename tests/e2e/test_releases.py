@@ -18,9 +18,9 @@ from infra.environments import LOCAL
 from ops.client import Api
 from ops.deployment import Deployment
 from ops.inputs import World, decision_body
-from ops.measures import serving_champion
 from ops.models.desk import Desk
 from ops.retraining import RetrainingError, Run, follow, resume, retrain, start
+from tests.e2e.conftest import serving_champion
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("first_model")]
 

@@ -12,8 +12,8 @@ from fraud.features import Key
 from fraud.state import State
 from ops.deployment import DeploymentError
 from ops.lake import query
-from ops.measures import freshness, serving_champion
-from runtime.configuration import ConfigurationError
+from ops.measures import freshness, serving_profile
+from runtime.configuration import current
 from runtime.stores.features import DynamoFeatureStore, Marker, Versioned
 
 DOCUMENT = (
@@ -85,13 +85,8 @@ class DataPlane:
 @pytest.mark.parametrize(("champion", "expected"), [(b"null", None), (b'"run-1"', "run-1")])
 def test_the_champion_is_the_one_in_the_document(champion: bytes, expected: str | None) -> None:
     deployment: Any = Deployment(DataPlane(DOCUMENT % champion))
-    assert serving_champion(deployment) == expected
-
-
-def test_no_document_is_an_error_with_its_remedy() -> None:
-    deployment: Any = Deployment(DataPlane(b""))
-    with pytest.raises(ConfigurationError, match="deploy the data stack"):
-        serving_champion(deployment)
+    found = current(deployment.client("appconfigdata"), serving_profile(deployment))
+    assert found.champion == expected
 
 
 class Athena:

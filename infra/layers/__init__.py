@@ -1,7 +1,7 @@
 """The code that the functions run: three layers and one folder each, built without Docker."""
 
 from infra.layers.build import LAYERS, function_bundle, layer_bundle, prepare
-from infra.layers.bundle import Bundle, MissingBundleError, digest_tree, unpacked_size
+from infra.layers.bundle import Bundle, MissingBundleError, digest_tree
 
 __all__ = [
     "LAYERS",
@@ -11,5 +11,4 @@ __all__ = [
     "function_bundle",
     "layer_bundle",
     "prepare",
-    "unpacked_size",
 ]

@@ -14,7 +14,6 @@ __all__ = [
     "copy_python",
     "digest_tree",
     "normalise",
-    "unpacked_size",
 ]
 
 # Never needed at run time: an interpreter neither reads nor imports these.
@@ -48,11 +47,6 @@ def digest_tree(root: Path) -> str:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         total.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
     return total.hexdigest()
-
-
-def unpacked_size(root: Path) -> int:
-    """The bytes that the files under `root` take once unpacked."""
-    return sum(each.stat().st_size for each in root.rglob("*") if each.is_file())
 
 
 def copy_python(source: Path, target: Path) -> None:

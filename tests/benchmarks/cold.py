@@ -18,9 +18,10 @@ from tempfile import TemporaryDirectory
 
 from packaging.requirements import Requirement
 
-from infra.layers.bundle import compile_tree, unpacked_size
+from infra.layers.bundle import compile_tree
 from tests.benchmarks.results import Row, limit, measured
 from tests.benchmarks.setting import APPROVES, lambda_path, listening, setting
+from tests.unpacked import unpacked_size
 
 __all__ = ["cold_rows"]
 

@@ -14,9 +14,10 @@ import pytest
 from infra.constructs.serving import INITIAL_DOCUMENT
 from infra.environment import Architecture
 from infra.environments import ENVIRONMENTS, LOCAL
-from infra.layers import LAYERS, MissingBundleError, digest_tree, function_bundle, layer_bundle, unpacked_size
+from infra.layers import LAYERS, MissingBundleError, digest_tree, function_bundle, layer_bundle
 from infra.layers.bundle import compile_tree, copy_python
 from infra.layers.vendor import build_vendor, vendor_folder
+from tests.unpacked import unpacked_size
 
 ROOT = Path(__file__).resolve().parents[2]
 # Lambda takes 250 MB; the less there is, the sooner a cold start has fetched it.

@@ -28,7 +28,6 @@ from lambdas.record_label.recording import record
 from lambdas.score_transaction.scoring import Asking, Scorer
 from lambdas.score_transaction.settings import SettingsCache
 from lambdas.update_features.updating import Delivery, Updater
-from ops.capacity.units import item_size
 from ops.capacity.work import MEASURED
 from ops.inputs import World, build_world, decision_body, label_body
 from ops.inputs.world import WorldOptions
@@ -40,6 +39,7 @@ from runtime.stores.features import DynamoFeatureStore, Versioned
 from runtime.stores.settings import MemorySettingsStore, document_keys
 from runtime.stores.snapshots import DynamoSnapshots
 from tests.unit.capacity.metered import Meter
+from tests.unit.capacity.sizes import item_size
 from tests.unit.lambdas.support import TOKEN_KEY, bundle
 
 OPTIONS = WorldOptions(

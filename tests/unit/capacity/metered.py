@@ -7,7 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.capacity.units import item_size, read_units, write_units
+from ops.capacity.units import read_units, write_units
+from tests.unit.capacity.sizes import item_size
 
 KEYS = {
     "features": ("key",),

@@ -3,7 +3,8 @@
 import pytest
 
 from ops.capacity.prices import PRICES, price, tiered
-from ops.capacity.units import item_size, read_units, write_units
+from ops.capacity.units import read_units, write_units
+from tests.unit.capacity.sizes import item_size
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from html import escape
 from itertools import pairwise
 
 from fraud.release import GatePolicy
-from training.drawing import STYLE, bars, columns
+from training.drawing import bars, columns
 from training.figures import AGES, ENOUGH, LAG, OVERTAKING, Consistency, FeatureConsistency
+from training.pages import banner, figures, key, moment, page, section, table
 
 __all__ = ["render"]
 
@@ -36,12 +36,7 @@ def render(report: Consistency, policy: GatePolicy) -> str:
             sections += [_unexplained(report, policy), _features(differing, policy), _ages(report)]
         sections += [_days(report), _table(report, differing)]
     sections += [_others(report), _reading()]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>"
-        f"{''.join(sections)}</main>\n</body>\n</html>\n"
-    )
+    return page(title, sections)
 
 
 def _verdict(report: Consistency, policy: GatePolicy) -> tuple[str, bool]:
@@ -60,18 +55,15 @@ def _verdict(report: Consistency, policy: GatePolicy) -> tuple[str, bool]:
 
 
 def _head(report: Consistency, title: str, good: bool) -> str:
-    where = f"Feature set {report.feature_set}, as of {_moment(report.as_of)}."
+    where = f"Feature set {report.feature_set}, as of {moment(report.as_of)}."
     if report.window is not None:
-        where += f" Decisions from {_moment(report.window[0])} to {_moment(report.window[1])}."
+        where += f" Decisions from {moment(report.window[0])} to {moment(report.window[1])}."
     words = report.sentence.partition(": ")[2]
-    banner = (
-        f'<div class="banner{"" if good else " bad"}"><h1>{title}</h1><p>{escape(words[:1].upper() + words[1:])}.'
-        f'</p><p class="quiet">{escape(where)}</p></div>'
-    )
+    verdict = banner(title, f"{words[:1].upper()}{words[1:]}.", where, good=good)
     if not report.rows:
-        return banner
+        return verdict
     worst, settled = report.worst(), report.worst_settled()
-    figures = [
+    told = [
         ("decisions compared", f"{report.rows:,}"),
         ("of them the same to the last bit", f"{report.identical / report.rows:.2%}"),
         (
@@ -87,12 +79,7 @@ def _head(report: Consistency, title: str, good: bool) -> str:
             "0" if worst is None else f"{worst.share:.2%}",
         ),
     ]
-    return (
-        banner
-        + "<dl>"
-        + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures)
-        + "</dl>"
-    )
+    return verdict + figures(told)
 
 
 def _unexplained(report: Consistency, policy: GatePolicy) -> str:
@@ -111,7 +98,7 @@ def _unexplained(report: Consistency, policy: GatePolicy) -> str:
         f"{_percent(policy.maximum_mismatch)} of them.{note}"
     )
     if not found:
-        return _section("What no lag explains", f"Nothing. {words}", "")
+        return section("What no lag explains", f"Nothing. {words}", "")
     rows = [
         (each.name, [(each.settled_share, "wrong")], f"{each.settled_mismatches:,} of {each.settled:,}")
         for each in found[:MOST_BARS]
@@ -122,7 +109,7 @@ def _unexplained(report: Consistency, policy: GatePolicy) -> str:
         names=300,
         mark=(policy.maximum_mismatch, f"bound of {_percent(policy.maximum_mismatch)}"),
     )
-    return _section("What no lag explains", words, f'<div class="scroll">{drawing}</div>')
+    return section("What no lag explains", words, f'<div class="scroll">{drawing}</div>')
 
 
 def _features(differing: Sequence[FeatureConsistency], policy: GatePolicy) -> str:
@@ -144,17 +131,22 @@ def _features(differing: Sequence[FeatureConsistency], policy: GatePolicy) -> st
         names=300,
         mark=(policy.maximum_lagging, f"bound of {_percent(policy.maximum_lagging)}"),
     )
+    legend = key(
+        [
+            ("lag", f"next to an event younger than {_age(LAG)}: a lag may be all"),
+            ("wrong", "no lag explains it"),
+        ]
+    )
     more = len(differing) - len(shown)
     note = f" {more} more features differ in fewer; they are in the table below." if more else ""
-    return _section(
+    return section(
         "All differences, those of a lag among them",
         "Behind each bar: the share of all decisions, and the median time since the youngest earlier event of the "
         "same key, which is most likely what serving had not counted yet. Updates take a moment, so features of a "
         "busy merchant differ often, by little, with nothing wrong. No model is promoted if a feature it uses "
         f"differs in more than {_percent(policy.maximum_lagging)} of all decisions: then serving "
         f"is far behind.{note}",
-        f'<ul class="key"><li><i class="lag"></i>next to an event younger than {_age(LAG)}: a lag may be all</li>'
-        f'<li><i class="wrong"></i>no lag explains it</li></ul><div class="scroll">{drawing}</div>',
+        f'{legend}<div class="scroll">{drawing}</div>',
     )
 
 
@@ -172,7 +164,7 @@ def _ages(report: Consistency) -> str:
         for name, count, bound in zip(names, report.staleness, [*AGES, math.inf, math.inf], strict=True)
     ]
     drawing = bars("Differences by the age of the youngest earlier event", rows, names=160)
-    return _section(
+    return section(
         "How fresh the history was that serving did not have",
         "Where the features of a card, a merchant or another key differ, by how long before the payment its "
         "youngest earlier event came. Seconds mean that updates lag behind busy keys. Hours and days mean that "
@@ -188,7 +180,7 @@ def _days(report: Consistency) -> str:
         for each in report.days
     ]
     drawing = columns("Share of each day's decisions with any difference", values, "lag")
-    return _section(
+    return section(
         "Day by day",
         "The share of a day's decisions (UTC) in which any feature differs. A step marks the day on which "
         "something changed.",
@@ -200,7 +192,7 @@ def _table(report: Consistency, differing: Sequence[FeatureConsistency]) -> str:
     same = [each for each in report.features if not each.differing]
     shown = _rows(differing) if differing else ""
     rest = f"<details><summary>{len(same)} features never differ</summary>{_rows(same)}</details>" if same else ""
-    return _section(
+    return section(
         "All features",
         "Counts are decisions; the largest gap between two numbers is in the feature's own unit, and staleness is "
         "a median. The last two columns are of settled decisions, without an event of the key within "
@@ -210,7 +202,7 @@ def _table(report: Consistency, differing: Sequence[FeatureConsistency]) -> str:
 
 
 def _rows(features: Sequence[FeatureConsistency]) -> str:
-    head: tuple[str, ...] = (
+    head = (
         "feature",
         "exact",
         "another number",
@@ -235,26 +227,22 @@ def _rows(features: Sequence[FeatureConsistency]) -> str:
         )
         for each in features
     ]
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
-    return (
-        f'<div class="scroll"><table><thead><tr>{"".join(f"<th>{name}</th>" for name in head)}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return table(head, lines)
 
 
 def _others(report: Consistency) -> str:
     if not report.left_out:
-        return _section(
+        return section(
             "Decisions that were not compared", "None: every decision in the lake is in the figures above.", ""
         )
     items = "".join(
         f"<li>{count:,} {escape(_LEFT_OUT.get(name, name))}</li>" for name, count in report.left_out.items()
     )
-    return _section("Decisions that were not compared", "", f"<ul>{items}</ul>")
+    return section("Decisions that were not compared", "", f"<ul>{items}</ul>")
 
 
 def _reading() -> str:
-    return _section(
+    return section(
         "How to read this",
         "Each decision was logged with the features that it was made from. Afterwards, when every event has "
         "arrived, the same features are computed again for the moment of the decision. Whatever is recomputed, "
@@ -263,15 +251,6 @@ def _reading() -> str:
         "bit.",
         "",
     )
-
-
-def _section(title: str, words: str, content: str) -> str:
-    paragraph = f'<p class="quiet">{escape(words)}</p>' if words else ""
-    return f"<section><h2>{escape(title)}</h2>{paragraph}{content}</section>"
-
-
-def _moment(time: int) -> str:
-    return f"{datetime.fromtimestamp(time / 1_000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _percent(share: float) -> str:

@@ -12,7 +12,7 @@ from fraud.hyperparameters import Hyperparameters
 from training.checkpoints import Checkpoint, Checkpoints, History
 from training.constraints import constraints_of
 
-__all__ = ["METRICS", "WATCHED", "Alone", "Interrupted", "Machines", "boost", "settings_of"]
+__all__ = ["METRICS", "WATCHED", "Alone", "Interrupted", "Machines", "boost", "say", "settings_of"]
 
 METRICS = ("logloss", "aucpr")
 """Measured on the validation part after every round; the first decides when to stop."""
@@ -22,7 +22,8 @@ WATCHED = "validation"
 _TOLD_EVERY = 10
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """One line of progress, in the output that the job's metric definitions read."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -108,7 +109,7 @@ def boost(
     checkpoints: Checkpoints | None = None,
     checkpoint_rounds: int = 0,
     stopping: Callable[[], bool] = lambda: False,
-    say: Callable[[str], None] = _say,
+    say: Callable[[str], None] = say,
 ) -> xgb.Booster:
     """Boost until the log loss on the validation part stops falling; keep the best rounds only.
 

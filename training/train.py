@@ -1,7 +1,6 @@
 """Fit, stop, calibrate and write a model."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from fraud.bundle import Lineage, Manifest
 from fraud.features import STANDARD
 from fraud.hyperparameters import Hyperparameters
 from training.arrays import Scores
-from training.boosting import Interrupted, Machines, boost, settings_of
+from training.boosting import Interrupted, Machines, boost, say, settings_of
 from training.bundles import write_bundle
 from training.calibrate import apply_calibration, fit_beta
 from training.checkpoints import Checkpoints, fingerprint
@@ -112,7 +111,7 @@ def _learn(
     external = machines.any(needs_disk(folders, len(names), parameters.memory, available_memory()))
     with TemporaryDirectory(prefix="paywarden-bins-") as scratch:
         if external:
-            _say("memory: the rows are kept on disk as bins")
+            say("memory: the rows are kept on disk as bins")
         learned = _boosted(contract, parameters, names, rate, machines, kept, Path(scratch) if external else None)
     if learned is None:
         raise SystemExit(_STOPPED)
@@ -237,7 +236,7 @@ def _write(
     profile = contract.channel("about") / PROFILE_FILE
     others = {PROFILE_FILE: profile.read_bytes()} if profile.is_file() else {}
     written = write_bundle(contract.model, booster, manifest, others=others)
-    _say(
+    say(
         f"done rounds={booster.num_boosted_rounds()} "
         f"validation:aucpr={metrics['validation_average_precision']:.6f} "
         f"validation:auc={metrics['validation_auc']:.6f} validation:logloss={metrics['validation_log_loss']:.6f}"
@@ -258,8 +257,3 @@ def _told_to_stop() -> Iterator[list[int]]:
         yield told
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -26,7 +25,6 @@ __all__ = [
     "check_dataset",
     "single_auc",
     "thin",
-    "write_checks",
 ]
 
 FILE = "checks.json"
@@ -144,15 +142,6 @@ def check_dataset(
         checks=checks,
         features=tuple(features),
     )
-
-
-def write_checks(folder: Path, checks: Checks) -> None:
-    """Write checks.json and checks.html."""
-    from training.checks_report import render
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(checks), indent=2) + b"\n")
-    (folder / "checks.html").write_text(render(checks), encoding="utf-8")
 
 
 def single_auc(values: Numbers, labels: Labels) -> float:

@@ -1,12 +1,15 @@
 """The data checks as a page: one file, for people who answer for the model."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from training.checks import Checks, FeatureCheck
+import msgspec
+
+from training.checks import FILE, Checks, FeatureCheck
 from training.drawing import bars
 from training.pages import banner, figures, page, section, table
 
-__all__ = ["render"]
+__all__ = ["render", "write_checks"]
 
 MOST_BARS = 25
 
@@ -28,6 +31,13 @@ def render(checks: Checks) -> str:
     if checks.features:
         sections += [_drift(checks), _leaks(checks), _features(checks.features)]
     return page(title, sections)
+
+
+def write_checks(folder: Path, checks: Checks) -> None:
+    """Write checks.json and checks.html."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(checks), indent=2) + b"\n")
+    (folder / "checks.html").write_text(render(checks), encoding="utf-8")
 
 
 def _drift(checks: Checks) -> str:

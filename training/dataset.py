@@ -14,11 +14,13 @@ import pyarrow.compute
 
 from fraud.features import STANDARD, FeatureSet
 from fraud.release import DataPolicy
-from training.checks import Known, check_dataset, thin, write_checks
+from training.checks import Known, check_dataset, thin
+from training.checks_report import write_checks
 from training.consistency import compare, write_report
 from training.contract import Contract, ProgramError
 from training.lake import Decisions
-from training.maturity import measure, write_maturity
+from training.maturity import measure
+from training.maturity_report import write_maturity
 from training.outcomes import YOUNG, event_ids, labels_of, never_made
 from training.parts import ABOUT
 from training.plan import read_plan

@@ -13,7 +13,6 @@ oldest payments; of those reported later, nothing can be known.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ import pyarrow.compute
 
 from training.outcomes import event_ids, sure_of
 
-__all__ = ["FILE", "Curve", "Maturity", "known_by_age", "measure", "write_maturity"]
+__all__ = ["FILE", "Curve", "Maturity", "known_by_age", "measure"]
 
 # Its stubs know fewer types than its functions take.
 pc: Any = pyarrow.compute
@@ -152,15 +151,6 @@ def measure(labels: pa.Table, *, as_of: int, maturity: int, minimum_confidence: 
             f"{days(reached)}, so set the maturity to {days(-(-reached // _DAY) * _DAY)} or more."
         )
     return Maturity(as_of=as_of, maturity=maturity, sentence=sentence, enough=enough, curves=curves)
-
-
-def write_maturity(folder: Path, found: Maturity) -> None:
-    """Write maturity.json and maturity.html."""
-    from training.maturity_report import render
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    (folder / "maturity.html").write_text(render(found), encoding="utf-8")
 
 
 def days(milliseconds: float) -> str:

@@ -1,12 +1,15 @@
 """Label maturity as a page: one file, for people who answer for the model."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
 
 from training.drawing import svg, text
-from training.maturity import Curve, Maturity, days
+from training.maturity import FILE, Curve, Maturity, days
 from training.pages import banner, key, moment, page, plots, section, table
 
-__all__ = ["render"]
+__all__ = ["render", "write_maturity"]
 
 _LEVELS = ("0.5", "0.9", "0.95", "0.99")
 _STEPS = tuple(int(each * 86_400_000) for each in (0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 90, 180, 365))
@@ -35,6 +38,13 @@ def render(found: Maturity) -> str:
         )
     )
     return page(title, sections)
+
+
+def write_maturity(folder: Path, found: Maturity) -> None:
+    """Write maturity.json and maturity.html."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    (folder / "maturity.html").write_text(render(found), encoding="utf-8")
 
 
 def _all(curve: Curve, maturity: int) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fraud.release import DataPolicy
-from training.checks import Checks, Known, check_dataset, single_auc, thin, write_checks
+from training.checks import Checks, Known, check_dataset, single_auc, thin
+from training.checks_report import write_checks
 from training.maturity import Curve, Maturity
 from training.profile import Profile, profile_of, read_profile, stability_index, write_profile
 from training.rows import Rows

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from fraud.events import Label
 from tests.unit.training.synthetic import DAY, HOUR, START, transactions
 from training.engines.events import table_of
-from training.maturity import Maturity, known_by_age, measure, write_maturity
+from training.maturity import Maturity, known_by_age, measure
+from training.maturity_report import write_maturity
 
 FOUND, _ = transactions(3, 400, days=40)
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from fraud.features import STANDARD, FeatureSet
 from fraud.features.definitions import WindowFeature
 from fraud.release import GatePolicy
+from training.consistency_figures import AGES, LAG, OVERTAKING, Consistency, Day, FeatureConsistency
 from training.consistency_report import render
 from training.contract import Contract, ProgramError
-from training.figures import AGES, LAG, OVERTAKING, Consistency, Day, FeatureConsistency
 from training.lake import Decisions
 from training.sources import Engine, Payments, read_sources, recompute, say, unite
 

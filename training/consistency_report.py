@@ -6,8 +6,8 @@ from html import escape
 from itertools import pairwise
 
 from fraud.release import GatePolicy
+from training.consistency_figures import AGES, ENOUGH, LAG, OVERTAKING, Consistency, FeatureConsistency
 from training.drawing import bars, columns
-from training.figures import AGES, ENOUGH, LAG, OVERTAKING, Consistency, FeatureConsistency
 from training.pages import banner, figures, key, moment, page, section, table
 
 __all__ = ["render"]

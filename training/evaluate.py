@@ -13,11 +13,11 @@ import numpy as np
 from training.assessment import Assessment, compare
 from training.bundles import Model, read_archive, read_bundle
 from training.consistency import read_report
+from training.consistency_figures import Consistency
 from training.contract import Contract, ProgramError
 from training.curves import curves
 from training.drivers import drivers, gain
 from training.evaluation_report import render
-from training.figures import Consistency
 from training.footprint import bundle_bytes, latency_us
 from training.gate import Facts, judge, times_apart
 from training.money import BY_DEFAULT

@@ -11,9 +11,9 @@ from fraud.features import STANDARD, FeatureSet
 from fraud.monitoring import Figures
 from fraud.monitoring_verdict import judge
 from training.consistency import compare, write_report
+from training.consistency_figures import Consistency
 from training.contract import Contract
 from training.drift import Sample, feature_drift, in_deciles, in_steps, score_drift, surely_moved
-from training.figures import Consistency
 from training.gate import times_apart
 from training.monitoring_document import DOCUMENT, PAGE, Audit, FeatureDrift, Quality, Report, ScoreDrift
 from training.monitoring_lake import Watched, audit, last_label, read_watched

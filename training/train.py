@@ -24,7 +24,7 @@ from training.hosts import Hosts
 from training.matrices import Count, available_memory, count_rows, matrices, needs_disk
 from training.metrics import summarise
 from training.parts import Description, Part, read_description, read_part
-from training.source import code_version
+from training.revision import code_version
 
 __all__ = ["FITTED_UNTIL", "PROFILE_FILE", "fit", "train"]
 

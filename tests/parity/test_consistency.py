@@ -23,8 +23,8 @@ from tests.unit.training.synthetic import (
     write_outcomes,
 )
 from training.consistency import read_report, report_consistency
+from training.consistency_figures import Consistency
 from training.contract import Contract
-from training.figures import Consistency
 
 FOUND, FRAUDS = transactions(13, 700, days=40, rate=0.08)
 TOLD = labels(FOUND, FRAUDS)

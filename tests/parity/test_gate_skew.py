@@ -24,9 +24,9 @@ from tests.unit.training.synthetic import (
     write_outcomes,
 )
 from training.consistency import read_report, report_consistency
+from training.consistency_figures import Consistency
 from training.contract import Contract
 from training.evaluate import _consistency, _facts
-from training.figures import Consistency
 from training.gate import judge
 
 IMPORTED = 200

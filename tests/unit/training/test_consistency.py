@@ -23,9 +23,9 @@ from tests.unit.training.synthetic import (
     write_outcomes,
 )
 from training.consistency import compare, read_report, report_consistency, write_report
+from training.consistency_figures import ENOUGH, Consistency, FeatureConsistency
 from training.consistency_report import render
 from training.contract import Contract, ProgramError
-from training.figures import ENOUGH, Consistency, FeatureConsistency
 from training.lake import Decisions
 from training.sources import Payments
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Never
 
+from fraud.windows import duration
 from training.consistency import report_consistency
 from training.contract import Contract, ProgramError
 from training.dataset import VECTORS, Options, build_dataset
-from training.parameters import parse_duration
 from training.plan import read_plan
 from training.sources import ENGINES, Engine
 
@@ -194,7 +194,7 @@ def _lake_options(parser: argparse.ArgumentParser) -> None:
 
 def _duration(text: str) -> int:
     try:
-        return parse_duration(text)
+        return duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

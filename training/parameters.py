@@ -1,22 +1,19 @@
-"""The hyperparameters that count for a job, and durations on the command line."""
+"""The hyperparameters that count for a job."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from fraud.hyperparameters import IDENTITY, HyperparameterError, Hyperparameters
 from training.contract import Contract, ProgramError
 
-__all__ = ["GIVEN", "TUNED", "Hyperparameters", "parse_duration", "read_files", "read_parameters"]
+__all__ = ["GIVEN", "TUNED", "Hyperparameters", "read_files", "read_parameters"]
 
 GIVEN = "given.json"
 """What the plan asked for."""
 
 TUNED = "tuned.json"
 """What the step `tune` found; lies beside it and counts for more."""
-
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def read_parameters(contract: Contract) -> Hyperparameters:
@@ -64,27 +61,3 @@ def _read(path: Path) -> dict[str, str]:
     if named:
         raise ProgramError(f"{path} says {named[0]!r}, which the job itself does; remove it there.")
     return {name: str(value) for name, value in document.items()}
-
-
-def parse_duration(text: str) -> int:
-    """Read a duration such as `3d`, `12h`, `90m` or `45s`.
-
-    Returns
-    -------
-    int
-        Milliseconds.
-
-    Raises
-    ------
-    ValueError
-        The text is not a whole number followed by one of s, m, h, d.
-
-    Examples
-    --------
-    >>> parse_duration("3d")
-    259200000
-    """
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration; write a whole number and a unit, such as 3d, 12h or 90m")
-    return int(match[1]) * _UNITS[match[2]]

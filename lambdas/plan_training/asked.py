@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from fraud.hyperparameters import IDENTITY, HyperparameterError, Hyperparameters
+from fraud.windows import DAY, duration
 
 __all__ = ["RunInput", "read_input"]
 
@@ -14,8 +15,6 @@ type Share = Annotated[float, Meta(gt=0, lt=0.5)]
 # Instances whose disk can lie under our key: SageMaker takes none for those that come with a disk of their own, of
 # which the names of these families tell by a "d".
 _INSTANCE = r"^ml\.[cmrt][0-9]+[a-ceg-z]*\.[a-z0-9]+$"
-
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +49,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     as_of: Annotated[int, Meta(gt=0)] | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
-    maturity: Annotated[str, Meta(pattern=r"^\d{1,4}[smhd]$")] | None = None
+    maturity: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,3}[smhd]$")] | None = None
     validation_share: Share | None = None
     evaluation_share: Share | None = None
     engine: Literal["auto", "vectorised", "spark"] = "auto"
@@ -65,7 +64,7 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """What is different from the deployment's policy, with the maturity, which every step reads there."""
         if self.maturity is None:
             return self.policy
-        days = int(self.maturity[:-1]) * _SECONDS[self.maturity[-1]] / _SECONDS["d"]
+        days = duration(self.maturity) / DAY
         data = self.policy.get("data", {})
         return {**self.policy, "data": {**data, "maturity_days": days}} if isinstance(data, dict) else self.policy
 

@@ -168,6 +168,7 @@ def test_machines_grow_with_the_lake_up_to_a_bound(function: ModuleType) -> None
         ({"asof": 1}, "asof"),
         ({"maturity": "three days"}, "maturity"),
         ({"maturity": "3d; rm"}, "maturity"),
+        ({"maturity": "0d"}, "maturity"),
         ({"as_of": 0}, "as_of"),
         ({"as_of": "yesterday"}, "as_of"),
         ({"validation_share": 0.5}, "validation_share"),

@@ -4,7 +4,6 @@ import pytest
 
 from fraud.hyperparameters import HyperparameterError, Hyperparameters
 from training.contract import FAILURE_CHARACTERS, Contract, ProgramError
-from training.parameters import parse_duration
 
 
 def test_paths_lie_under_the_root_of_the_environment(tmp_path: Path) -> None:
@@ -76,14 +75,3 @@ def test_the_run_is_named_by_the_job_when_no_parameter_does() -> None:
     assert Hyperparameters(run_id="mine").with_run(job_name="nightly-3-train").run_id == "mine"
     with pytest.raises(HyperparameterError, match="'run_id' is missing"):
         Hyperparameters().with_run(job_name="")
-
-
-@pytest.mark.parametrize(("text", "expected"), [("45s", 45_000), ("90m", 5_400_000), ("0d", 0)])
-def test_durations(text: str, expected: int) -> None:
-    assert parse_duration(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "3", "d", "-1d", "1.5d", "3 d", "3D"])
-def test_a_duration_without_its_unit_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="whole number and a unit"):
-        parse_duration(text)

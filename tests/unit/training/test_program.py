@@ -360,7 +360,7 @@ def test_currencies_that_do_not_exist_reach_the_message(tmp_path: Path) -> None:
         (["dataset", "--as-of", "1", "--engine", "pandas"], "invalid choice: 'pandas'"),
         (["dataset", "--as-of", "1", "--vectors", "fresh"], "invalid choice: 'fresh'"),
         (["dataset", "--as-of", "soon"], "invalid int value: 'soon'"),
-        (["dataset", "--as-of", "1", "--maturity", "3"], "'3' is not a duration"),
+        (["dataset", "--as-of", "1", "--maturity", "3"], "duration '3'"),
         (["bake"], "invalid choice: 'bake'"),
     ],
 )

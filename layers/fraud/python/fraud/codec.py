@@ -12,8 +12,9 @@ value, little-endian, with width 0 for a column of zeros::
               and over the tiles that count more than one: squares with SQUARES, minimum and maximum - minimum
               with EXTREMES, last - first with TIMES, latest with LATEST. What a tile of one event holds follows.
     sketches  how many; each: slot, unit in seconds, number of values, age of the newest value (newest // unit
-    minus           its step), and columns over the values by rising time and hash: steps from one time to the
-    next, hash checksum  CRC-32 of all before it (4 bytes, little-endian)
+              minus its step), and columns over the values by rising time and hash: steps from one time to the
+              next, hash
+    checksum  CRC-32 of all before it (4 bytes, little-endian)
 
 Version 1 was never released and is refused like any version that this code does not know.
 

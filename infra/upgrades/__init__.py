@@ -7,7 +7,7 @@ recorded with every release, and the templates of the next one may not touch it.
 
 from infra.upgrades.breaking import BREAKING
 from infra.upgrades.comparing import broken
-from infra.upgrades.keeping import ELSEWHERE, STATEFUL, Kept, kept
+from infra.upgrades.keeping import ELSEWHERE, STATEFUL, kept
 from infra.upgrades.recording import RECORDED, read, write
 
-__all__ = ["BREAKING", "ELSEWHERE", "RECORDED", "STATEFUL", "Kept", "broken", "kept", "read", "write"]
+__all__ = ["BREAKING", "ELSEWHERE", "RECORDED", "STATEFUL", "broken", "kept", "read", "write"]

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from ops.inputs.mapping import Mapping, MappingError, load_mapping
 from ops.inputs.requests import Burst, decision_body, label_body, path, schedule, together
-from ops.inputs.rows import CANONICAL, FIELDS, Row, from_frame, to_frame
-from ops.inputs.world import MERCHANTS, World, WorldOptions, build_world
+from ops.inputs.rows import CANONICAL, Row, from_frame, to_frame
+from ops.inputs.world import World, WorldOptions, build_world
 
 __all__ = [
     "CANONICAL",
-    "FIELDS",
     "MAPPINGS",
-    "MERCHANTS",
     "Burst",
     "Mapping",
     "MappingError",

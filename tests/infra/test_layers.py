@@ -14,8 +14,8 @@ import pytest
 from infra.constructs.serving import INITIAL_DOCUMENT
 from infra.environment import Architecture
 from infra.environments import ENVIRONMENTS, LOCAL
-from infra.layers import LAYERS, MissingBundleError, digest_tree, function_bundle, layer_bundle
-from infra.layers.bundle import compile_tree, copy_python
+from infra.layers import LAYERS, function_bundle, layer_bundle
+from infra.layers.bundle import MissingBundleError, compile_tree, copy_python, digest_tree
 from infra.layers.vendor import build_vendor, vendor_folder
 from tests.unpacked import unpacked_size
 

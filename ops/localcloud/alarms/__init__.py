@@ -5,7 +5,7 @@ What is followed is the CloudWatch User Guide: "CloudWatch statistics definition
 "Specification: Embedded metric format". What is not known here is refused by name.
 """
 
-from ops.localcloud.alarms.embedded import Datum, data_of
+from ops.localcloud.alarms.embedded import data_of
 from ops.localcloud.alarms.evaluation import Alarm, Verdict, evaluate
 from ops.localcloud.alarms.expressions import ExpressionError, Query, check, solve
 from ops.localcloud.alarms.messages import message_of
@@ -14,7 +14,6 @@ from ops.localcloud.alarms.statistics import StatisticError, statistic
 
 __all__ = [
     "Alarm",
-    "Datum",
     "Distribution",
     "ExpressionError",
     "Metric",

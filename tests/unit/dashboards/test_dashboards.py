@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ops.dashboards import BodyError, widgets_of
+from ops.dashboards.bodies import BodyError, widgets_of
 from ops.dashboards.data import read, span_of
 from ops.dashboards.pictures import pictures
 

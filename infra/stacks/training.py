@@ -11,7 +11,13 @@ from infra.constructs import CodeLayers, Function
 from infra.constructs.job_role import STEPS, JobRole
 from infra.constructs.lake import LEARNT_FROM
 from infra.constructs.monitoring import Monitoring
-from infra.constructs.release_functions import (
+from infra.constructs.retraining import Retraining
+from infra.constructs.roles import fixed, service_role
+from infra.constructs.training_image import training_image
+from infra.environment import Environment
+from infra.stacks.base import PaywardenStack
+from infra.stacks.data import DataStack
+from infra.stacks.release_functions import (
     allow_approval,
     allow_asking,
     allow_registration,
@@ -20,12 +26,6 @@ from infra.constructs.release_functions import (
     on_word,
     release_variables,
 )
-from infra.constructs.retraining import Retraining
-from infra.constructs.roles import fixed, service_role
-from infra.constructs.training_image import training_image
-from infra.environment import Environment
-from infra.stacks.base import PaywardenStack
-from infra.stacks.data import DataStack
 
 __all__ = ["TrainingStack"]
 

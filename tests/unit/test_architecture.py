@@ -118,6 +118,19 @@ def test_ops_knows_the_environments_but_no_stack() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("part", ["constructs", "workflows"])
+def test_what_stacks_are_made_of_knows_no_stack(part: str) -> None:
+    trees = [(path, tree) for path, tree in modules("infra") if path.is_relative_to(ROOMS["infra"] / part)]
+    assert trees
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path, tree in trees
+        for name in imported(tree)
+        if name.startswith("infra.stacks")
+    ]
+    assert wrong == []
+
+
 def test_types_are_checked_against_every_module_of_the_cdk_that_is_imported() -> None:
     """mypy leaves the others alone, and takes what comes from them for anything."""
     overrides = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]

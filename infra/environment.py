@@ -8,7 +8,7 @@ from typing import Literal
 
 from fraud.monitoring import MonitoringPolicy
 from fraud.release import RunPolicy
-from fraud.runs import PolicyError, policy_of
+from fraud.run_policy import PolicyError, policy_of
 
 __all__ = [
     "Architecture",

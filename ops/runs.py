@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from fraud.runs import PolicyError, policy_of
+from fraud.run_policy import PolicyError, policy_of
 from infra.environment import Environment
 from ops.deployment import connect
 from ops.localcloud.settings import DEFAULT_PORT

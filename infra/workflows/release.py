@@ -11,7 +11,7 @@ REFUSED = "Refused"
 """The state for a change that may not be made any more."""
 
 # Both functions can be asked again: 5 more attempts over about 15 minutes, since a slow lake or a throttled call
-# is no reason to give up days of shadow. Three events of the history each: see MOST_LOOKS in fraud.runs.
+# is no reason to give up days of shadow. Three events of the history each: see MOST_LOOKS in fraud.run_policy.
 PATIENT_RETRY: dict[str, Any] = {
     "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
     "IntervalSeconds": 30,

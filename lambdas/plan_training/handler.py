@@ -13,8 +13,8 @@ import msgspec
 from fraud.monitoring import MonitoringPolicy
 from fraud.policy import Policy
 from fraud.release import RunPolicy
+from fraud.run_policy import policy_of
 from fraud.runids import run_id_of
-from fraud.runs import policy_of
 from runtime import clients
 from runtime.configuration import Profile, current
 from runtime.settings import load

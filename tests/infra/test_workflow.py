@@ -16,7 +16,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from fraud.release import ReleasePolicy, RunPolicy, TuningPolicy
-from fraud.runs import MOST_LOOKS
+from fraud.run_policy import MOST_LOOKS
 from infra.workflows import FUNCTIONS, SUBSTITUTIONS, retrain
 from lambdas.plan_training.alone import not_alone
 from lambdas.plan_training.asked import RunInput

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.floor import HELD, loosened
 from fraud.release import GatePolicy, ReleasePolicy, RunPolicy
-from fraud.runs import MOST_LOOKS, PolicyError, policy_of
+from fraud.run_policy import HELD, MOST_LOOKS, PolicyError, loosened, policy_of
 
 OWN = RunPolicy(release=ReleasePolicy(approval="person", canary_share=0.2))
 

@@ -10,7 +10,7 @@ from rich.progress import TaskID
 
 from ops.audit.commands import audit_app
 from ops.backtests.commands import backtest_rules
-from ops.backtests.models import backtest
+from ops.backtests.walking import backtest
 from ops.capacity.commands import capacity
 from ops.contract.commands import api_app
 from ops.dashboards.commands import dashboards

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.backtests.models import Backtest, Features, ModelName, run
+from ops.backtests.walking import Backtest, Features, ModelName, run
 from ops.inputs import MAPPINGS, load_mapping
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "handbook" / "transactions_visible.parquet"

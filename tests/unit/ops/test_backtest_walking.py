@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from fraud.features.extended import GROUPS, extended, groups
 from fraud.features.standard import STANDARD
 from fraud.windows import DAY
-from ops.backtests.models import Features, ModelName, feature_set
 from ops.backtests.trying import BacktestError
+from ops.backtests.walking import Features, ModelName, feature_set
 from ops.cli import app
 from training.peers import PEERS
 

@@ -16,10 +16,10 @@ from ops.capacity.cost import (
     storage_gb,
 )
 from ops.capacity.jobs import MOST_ROWS, monitored_days, reading, replay_of
-from ops.capacity.markdown import MADE, table
 from ops.capacity.prices import PRICES, REGION, SEEN_ON, price
 from ops.capacity.tables import asked
 from ops.capacity.work import ASSUMED, RATES
+from ops.markdown import made_by, table
 
 __all__ = ["cost_page"]
 
@@ -31,7 +31,7 @@ def cost_page() -> Iterable[str]:
     yield from (
         "# Cost",
         "",
-        MADE,
+        made_by("capacity"),
         "",
         f"US dollars, list prices of {REGION}, as of {SEEN_ON}; no free tier, no discount, no support plan, one "
         "environment. A rate is one that holds day and night; a day's real curve costs what its mean does. "

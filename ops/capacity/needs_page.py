@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from ops.capacity.concurrency import batch_of_updates, hold_ms, running, stream_shards
-from ops.capacity.markdown import MADE, table
 from ops.capacity.quotas import LIMITS, ends_at
 from ops.capacity.tables import asked, heat
 from ops.capacity.work import ASSUMED, FUNCTIONS, RATES, work
+from ops.markdown import made_by, table
 
 __all__ = ["needs_page"]
 
@@ -18,7 +18,7 @@ def needs_page() -> Iterable[str]:
     yield from (
         "# Capacity",
         "",
-        MADE,
+        made_by("capacity"),
         "",
         "What the platform asks of AWS at 100, 1,000 and 10,000 decisions a second, all day long, and what ends "
         "first.",

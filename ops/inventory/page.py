@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.capacity.markdown import table
 from ops.inventory.tables import counted, kept, listening
 from ops.inventory.templates import Templates
+from ops.markdown import table
 
 __all__ = ["PAGE", "replaced", "section"]
 

@@ -1,10 +1,13 @@
-"""Tables of Markdown."""
+"""Parts of pages of Markdown that commands write."""
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MADE", "table"]
+__all__ = ["made_by", "table"]
 
-MADE = "*Made by `paywarden capacity --write`; a test makes it again and compares.*"
+
+def made_by(command: str) -> str:
+    """What a page says of itself below its title: the command that writes the whole of it."""
+    return f"*Made by `paywarden {command} --write`; a test makes it again and compares.*"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:

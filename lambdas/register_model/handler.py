@@ -14,7 +14,8 @@ from runtime.approvals import RUN_ID
 from runtime.auditing import AuditTrail
 from runtime.bundles import MANIFEST, MODEL, BundleStore
 from runtime.settings import load
-from runtime.stores.releases import DynamoReleaseStore, Event, Lineage
+from runtime.stores.lineages import Event, Lineage
+from runtime.stores.releases import DynamoReleaseStore
 from runtime.telemetry import instrumented, logger
 
 from .artifact import unpack

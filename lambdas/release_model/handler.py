@@ -19,7 +19,8 @@ from runtime.configuration import Profile
 from runtime.publishing import Published, Publisher
 from runtime.releasing import RUN, NotReleasedError, OvertakenError, Releaser
 from runtime.settings import load
-from runtime.stores.releases import DynamoReleaseStore, Happened
+from runtime.stores.lineages import Happened
+from runtime.stores.releases import DynamoReleaseStore
 from runtime.telemetry import instrumented, logger
 
 

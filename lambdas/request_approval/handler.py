@@ -11,7 +11,8 @@ from runtime import clients
 from runtime.approvals import Approvals, Word
 from runtime.auditing import AuditTrail
 from runtime.settings import load
-from runtime.stores.releases import DynamoReleaseStore, Event, Waiting
+from runtime.stores.lineages import Event, Waiting
+from runtime.stores.releases import DynamoReleaseStore
 from runtime.telemetry import instrumented, logger
 
 

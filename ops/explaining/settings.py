@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fraud.lists import StoredLists
 from fraud.policy import Policy
 from fraud.rules import StoredRules
-from runtime.stores.releases import ReleaseStore, Served
+from runtime.stores.lineages import Served
+from runtime.stores.releases import ReleaseStore
 from runtime.stores.settings import SettingsStore, StoredPolicy
 
 __all__ = ["SETTLING", "Counted"]

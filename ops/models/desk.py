@@ -15,7 +15,8 @@ from runtime.approvals import Approvals, Word, is_approved
 from runtime.bundles import BundleStore
 from runtime.publishing import BusyError, Published, Publisher
 from runtime.releasing import NotReleasedError, Releaser
-from runtime.stores.releases import Lineage, ReleaseStore, Served, UnreadableRecordError
+from runtime.stores.lineages import Lineage, Served, UnreadableRecordError
+from runtime.stores.releases import ReleaseStore
 
 __all__ = ["Desk", "Model", "ModelError"]
 

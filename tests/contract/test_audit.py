@@ -10,6 +10,7 @@ import pytest
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.auditing import AuditTrail, Entry, MemoryTrail
+from runtime.stores.lineages import Event, Lineage, Served
 from runtime.stores.merchants import (
     Account,
     AccountChangedError,
@@ -18,7 +19,7 @@ from runtime.stores.merchants import (
     MemoryMerchantStore,
     MerchantStore,
 )
-from runtime.stores.releases import DynamoReleaseStore, Event, Lineage, MemoryReleaseStore, ReleaseStore, Served
+from runtime.stores.releases import DynamoReleaseStore, MemoryReleaseStore, ReleaseStore
 from runtime.stores.settings import (
     DynamoSettingsStore,
     MemorySettingsStore,

@@ -8,17 +8,8 @@ import pytest
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.auditing import AuditTrail
-from runtime.stores.releases import (
-    DynamoReleaseStore,
-    Event,
-    Happened,
-    Lineage,
-    MemoryReleaseStore,
-    ReleaseStore,
-    Served,
-    UnreadableRecordError,
-    Waiting,
-)
+from runtime.stores.lineages import Event, Happened, Lineage, Served, UnreadableRecordError, Waiting
+from runtime.stores.releases import DynamoReleaseStore, MemoryReleaseStore, ReleaseStore
 from runtime.stores.transactions import ConflictError
 
 POLICY = Policy(version="p1", thresholds=Thresholds(challenge=0.2, review=0.5, decline=0.8))

@@ -25,7 +25,7 @@ from infra.constructs.lake import DECISION_COLUMNS, LABEL_COLUMNS, OUTCOME_COLUM
 from lambdas.update_features.updating import Delivery
 from runtime.stores.documents import Entry, StoredPolicy
 from runtime.stores.generations import Generations
-from runtime.stores.releases import Lineage, Served, Waiting
+from runtime.stores.lineages import Lineage, Served, Waiting
 from training.lake_files import lake_files
 
 RELEASED = Path(__file__).parent / "released"

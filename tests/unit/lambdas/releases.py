@@ -6,7 +6,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from runtime.stores.releases import DynamoReleaseStore, Event, Lineage
+from runtime.stores.lineages import Event, Lineage
+from runtime.stores.releases import DynamoReleaseStore
 from tests.trails import audit_table
 from tests.unit.lambdas.support import REGION
 

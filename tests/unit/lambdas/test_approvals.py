@@ -10,7 +10,8 @@ import pytest
 
 from fraud.release import ReleasePolicy
 from runtime import clients
-from runtime.stores.releases import DynamoReleaseStore, Waiting
+from runtime.stores.lineages import Waiting
+from runtime.stores.releases import DynamoReleaseStore
 from tests.unit.lambdas.releases import GROUP, Executions, Registry, lineage, releases_table
 from tests.unit.lambdas.support import REGION, Context
 

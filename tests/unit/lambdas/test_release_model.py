@@ -13,7 +13,8 @@ from fraud.release import ReleasePolicy
 from fraud.serving import Canary, Serving
 from runtime import clients
 from runtime.publishing import BusyError
-from runtime.stores.releases import DynamoReleaseStore, Event
+from runtime.stores.lineages import Event
+from runtime.stores.releases import DynamoReleaseStore
 from tests.unit.lambdas.releases import GROUP, Executions, Registry, lineage, releases_table
 from tests.unit.lambdas.support import POLICY, REGION, Context, bundle
 from tests.unit.runtime.appconfig import AppConfig

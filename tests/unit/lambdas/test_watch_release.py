@@ -10,7 +10,8 @@ import pytest
 
 from fraud.serving import Canary, Serving
 from runtime import clients
-from runtime.stores.releases import DynamoReleaseStore, Served
+from runtime.stores.lineages import Served
+from runtime.stores.releases import DynamoReleaseStore
 from tests.unit.lambdas.lake import AthenaClient
 from tests.unit.lambdas.releases import releases_table
 from tests.unit.lambdas.support import POLICY, Context

@@ -32,7 +32,8 @@ from ops.explaining.tables import shown
 from runtime.bundles import BundleStore, Live, ServedModel
 from runtime.stores.decisions import MemoryDecisionStore
 from runtime.stores.documents import StoredPolicy
-from runtime.stores.releases import MemoryReleaseStore, Served
+from runtime.stores.lineages import Served
+from runtime.stores.releases import MemoryReleaseStore
 from runtime.stores.settings import MemorySettingsStore
 from runtime.stores.snapshots import MemorySnapshots
 from tests.unit.lambdas.deciding import NOW, TOKENS, body, decide, history

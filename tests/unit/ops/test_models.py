@@ -10,7 +10,8 @@ from fraud.serving import Canary, Serving
 from ops.models import commands
 from ops.models.desk import Desk, ModelError
 from runtime.publishing import Publisher
-from runtime.stores.releases import Event, MemoryReleaseStore, Waiting
+from runtime.stores.lineages import Event, Waiting
+from runtime.stores.releases import MemoryReleaseStore
 from tests.unit.lambdas.releases import GROUP, Executions, Registry, lineage
 from tests.unit.lambdas.support import POLICY, bundle
 from tests.unit.runtime.appconfig import KEY, PROFILE, AppConfig

@@ -27,7 +27,8 @@ from ops.replaying.planning import Asked, plan_of
 from ops.replaying.running import job_request
 from ops.replaying.tables import shown
 from runtime.stores.documents import StoredPolicy
-from runtime.stores.releases import MemoryReleaseStore, Served
+from runtime.stores.lineages import Served
+from runtime.stores.releases import MemoryReleaseStore
 from runtime.stores.settings import MemorySettingsStore
 from training.replay_plan import ReplayPlan
 

@@ -14,7 +14,8 @@ from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.configuration import ConfigurationError
 from runtime.publishing import BusyError, Publisher
-from runtime.stores.releases import MemoryReleaseStore, Served
+from runtime.stores.lineages import Served
+from runtime.stores.releases import MemoryReleaseStore
 from runtime.stores.transactions import ConflictError
 from tests.unit.runtime.appconfig import KEY, PROFILE, AppConfig
 

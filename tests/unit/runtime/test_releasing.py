@@ -11,7 +11,8 @@ from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.publishing import Publisher
 from runtime.releasing import NotReleasedError, OvertakenError, Releaser
-from runtime.stores.releases import Event, Lineage, MemoryReleaseStore
+from runtime.stores.lineages import Event, Lineage
+from runtime.stores.releases import MemoryReleaseStore
 from tests.unit.runtime.appconfig import KEY, PROFILE, AppConfig
 
 POLICY = Policy(version="p1", thresholds=Thresholds(challenge=0.2, review=0.5, decline=0.8))

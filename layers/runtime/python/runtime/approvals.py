@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
-from runtime.stores.releases import Event, Happened, Lineage, ReleaseStore
+from runtime.stores.lineages import Event, Happened, Lineage
+from runtime.stores.releases import ReleaseStore
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

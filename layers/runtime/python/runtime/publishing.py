@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 
 from fraud.serving import Serving
 from runtime.configuration import ConfigurationError, Profile
-from runtime.stores.releases import ReleaseStore, Served
+from runtime.stores.lineages import Served
+from runtime.stores.releases import ReleaseStore
 from runtime.stores.transactions import ConflictError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Publisher:
         change : callable
             From a document to the next; called again for each document that others were quicker to publish.
         by, reason, run : str
-            See `runtime.stores.releases.Served`.
+            See `runtime.stores.lineages.Served`.
 
         Raises
         ------

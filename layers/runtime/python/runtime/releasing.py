@@ -8,7 +8,8 @@ from fraud.bundle import CorruptBundleError
 from fraud.serving import Serving
 from runtime.bundles import BundleStore
 from runtime.publishing import Published, Publisher
-from runtime.stores.releases import Event, Happened, Lineage, ReleaseStore
+from runtime.stores.lineages import Event, Happened, Lineage
+from runtime.stores.releases import ReleaseStore
 
 __all__ = ["RUN", "NotReleasedError", "OvertakenError", "Releaser"]
 

@@ -1,4 +1,4 @@
-"""DynamoDB tables as the data stack declares them, in moto."""
+"""DynamoDB tables as the data stack declares them, in moto, and the feature stores."""
 
 import threading
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from runtime.stores.features import DynamoFeatureStore, FeatureStore, MemoryFeatureStore
 from tests.trails import audit_table
 
 TABLES = {
@@ -40,6 +41,14 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             )
         audit_table(client)
         yield client
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> FeatureStore:
+    """A feature store of each kind; tests of other stores have their own fixture of this name."""
+    if request.param == "memory":
+        return MemoryFeatureStore()
+    return DynamoFeatureStore(request.getfixturevalue("dynamodb"), "features", consistent=True)
 
 
 def one_call_at_a_time(client: Any) -> None:

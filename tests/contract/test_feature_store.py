@@ -13,10 +13,8 @@ from fraud.state import State
 from runtime.stores.batches import UnprocessedError, batch_get
 from runtime.stores.features import (
     ConflictError,
-    DynamoFeatureStore,
     FeatureStore,
     Marker,
-    MemoryFeatureStore,
     Versioned,
 )
 from tests.unit.fraud.strategies import world
@@ -24,13 +22,6 @@ from tests.unit.fraud.strategies import world
 CARD = Key("card", "card_a")
 OTHER = Key("card", "card_b")
 NOON = 1_770_000_000_000
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> FeatureStore:
-    if request.param == "memory":
-        return MemoryFeatureStore()
-    return DynamoFeatureStore(request.getfixturevalue("dynamodb"), "features", consistent=True)
 
 
 def state(*amounts: int) -> State:

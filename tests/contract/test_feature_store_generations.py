@@ -15,7 +15,6 @@ from runtime.stores.features import (
     DynamoFeatureStore,
     FeatureStore,
     Marker,
-    MemoryFeatureStore,
     Versioned,
 )
 from runtime.stores.generations import FIRST, Generation, Generations
@@ -25,13 +24,6 @@ CARD, OTHER = Key("card", "card_a"), Key("card", "card_b")
 NOON = 1_770_000_000_000
 EXPIRY = 2_000_000_000
 SECOND = Generation(number=2, watermark=NOON, feature_set="abc", imports=("before",), buckets=3, built=True)
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> FeatureStore:
-    if request.param == "memory":
-        return MemoryFeatureStore()
-    return DynamoFeatureStore(request.getfixturevalue("dynamodb"), "features", consistent=True)
 
 
 def state(amount: int) -> Versioned:

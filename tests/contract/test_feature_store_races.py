@@ -10,10 +10,8 @@ from fraud.state import State
 from runtime.stores.features import (
     MOST_ITEMS,
     ConflictError,
-    DynamoFeatureStore,
     FeatureStore,
     Marker,
-    MemoryFeatureStore,
     Versioned,
 )
 
@@ -21,13 +19,6 @@ CARD = Key("card", "card_a")
 OTHER = Key("card", "card_b")
 NOON = 1_770_000_000_000
 EXPIRY = 2_000_000_000
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> FeatureStore:
-    if request.param == "memory":
-        return MemoryFeatureStore()
-    return DynamoFeatureStore(request.getfixturevalue("dynamodb"), "features", consistent=True)
 
 
 def one(amount: int) -> State:

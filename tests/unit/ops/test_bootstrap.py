@@ -1,6 +1,6 @@
 """Bootstrap, switch, abandon: resumable, refused where they would lose something, and beside imports."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -9,14 +9,11 @@ from typing import Any
 import boto3
 import msgspec
 import pytest
-from moto import mock_aws
 
 from fraud.codec import encode
 from fraud.decision import label_row, outcome_row
 from fraud.events import Event, Label, Outcome, Transaction
 from fraud.features import STANDARD, FeatureSet, Key
-from fraud.replay import fold
-from fraud.state import State
 from fraud.tokens import Tokeniser
 from infra.environment import Environment
 from infra.environments import LOCAL, PROD
@@ -30,6 +27,7 @@ from runtime.stores.decisions import DynamoDecisionStore, Record
 from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore
 from runtime.stores.generations import LEASE
 from runtime.stores.states import ByGeneration
+from tests.unit.lambdas.deliveries import reference
 
 TOKENISER = Tokeniser(b"0" * 64)
 NOON = 1_770_000_000_000
@@ -72,24 +70,20 @@ class Deployment:
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="lake")
-        client = boto3.client("dynamodb", region_name="us-east-1")
-        for table, names in {"features": ["key"], "decisions": ["id", "kind"]}.items():
-            client.create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-                KeySchema=[
-                    {"AttributeName": name, "KeyType": kind}
-                    for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-                ],
-            )
-        yield
+def aws(lake: None) -> None:
+    """The tables, beside the lake."""
+    del lake
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    for table, names in {"features": ["key"], "decisions": ["id", "kind"]}.items():
+        client.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": name, "KeyType": kind}
+                for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+            ],
+        )
 
 
 @pytest.fixture
@@ -175,17 +169,8 @@ def switched(deployment: Deployment) -> None:
 
 
 def stored(deployment: Deployment, generation: int | None, events: Sequence[Event]) -> dict[Key, bytes]:
-    found = deployment.store.read(sorted(folded(events)), generation=generation)
+    found = deployment.store.read(sorted(reference(events)), generation=generation)
     return {key: encode(each.state) for key, each in found.items()}
-
-
-def folded(events: Sequence[Event]) -> dict[Key, bytes]:
-    states: dict[Key, State] = {}
-    for event in events:
-        for key in STANDARD.keys_written(event):
-            states.setdefault(key, State())
-        fold(event, states)
-    return {key: encode(state) for key, state in states.items()}
 
 
 def import_(deployment: Deployment, name: str = "before", rows: Sequence[Row] = ROWS) -> Any:
@@ -200,19 +185,19 @@ def test_imports_and_ledger_become_a_generation_that_is_switched_to(deployment: 
     after = record(deployment, live(1), at=deployment.now)
     events = [*imported(ROWS), *live(0)]
     assert (built.generation, built.events, built.refused, built.resumed) == (2, len(events), 0, 0)
-    assert built.states == len(folded(events))
+    assert built.states == len(reference(events))
     events += [each.event for each in after]
-    assert stored(deployment, 2, events) == stored(deployment, 1, events) == folded(events)
+    assert stored(deployment, 2, events) == stored(deployment, 1, events) == reference(events)
     switched(deployment)
     # What is redelivered changes nothing. The old generation is written until it is retired, and then no longer.
     apply(deployment, after)
     record(deployment, live(3), at=deployment.now)
     events += live(3)
-    assert stored(deployment, None, events) == stored(deployment, 1, events) == folded(events)
+    assert stored(deployment, None, events) == stored(deployment, 1, events) == reference(events)
     deployment.now += 700_000
     record(deployment, live(2), at=deployment.now)
-    assert stored(deployment, None, [*events, *live(2)]) == folded([*events, *live(2)])
-    assert stored(deployment, 1, [*events, *live(2)]) != folded([*events, *live(2)])
+    assert stored(deployment, None, [*events, *live(2)]) == reference([*events, *live(2)])
+    assert stored(deployment, 1, [*events, *live(2)]) != reference([*events, *live(2)])
 
 
 def test_the_watermark_parts_events_by_the_moment_they_were_recorded_and_by_nothing_else(
@@ -222,11 +207,11 @@ def test_the_watermark_parts_events_by_the_moment_they_were_recorded_and_by_noth
     last = record(deployment, live(0), at=watermark, applied=False)
     first = record(deployment, live(1), at=watermark + 1, applied=False)
     assert run(deployment).watermark == watermark
-    assert stored(deployment, 2, [*live(0), *live(1)]).items() <= folded(live(0)).items()
-    assert stored(deployment, 2, live(0)) == folded(live(0))
+    assert stored(deployment, 2, [*live(0), *live(1)]).items() <= reference(live(0)).items()
+    assert stored(deployment, 2, live(0)) == reference(live(0))
     apply(deployment, [*first, *last])
-    assert stored(deployment, 2, [*live(0), *live(1)]) == folded([*live(0), *live(1)])
-    assert stored(deployment, 1, [*live(0), *live(1)]) == folded([*live(0), *live(1)])
+    assert stored(deployment, 2, [*live(0), *live(1)]) == reference([*live(0), *live(1)])
+    assert stored(deployment, 1, [*live(0), *live(1)]) == reference([*live(0), *live(1)])
 
 
 class Killed(BaseException):
@@ -261,8 +246,8 @@ def test_a_killed_build_is_resumed_and_its_progress_can_be_seen() -> None:
     told: list[tuple[str, int, int]] = []
     built = run(deployment, progress=lambda *each: told.append(each), buckets=99)
     assert (built.resumed, built.buckets) == (seen.done, 3 - seen.done), "the number of buckets is the first run's"
-    assert stored(deployment, 2, imported(ROWS)) == folded(imported(ROWS))
-    assert built.states == len(folded(imported(ROWS))) - there > 0
+    assert stored(deployment, 2, imported(ROWS)) == reference(imported(ROWS))
+    assert built.states == len(reference(imported(ROWS))) - there > 0
     assert [each for each in told if each[0] == "build"][-1] == ("build", 3, 3)
     assert {each[0] for each in told} == {"wait", "read", "build"}
     again = run(deployment)
@@ -284,10 +269,10 @@ def test_imports_are_refused_beside_a_build_and_are_done_once_after_it() -> None
         import_(deployment, "other", other)
     switched(deployment)
     again = import_(deployment)
-    assert (again.states, again.unchanged) == (0, len(folded(imported(ROWS)))), "it was built from this import"
+    assert (again.states, again.unchanged) == (0, len(reference(imported(ROWS)))), "it was built from this import"
     assert import_(deployment, "other", other).states > 0
     events = [*imported(ROWS), *imported(other)]
-    assert stored(deployment, None, events) == folded(events)
+    assert stored(deployment, None, events) == reference(events)
 
 
 def test_an_import_that_meets_a_build_on_its_way_stops_and_is_not_lost() -> None:
@@ -304,10 +289,10 @@ def test_an_import_that_meets_a_build_on_its_way_stops_and_is_not_lost() -> None
     rows = [Row(msgspec.structs.replace(each, card=f"card {n}")) for n, each in enumerate(PAST)]
     with pytest.raises(ImportConflictError, match="is being built"):
         import_(deployment, rows=rows)
-    assert stored(deployment, 1, imported(rows)) != folded(imported(rows)), "it was stopped on its way"
+    assert stored(deployment, 1, imported(rows)) != reference(imported(rows)), "it was stopped on its way"
     switched(deployment)
     assert import_(deployment, rows=rows).states == 0
-    assert stored(deployment, None, imported(rows)) == folded(imported(rows))
+    assert stored(deployment, None, imported(rows)) == reference(imported(rows))
 
 
 def test_the_same_event_in_two_sources_counts_once(deployment: Deployment) -> None:
@@ -315,7 +300,7 @@ def test_the_same_event_in_two_sources_counts_once(deployment: Deployment) -> No
     import_(deployment, "two", [Row(each) for each in PAST[20:]])
     run(deployment)
     events = imported([Row(each) for each in PAST])
-    assert stored(deployment, 2, events) == folded(events)
+    assert stored(deployment, 2, events) == reference(events)
 
 
 def test_what_live_traffic_refuses_is_left_out(deployment: Deployment) -> None:
@@ -335,7 +320,7 @@ def test_what_live_traffic_refuses_is_left_out(deployment: Deployment) -> None:
         client.put_item(TableName="decisions", Item=item)
     built = run(deployment)
     assert (built.events, built.refused) == (1, 7)
-    assert stored(deployment, 2, [good, bad[2]]) == folded([good])
+    assert stored(deployment, 2, [good, bad[2]]) == reference([good])
 
 
 def test_a_build_for_other_features_is_not_taken_over_and_not_switched_to(deployment: Deployment) -> None:
@@ -382,7 +367,7 @@ def test_a_build_that_is_abandoned_meanwhile_stops(deployment: Deployment) -> No
     import_(deployment)
     with pytest.raises(GenerationError, match="no longer being built"):
         run(deployment)
-    assert stored(deployment, None, imported(ROWS)) == folded(imported(ROWS)), "what serves was left alone"
+    assert stored(deployment, None, imported(ROWS)) == reference(imported(ROWS)), "what serves was left alone"
 
 
 def test_only_what_is_built_is_switched_to_and_one_switch_at_a_time(deployment: Deployment) -> None:

@@ -1,22 +1,23 @@
 """Importing history: once, whatever happens, and beside live traffic."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from fraud.codec import encode
-from fraud.features import STANDARD, Key
-from fraud.replay import arrival, fold
-from fraud.state import State
+from fraud.features import Key
+from fraud.replay import arrival
 from fraud.tokens import Tokeniser
 from infra.environments import LOCAL
 from ops.history import ImportConflictError, Imported, import_history
 from ops.inputs import Row, WorldOptions, build_world
 from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore
 from runtime.stores.states import ByGeneration
+from tests.unit.lambdas.deliveries import reference
+
+pytestmark = pytest.mark.usefixtures("lake")
 
 TOKENISER = Tokeniser(b"0" * 64)
 
@@ -82,16 +83,6 @@ def rows() -> tuple[Row, ...]:
     return build_world(3, options).history
 
 
-@pytest.fixture(autouse=True)
-def lake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="lake")
-        yield
-
-
 def run(store: FeatureStore, rows: Sequence[Row], name: str = "before") -> Imported:
     return import_history(Deployment(store), name, rows, clock=1)  # type: ignore[arg-type]
 
@@ -105,12 +96,7 @@ def folded(rows: Sequence[Row]) -> dict[Key, bytes]:
             events.append(
                 type(row.label)(transaction=transaction, kind=row.label.kind, known_at=row.label.known_at)
             )
-    states: dict[Key, State] = {}
-    for event in sorted(events, key=arrival):
-        for key in STANDARD.keys_written(event):
-            states.setdefault(key, State())
-        fold(event, states)
-    return {key: encode(state) for key, state in states.items()}
+    return reference(sorted(events, key=arrival))
 
 
 def stored(store: FeatureStore, keys: Sequence[Key]) -> dict[Key, bytes]:

@@ -6,13 +6,11 @@ from typing import Any
 import boto3
 import msgspec
 import pytest
-from moto import mock_aws
 
 from fraud.codec import encode
 from fraud.events import Event, Label, Transaction
 from fraud.features import STANDARD, Key
-from fraud.replay import arrival, fold
-from fraud.state import State
+from fraud.replay import arrival
 from fraud.tokens import Tokeniser
 from infra.environment import Environment
 from infra.environments import LOCAL, STAGING
@@ -22,6 +20,9 @@ from ops.history import ImportConflictError, Imported, LaterLabels, import_histo
 from ops.inputs import Row
 from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore
 from runtime.stores.states import ByGeneration
+from tests.unit.lambdas.deliveries import reference
+
+pytestmark = pytest.mark.usefixtures("lake")
 
 TOKENISER = Tokeniser(b"0" * 64)
 NOON = 1_770_000_000_000
@@ -47,16 +48,6 @@ class Deployment:
 
     def tokeniser(self) -> Tokeniser:
         return TOKENISER
-
-
-@pytest.fixture(autouse=True)
-def lake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="lake")
-        yield
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -117,15 +108,6 @@ def past_events(until: int = LAST) -> list[Event]:
     ]
 
 
-def folded(events: Sequence[Event]) -> dict[Key, bytes]:
-    states: dict[Key, State] = {}
-    for event in events:
-        for key in STANDARD.keys_written(event):
-            states.setdefault(key, State())
-        fold(event, states)
-    return {key: encode(state) for key, state in states.items()}
-
-
 def stored(store: FeatureStore, keys: Sequence[Key]) -> dict[Key, bytes]:
     return {key: encode(found.state) for key, found in store.read(keys).items()}
 
@@ -145,14 +127,14 @@ def run(store: FeatureStore, rows: Sequence[Row] = ROWS) -> Imported:
 
 @pytest.mark.parametrize("live_first", [True, False])
 def test_history_and_live_traffic_meet_in_the_fold_of_all_events(store: FeatureStore, live_first: bool) -> None:
-    expected = folded([*past_events(), *live_events()])
+    expected = reference([*past_events(), *live_events()])
     if live_first:
         apply(store, live_events())
     done = run(store)
     if not live_first:
         apply(store, live_events())
     assert stored(store, sorted(expected)) == expected
-    assert (done.rows, done.states + done.unchanged) == (len(ROWS), len(folded(past_events())))
+    assert (done.rows, done.states + done.unchanged) == (len(ROWS), len(reference(past_events())))
     assert done.later_labels == sum(row.label is not None and row.label.known_at > LAST for row in ROWS) > 0
     again = run(store)
     assert (again.states, again.unchanged) == (0, done.states)
@@ -184,7 +166,7 @@ def test_a_payment_that_comes_between_read_and_write_is_not_lost() -> None:
     left = iter([events[:5], events[5:9]])
     store = Busy(lambda busy: apply(busy, next(left)), times=2)
     run(store)
-    expected = folded([*past_events(), *events[:9]])
+    expected = reference([*past_events(), *events[:9]])
     assert stored(store, sorted(expected)) == expected
 
 
@@ -203,7 +185,7 @@ def test_a_store_that_never_rests_stops_the_import_and_loses_nothing() -> None:
     store.times = 0
     run(store)
     written = [TOKENISER.apply(payment(number, NOON)) for number in range(1_000, next(numbers))]
-    expected = folded([*past_events(), *written])
+    expected = reference([*past_events(), *written])
     assert Key("card", card.card) in expected
     assert stored(store, sorted(expected)) == expected
 
@@ -232,8 +214,8 @@ def test_where_time_is_real_all_labels_known_by_now_are_folded_and_the_first_now
     store: FeatureStore,
 ) -> None:
     deployment: Any = Deployment(store, STAGING)
-    now, expected = LAST + 3 * HOUR, folded(past_events(LAST + 3 * HOUR))
-    assert expected != folded(past_events())
+    now, expected = LAST + 3 * HOUR, reference(past_events(LAST + 3 * HOUR))
+    assert expected != reference(past_events())
     done = import_history(deployment, "before", ROWS, clock=now)
     assert done.later_labels == sum(row.label is not None and row.label.known_at > now for row in ROWS) > 0
     assert stored(store, sorted(expected)) == expected
@@ -253,7 +235,7 @@ def test_a_bootstrap_knows_the_labels_that_were_known_at_its_watermark(replays: 
     client = boto3.client("s3", region_name="us-east-1")
     source = Imports(client, "lake", None, "", replays)
     watermark = LAST + 3 * HOUR
-    assert folded(list(source.events(["before"], watermark))) == folded(
+    assert reference(list(source.events(["before"], watermark))) == reference(
         past_events(LAST if replays else watermark)
     )
 
@@ -272,7 +254,7 @@ def test_later_labels_reach_the_states_before_the_event_that_must_see_them(store
     for moment in (LAST, told[0] - 1, told[0], told[0] + 1, told[-1] + 1):
         at = TOKENISER.apply(payment(1, moment))
         bring(at)
-        expected = folded(
+        expected = reference(
             [e for e in past_events(moment + 1) if not isinstance(e, Label) or arrival(e) < arrival(at)]
         )
         assert stored(store, sorted(expected)) == expected
@@ -288,7 +270,7 @@ def test_later_labels_are_folded_once_however_often_a_replay_is_run(store: Featu
         bring(end)
         bring(end)
     assert len(bring.folded) > 1
-    expected = folded(past_events(NOON + 100 * HOUR))
+    expected = reference(past_events(NOON + 100 * HOUR))
     assert stored(store, sorted(expected)) == expected
 
 
@@ -309,5 +291,5 @@ def test_later_labels_that_find_no_moment_stop_the_replay_and_are_folded_by_the_
         later(store)(end)
     store.times = 0
     later(store)(end)
-    expected = folded([*past_events(NOON + 100 * HOUR), *written])
+    expected = reference([*past_events(NOON + 100 * HOUR), *written])
     assert stored(store, sorted(expected)) == expected

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from fraud.state import State
 from lambdas.update_features.updating import Delivery, Updater
 from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore, Versioned
 from runtime.stores.states import ByGeneration
+from tests.unit.fraud import strategies
 
 START = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 DAY = 86_400_000
@@ -66,10 +68,8 @@ def deliver(events: Iterable[Event], *, recorded_at: int = START) -> Iterator[De
         yield Delivery(f"message-{number}", event, recorded_at)
 
 
-def payment(name: str = "t1", *, at: int = START, amount: int = 1_000, **fields: str) -> Transaction:
-    """One payment."""
-    given = {"merchant_id": "m1", "currency": "EUR", "card": "card_a", "customer": "cust_a", **fields}
-    return Transaction(transaction_id=name, event_time=at, amount=amount, **given)
+payment = partial(strategies.payment, at=START)
+"""One payment, at `START` where no other time is given."""
 
 
 def packed(store: FeatureStore, events: Sequence[Event]) -> dict[Key, bytes]:

@@ -16,7 +16,8 @@ from runtime.api import parse
 from runtime.athena import Athena, TooSlowError
 from runtime.contract.settings import PolicyRequest, checked
 from runtime.http import Answer, Problem, Request
-from runtime.stores.settings import SettingsStore, StoredPolicy
+from runtime.stores.documents import StoredPolicy
+from runtime.stores.settings import SettingsStore
 
 from .models import MOST_DAYS, MOST_DECISIONS, USUAL_DAYS, BacktestAnswer, BacktestRequest
 from .past import PastDecisions, Window, count_of, part_of

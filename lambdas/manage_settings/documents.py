@@ -9,7 +9,8 @@ from fraud.lists import StoredLists
 from fraud.rules import StoredRules
 from runtime.api import parameters
 from runtime.http import Answer, Problem, Request
-from runtime.stores.settings import MovedError, SettingsStore, StoredPolicy, TooLargeError
+from runtime.stores.documents import MovedError, StoredPolicy
+from runtime.stores.settings import SettingsStore, TooLargeError
 
 from .models import VersionAnswer, VersionsAnswer, VersionsQuery
 

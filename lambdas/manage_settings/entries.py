@@ -6,7 +6,9 @@ from itertools import batched
 from fraud.events import LATEST_TIME
 from fraud.lists import ListDefinition
 from runtime.http import Problem
-from runtime.stores.settings import MOST_ENTRIES, Changed, Entry, MovedError, SettingsStore
+from runtime.stores.documents import Entry, MovedError
+from runtime.stores.entries import MOST_ENTRIES, Changed
+from runtime.stores.settings import SettingsStore
 
 from .documents import moment, moved
 from .models import EntriesAnswer, EntriesRequest, EntryAnswer, NewEntry

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fraud.policy import Policy
 from runtime.api import parameters, parse
 from runtime.http import Answer, Request
-from runtime.stores.settings import SettingsStore, StoredPolicy
+from runtime.stores.documents import StoredPolicy
+from runtime.stores.settings import SettingsStore
 
 from .documents import asked, author, expected, moment, put, shown, versions
 from .models import PolicyAnswer, PolicyRequest, VersionQuery

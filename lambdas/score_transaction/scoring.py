@@ -20,7 +20,7 @@ from runtime.bundles import Live
 from runtime.contract.requests import DecisionRequest
 from runtime.http import UNREACHABLE, Problem, unavailable
 from runtime.stores.decisions import DECISION, DecisionStore, Record
-from runtime.stores.settings import ItemKey, document_keys
+from runtime.stores.documents import ItemKey, document_keys
 from runtime.stores.snapshots import Snapshot, Snapshots
 
 from .judging import Scored, decision_on, row_level, scored

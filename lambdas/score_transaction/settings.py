@@ -9,7 +9,7 @@ from fraud.events import Transaction
 from fraud.lists import LISTED_FIELDS, ListDefinition, StoredLists, covered, matched
 from fraud.policy import Allowance, Policy
 from fraud.rules import Rulebook
-from runtime.stores.settings import (
+from runtime.stores.documents import (
     ItemKey,
     SettingsError,
     document_keys,

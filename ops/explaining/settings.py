@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from fraud.lists import StoredLists
 from fraud.policy import Policy
 from fraud.rules import StoredRules
+from runtime.stores.documents import StoredPolicy
 from runtime.stores.lineages import Served
 from runtime.stores.releases import ReleaseStore
-from runtime.stores.settings import SettingsStore, StoredPolicy
+from runtime.stores.settings import SettingsStore
 
 __all__ = ["SETTLING", "Counted"]
 

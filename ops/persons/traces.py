@@ -12,8 +12,9 @@ from fraud.tokens import IDENTIFIERS
 from ops.deployment import Deployment
 from ops.persons.errors import ErasureError
 from runtime.stores.batches import batch_get
+from runtime.stores.entries import MOST_ENTRIES
 from runtime.stores.generations import FIRST
-from runtime.stores.settings import MOST_ENTRIES, SettingsStore
+from runtime.stores.settings import SettingsStore
 
 __all__ = ["delete_entries", "delete_states", "keys_of"]
 

@@ -19,7 +19,8 @@ from ops.times import now
 from runtime.configuration import Profile, current
 from runtime.http import Answer, Problem, Request
 from runtime.stores.batches import ThrottledError
-from runtime.stores.settings import SettingsError, SettingsStore
+from runtime.stores.documents import SettingsError
+from runtime.stores.settings import SettingsStore
 
 __all__ = ["Desk", "RefusedError", "refusing"]
 

@@ -15,7 +15,8 @@ from lambdas.manage_settings.models import EntriesRequest, NewEntry
 from lambdas.manage_settings.values import Values
 from ops.settings.desk import Desk, RefusedError, refusing
 from runtime.api import parse
-from runtime.stores.settings import MOST_ENTRIES, Entry
+from runtime.stores.documents import Entry
+from runtime.stores.entries import MOST_ENTRIES
 
 __all__ = ["Imported", "import_entries"]
 

@@ -10,6 +10,8 @@ import pytest
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.auditing import AuditTrail, Entry, MemoryTrail
+from runtime.stores.documents import Entry as Value
+from runtime.stores.documents import MovedError, StoredPolicy
 from runtime.stores.lineages import Event, Lineage, Served
 from runtime.stores.merchants import (
     Account,
@@ -20,14 +22,7 @@ from runtime.stores.merchants import (
     MerchantStore,
 )
 from runtime.stores.releases import DynamoReleaseStore, MemoryReleaseStore, ReleaseStore
-from runtime.stores.settings import (
-    DynamoSettingsStore,
-    MemorySettingsStore,
-    MovedError,
-    SettingsStore,
-    StoredPolicy,
-)
-from runtime.stores.settings import Entry as Value
+from runtime.stores.settings import DynamoSettingsStore, MemorySettingsStore, SettingsStore
 from runtime.stores.transactions import ConflictError
 from tests import trails
 

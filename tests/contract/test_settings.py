@@ -11,25 +11,26 @@ from fraud.policy import Policy, Thresholds
 from fraud.rules import StoredRule, StoredRules
 from runtime.auditing import AuditTrail
 from runtime.stores.batches import batch_get
-from runtime.stores.settings import (
-    LARGEST_DOCUMENT,
-    MOST_ENTRIES,
+from runtime.stores.documents import (
     Change,
-    Changed,
     Documents,
-    DynamoSettingsStore,
     Entry,
     ItemKey,
-    MemorySettingsStore,
     MovedError,
     SettingsError,
-    SettingsStore,
     StoredPolicy,
-    TooLargeError,
     document_keys,
     listed_key,
     parse_documents,
     parse_listed,
+)
+from runtime.stores.entries import MOST_ENTRIES, Changed
+from runtime.stores.settings import (
+    LARGEST_DOCUMENT,
+    DynamoSettingsStore,
+    MemorySettingsStore,
+    SettingsStore,
+    TooLargeError,
 )
 
 NOW = 1_767_000_000_000

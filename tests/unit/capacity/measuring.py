@@ -35,8 +35,9 @@ from runtime.booster import Booster
 from runtime.bundles import Live, ServedModel
 from runtime.http import Request
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
+from runtime.stores.documents import document_keys
 from runtime.stores.features import DynamoFeatureStore, Versioned
-from runtime.stores.settings import MemorySettingsStore, document_keys
+from runtime.stores.settings import MemorySettingsStore
 from runtime.stores.snapshots import DynamoSnapshots
 from tests.unit.capacity.metered import Meter
 from tests.unit.capacity.sizes import item_size

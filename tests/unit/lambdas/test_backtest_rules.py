@@ -26,7 +26,8 @@ from runtime import clients
 from runtime.athena import Athena, TooSlowError, quoted
 from runtime.http import answered, unavailable
 from runtime.stores.decisions import MemoryDecisionStore
-from runtime.stores.settings import MemorySettingsStore, StoredPolicy
+from runtime.stores.documents import StoredPolicy
+from runtime.stores.settings import MemorySettingsStore
 from tests.unit.lambdas import deciding
 from tests.unit.lambdas.lake import AthenaClient
 from tests.unit.lambdas.settings_desk import Reply, asking, read

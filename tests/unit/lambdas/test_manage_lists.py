@@ -8,7 +8,7 @@ import pytest
 from fraud.lists import StoredLists, matched
 from fraud.tokens import Keyring, Tokeniser
 from runtime.stores.batches import ThrottledError
-from runtime.stores.settings import Entry, MovedError, listed_key, parse_listed
+from runtime.stores.documents import Entry, MovedError, listed_key, parse_listed
 from tests.unit.lambdas.settings_desk import NOW, WRITTEN, Desk, Reply
 
 FIELDS = {

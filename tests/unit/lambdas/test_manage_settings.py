@@ -13,7 +13,8 @@ from fraud.rules import StoredRules
 from fraud.serving import Serving
 from runtime import clients
 from runtime.stores.batches import ThrottledError
-from runtime.stores.settings import MovedError, StoredPolicy, TooLargeError
+from runtime.stores.documents import MovedError, StoredPolicy
+from runtime.stores.settings import TooLargeError
 from tests.trails import audit_table, told
 from tests.unit.lambdas.settings_desk import NOW, WRITTEN, Desk, asking, read
 from tests.unit.lambdas.support import POLICY, AppConfigData, Context, lambda_event

@@ -10,7 +10,8 @@ import pytest
 
 from fraud.serving import Serving
 from runtime import clients
-from runtime.stores.settings import DynamoSettingsStore, StoredPolicy
+from runtime.stores.documents import StoredPolicy
+from runtime.stores.settings import DynamoSettingsStore
 from tests.trails import audit_table
 from tests.unit.lambdas.support import (
     POLICY,

@@ -9,7 +9,8 @@ import pytest
 
 from fraud.lists import ListDefinition, StoredLists
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
-from runtime.stores.settings import DynamoSettingsStore, Entry
+from runtime.stores.documents import Entry
+from runtime.stores.settings import DynamoSettingsStore
 from tests.trails import audit_table
 from tests.unit.lambdas.conftest import SESSION, Loader
 from tests.unit.lambdas.reported import PAID, PAYMENT, decided

@@ -19,7 +19,8 @@ from ops import cli
 from ops.backtests.trying import BacktestError
 from ops.settings import Desk, RefusedError, passing
 from ops.settings.expectation import Money, expect
-from runtime.stores.settings import MemorySettingsStore, StoredPolicy
+from runtime.stores.documents import StoredPolicy
+from runtime.stores.settings import MemorySettingsStore
 from tests.unit.lambdas.lake import AthenaClient
 from tests.unit.lambdas.test_backtest_rules import decision
 from tests.unit.ops.test_settings_commands import desk_of

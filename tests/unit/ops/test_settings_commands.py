@@ -12,7 +12,9 @@ from fraud.tokens import Tokeniser
 from ops import cli
 from ops.settings import Desk, RefusedError, commands, import_entries
 from runtime.stores.batches import ThrottledError
-from runtime.stores.settings import MOST_ENTRIES, Entry, MemorySettingsStore
+from runtime.stores.documents import Entry
+from runtime.stores.entries import MOST_ENTRIES
+from runtime.stores.settings import MemorySettingsStore
 from tests.unit.lambdas.settings_desk import NOW
 from tests.unit.lambdas.support import POLICY
 

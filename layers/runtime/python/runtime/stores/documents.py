@@ -21,6 +21,7 @@ import msgspec
 from fraud.lists import StoredLists
 from fraud.policy import Policy
 from fraud.rules import StoredRules
+from runtime.stores.transactions import ConflictError
 
 __all__ = [
     "NAMES",
@@ -28,6 +29,7 @@ __all__ = [
     "Documents",
     "Entry",
     "ItemKey",
+    "MovedError",
     "SettingsError",
     "StoredPolicy",
     "decoded",
@@ -45,6 +47,10 @@ type ItemKey = tuple[str, str]
 
 class SettingsError(RuntimeError):
     """A stored document cannot be read; the message says whose and which, and never what is in it."""
+
+
+class MovedError(ConflictError):
+    """Someone else changed it first: read it again, and change what is there by now."""
 
 
 class StoredPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

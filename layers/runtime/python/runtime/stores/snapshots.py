@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from fraud.features import Key
 from fraud.state import State
+from runtime.stores.documents import ItemKey
 from runtime.stores.features import DynamoFeatureStore, FeatureStore
-from runtime.stores.settings import ItemKey, MemorySettingsStore
+from runtime.stores.settings import MemorySettingsStore
 
 __all__ = ["DynamoSnapshots", "MemorySnapshots", "Snapshot", "Snapshots"]
 

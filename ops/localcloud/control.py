@@ -19,7 +19,7 @@ import msgspec
 import psutil
 
 from ops.localcloud.errors import LocalCloudError
-from ops.localcloud.settings import ACCOUNT, DEFAULT_PORT, HOST, INTERRUPT_TAG, REGION, environment
+from ops.localcloud.settings import DEFAULT_PORT, HOST, INTERRUPT_TAG, REGION, environment
 
 __all__ = ["Status", "down", "environment", "interrupt", "session", "state_directory", "status", "up"]
 
@@ -34,20 +34,14 @@ class _Record(msgspec.Struct, frozen=True):
 
     pid: int
     created: float
-    port: int
-    region: str
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Whether a local cloud runs on a port, and where its traces are."""
+    """Whether a local cloud runs on a port."""
 
     running: bool
     healthy: bool
-    port: int
     pid: int | None
-    endpoint: str
-    region: str
-    log: str
 
 
 def state_directory(port: int) -> Path:
@@ -111,15 +105,11 @@ def _occupant(port: int) -> str:
 
 def status(port: int = DEFAULT_PORT) -> Status:
     """State of the local cloud on `port`."""
-    process, record = _process(port), _read_record(port)
+    process = _process(port)
     return Status(
         running=process is not None,
         healthy=process is not None and _healthy(port),
-        port=port,
         pid=process.pid if process else None,
-        endpoint=f"http://{HOST}:{port}",
-        region=record.region if process and record else REGION,
-        log=str(_log_path(port)),
     )
 
 
@@ -138,27 +128,19 @@ def up(
     port: int = DEFAULT_PORT,
     *,
     state_dir: Path | None = None,
-    region: str = REGION,
     images: Path | None = None,
-    fresh: bool = True,
-    parallel_jobs: int = 2,
     stop_grace: float = 10.0,
-    log_level: str = "INFO",
 ) -> Status:
-    """Start the local cloud on `port` of 127.0.0.1 and wait until it answers.
+    """Start the local cloud on `port` of 127.0.0.1, empty, and wait until it answers.
 
     A local cloud already running there is left alone.
 
     Parameters
     ----------
     state_dir
-        Folder for jobs, temporary files and kept state; ``build/local/<port>`` by default.
+        Folder for jobs and temporary files; ``build/local/<port>`` by default.
     images
         JSON file of container images in the place of the project's own (see `ops.localcloud.images`).
-    fresh
-        Begin empty. Otherwise state is kept at `down` and read at the next start.
-    parallel_jobs
-        SageMaker jobs that run at once.
     stop_grace
         Seconds a stopped job has to end by itself.
 
@@ -177,25 +159,21 @@ def up(
             f"port {port} of {HOST} is taken by {_occupant(port)}: end that process, or choose another port"
         )
     state = state_dir or state_directory(port)
-    if fresh:
-        for name in ("ministack", "s3", "sagemaker"):
-            shutil.rmtree(state / name, ignore_errors=True)
-        (state / "model-registry.json").unlink(missing_ok=True)
+    for name in ("ministack", "s3", "sagemaker"):
+        shutil.rmtree(state / name, ignore_errors=True)
     state.mkdir(parents=True, exist_ok=True)
     _log_path(port).parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "ops.localcloud.server"]
-    command += ["--port", str(port), "--state", str(state.resolve()), "--region", region, "--account", ACCOUNT]
-    command += ["--parallel-jobs", str(parallel_jobs), "--stop-grace", str(stop_grace), "--log-level", log_level]
+    command += ["--port", str(port), "--state", str(state.resolve()), "--stop-grace", str(stop_grace)]
     command += ["--images", str(images.resolve())] if images else []
-    command += [] if fresh else ["--persist"]
-    _start(command, port, region)
+    _start(command, port)
     return status(port)
 
 
-def _start(command: Sequence[str], port: int, region: str) -> None:
+def _start(command: Sequence[str], port: int) -> None:
     number = _spawn(command, _server_environment(os.environ), _log_path(port))
     child = psutil.Process(number)
-    _record_path(port).write_bytes(msgspec.json.encode(_Record(number, child.create_time(), port, region)))
+    _record_path(port).write_bytes(msgspec.json.encode(_Record(number, child.create_time())))
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if not child.is_running() or child.status() == psutil.STATUS_ZOMBIE:

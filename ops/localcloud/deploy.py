@@ -24,6 +24,8 @@ _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 # Colours and cursor movements of the CDK command line.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _QUOTED_LINES = 25
+# Seconds that each of the two commands may take.
+_TIMEOUT = 600.0
 # Without these the CDK command line looks for newer versions and notices on the network.
 _QUIET: Final[Mapping[str, str]] = {
     "CDK_DISABLE_VERSION_CHECK": "1",
@@ -40,12 +42,12 @@ _QUIET: Final[Mapping[str, str]] = {
 _GLOBAL: Final[Sequence[str]] = ("--no-version-reporting", "--no-notices", "--ci")
 
 
-def _environment(port: int, region: str, base: Mapping[str, str]) -> dict[str, str]:
+def _environment(port: int, base: Mapping[str, str]) -> dict[str, str]:
     """The operator's environment without any AWS settings of its own, turned to the local cloud."""
     # Bytecode written by the first synthesis saves the next ones several seconds.
     unwanted = ("AWS_", "CDK_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in base.items() if not name.startswith(unwanted)}
-    return {**kept, **environment(port, region=region), **_QUIET}
+    return {**kept, **environment(port), **_QUIET}
 
 
 def bootstrap_and_deploy(
@@ -53,11 +55,7 @@ def bootstrap_and_deploy(
     progress: Callable[[str], None] = lambda _line: None,
     *,
     app_directory: Path = _REPOSITORY,
-    context: Mapping[str, str] | None = None,
-    region: str = REGION,
-    concurrency: int = 2,
     log: Path | None = None,
-    timeout: float = 600,
 ) -> Outputs:
     """Bootstrap the local account and deploy every stack of a CDK app.
 
@@ -69,14 +67,8 @@ def bootstrap_and_deploy(
         Called with every line the CDK command line writes.
     app_directory
         Folder of the app's cdk.json.
-    context
-        CDK context; ``{"env": "local"}`` by default.
-    concurrency
-        Stacks deployed at once.
     log
         File that keeps all lines; ``build/local/<port>/deploy.log`` by default.
-    timeout
-        Seconds that each of the two commands may take.
 
     Returns
     -------
@@ -92,17 +84,16 @@ def bootstrap_and_deploy(
     log = log or folder / "deploy.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
-    given = [item for name, value in (context or {"env": "local"}).items() for item in ("-c", f"{name}={value}")]
     outputs = log.with_name("outputs.json")
     outputs.unlink(missing_ok=True)
     # Of its own, so that a deployment does not share its lock with a synthesis into cdk.out.
     assembly = log.with_name("cdk.out")
-    run = functools.partial(_cdk, port=port, region=region, directory=app_directory, log=log, timeout=timeout)
+    run = functools.partial(_cdk, port=port, directory=app_directory, log=log)
     # An explicit environment needs no synthesis: --app would only cost the time to run it.
-    bootstrap = ["bootstrap", f"aws://{ACCOUNT}/{region}", "--app", "", *_GLOBAL]
+    bootstrap = ["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", "", *_GLOBAL]
     run(bootstrap, progress)
-    deploy = ["deploy", "--all", *given, "--require-approval", "never", "--method", "direct"]
-    deploy += ["--concurrency", str(concurrency), "--asset-parallelism", "--output", str(assembly)]
+    deploy = ["deploy", "--all", "-c", "env=local", "--require-approval", "never", "--method", "direct"]
+    deploy += ["--concurrency", "2", "--asset-parallelism", "--output", str(assembly)]
     deploy += ["--progress", "events", "--outputs-file", str(outputs), *_GLOBAL]
     run(deploy, progress)
     found: Outputs = json.loads(outputs.read_text()) if outputs.exists() else {}
@@ -114,10 +105,8 @@ def _cdk(
     progress: Callable[[str], None],
     *,
     port: int,
-    region: str,
     directory: Path,
     log: Path,
-    timeout: float,
 ) -> None:
     program = _REPOSITORY / "node_modules" / ".bin" / "cdk"
     if not program.exists():
@@ -126,7 +115,7 @@ def _cdk(
     process = subprocess.Popen(  # noqa: S603 - a list, no shell; the CDK command line of this folder
         [str(program), *arguments],
         cwd=directory,
-        env=_environment(port, region, os.environ),
+        env=_environment(port, os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -135,7 +124,7 @@ def _cdk(
         start_new_session=True,
     )
     expired = threading.Event()
-    timer = threading.Timer(timeout, _expire, (process, expired))
+    timer = threading.Timer(_TIMEOUT, _expire, (process, expired))
     timer.start()
     try:
         with log.open("a") as keep:
@@ -151,7 +140,7 @@ def _cdk(
         timer.cancel()
         _end(process)
     if code != 0:
-        what = f"took longer than {timeout:.0f} s" if expired.is_set() else f"ended with exit code {code}"
+        what = f"took longer than {_TIMEOUT:.0f} s" if expired.is_set() else f"ended with exit code {code}"
         raise LocalCloudError(
             f"`cdk {arguments[0]}` {what}. Its last lines:\n"
             + "\n".join(f"  {line}" for line in last)

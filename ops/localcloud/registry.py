@@ -1,11 +1,9 @@
 """SageMaker's Model Registry: groups of model packages, their versions and whether these are approved."""
 
 import copy
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ops.localcloud.errors import ServiceError
@@ -55,20 +53,13 @@ class ModelRegistry:
         Seconds since the epoch.
     publish
         Takes the events of a changed package.
-    path
-        File to keep the registry in from one start to the next; None keeps it in memory.
     """
 
-    def __init__(
-        self, arn: str, *, clock: Callable[[], float], publish: Publish, path: Path | None = None
-    ) -> None:
-        self._arn, self._clock, self._publish, self._path = arn, clock, publish, path
+    def __init__(self, arn: str, *, clock: Callable[[], float], publish: Publish) -> None:
+        self._arn, self._clock, self._publish = arn, clock, publish
         self._lock = threading.RLock()
         self._groups: dict[str, dict[str, Any]] = {}
         self._packages: dict[str, dict[str, Any]] = {}
-        if path and path.exists():
-            kept = json.loads(path.read_bytes())
-            self._groups, self._packages = kept["groups"], kept["packages"]
 
     def operations(self) -> dict[str, Callable[[dict[str, Any]], Mapping[str, Any]]]:
         """Every operation by its name; each takes a validated request."""
@@ -106,7 +97,6 @@ class ModelRegistry:
                 "ModelPackageGroupStatus": "Completed",
                 "LastVersion": 0,
             }
-            self._save()
             return self._groups[name]
 
     def _group(self, name: str) -> dict[str, Any]:
@@ -132,7 +122,6 @@ class ModelRegistry:
                     f"Model Package Group {name} still holds {left} versions",
                 )
             del self._groups[name]
-            self._save()
         return {}
 
     # -- packages ---------------------------------------------------------------------------------
@@ -172,7 +161,6 @@ class ModelRegistry:
                 "Request": request,
             }
             self._packages[arn] = package
-            self._save()
         self._tell(package)
         return package
 
@@ -217,7 +205,6 @@ class ModelRegistry:
                 properties.pop(name, None)
             package |= changes | {"LastModifiedTime": self._clock(), "LastModifiedBy": _NOBODY}
             package["CustomerMetadataProperties"] = properties
-            self._save()
         if package["ModelApprovalStatus"] != before:
             self._tell(package)
         return package
@@ -226,7 +213,6 @@ class ModelRegistry:
         with self._lock:
             found = self._package(request["ModelPackageName"])
             del self._packages[found["ModelPackageArn"]]
-            self._save()
         return {}
 
     # -- around -----------------------------------------------------------------------------------
@@ -240,12 +226,6 @@ class ModelRegistry:
         self._publish(
             "aws.sagemaker", "SageMaker Model Package State Change", detail, [package["ModelPackageArn"]]
         )
-
-    def _save(self) -> None:
-        if self._path:
-            fresh = self._path.with_suffix(".new")
-            fresh.write_text(json.dumps({"groups": self._groups, "packages": self._packages}))
-            fresh.replace(self._path)
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ops.localcloud.checks import check_locally
@@ -42,8 +41,6 @@ class SageMaker:
         Jobs that run at once; the others wait in status ``Starting``.
     publish
         Puts the events of the service on the default bus.
-    registry_file
-        Keeps the model registry from one start to the next; None keeps it in memory.
     clock
         Seconds since the epoch.
     """
@@ -57,14 +54,13 @@ class SageMaker:
         region: str,
         parallel: int,
         publish: Publish,
-        registry_file: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._worker, self._images, self._clock = worker, images, clock
         self._arn = f"arn:aws:sagemaker:{region}:{account}"
         self._jobs: dict[tuple[Kind, str], Job] = {}
         self._tags: dict[str, dict[str, str]] = {}
-        self.registry = ModelRegistry(self._arn, clock=clock, publish=publish, path=registry_file)
+        self.registry = ModelRegistry(self._arn, clock=clock, publish=publish)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="sagemaker-job")
         self._operations: dict[str, Operation] = {

@@ -14,26 +14,30 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ops.localcloud.errors import LocalCloudError
 from ops.localcloud.permissions import CallLog
 from ops.localcloud.settings import ACCOUNT, CALLS, DEFAULT_PORT, HOST, REGION, environment
 
+LOG_LEVEL: Final = "INFO"
+# SageMaker jobs that run at once.
+PARALLEL_JOBS: Final = 2
 
-def emulator_environment(port: int, state: Path, region: str, log_level: str, *, persist: bool) -> dict[str, str]:
+
+def emulator_environment(port: int, state: Path) -> dict[str, str]:
     """The emulator's settings, which it reads from its environment when imported."""
     return {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
-        "MINISTACK_REGION": region,
+        "MINISTACK_REGION": REGION,
         "MINISTACK_HOST": "localhost",
-        "LOG_LEVEL": log_level,
+        "LOG_LEVEL": LOG_LEVEL,
         "STATE_DIR": str(state / "ministack"),
         # Every call is judged by the policies of its caller's role.
         "AUTH": "true",
-        "PERSIST_STATE": "1" if persist else "0",
-        "S3_PERSIST": "1" if persist else "0",
+        "PERSIST_STATE": "0",
+        "S3_PERSIST": "0",
         "S3_DATA_DIR": str(state / "s3"),
         # Services that would open ports of their own.
         "SFTP_ENABLED": "0",
@@ -43,7 +47,7 @@ def emulator_environment(port: int, state: Path, region: str, log_level: str, *,
     }
 
 
-def job_environment(port: int, region: str, base: Mapping[str, str]) -> dict[str, str]:
+def job_environment(port: int, base: Mapping[str, str]) -> dict[str, str]:
     """What a SageMaker job finds in its environment: the local cloud and nothing of the operator's.
 
     Its credentials are those of its role, one job's own.
@@ -51,7 +55,7 @@ def job_environment(port: int, region: str, base: Mapping[str, str]) -> dict[str
     kept = {"PATH": base.get("PATH", os.defpath), "LANG": "C.UTF-8"}
     return kept | {
         name: value
-        for name, value in environment(port, region=region).items()
+        for name, value in environment(port).items()
         if name.startswith("AWS_") and not name.startswith(("AWS_ACCESS_KEY", "AWS_SECRET"))
     }
 
@@ -59,14 +63,9 @@ def job_environment(port: int, region: str, base: Mapping[str, str]) -> dict[str
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.localcloud.server", description=__doc__)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
-    parser.add_argument("--state", type=Path, required=True, help="folder for jobs, temporary files and state")
-    parser.add_argument("--region", default=REGION)
-    parser.add_argument("--account", default=ACCOUNT)
-    parser.add_argument("--parallel-jobs", type=int, default=2)
+    parser.add_argument("--state", type=Path, required=True, help="folder for jobs and temporary files")
     parser.add_argument("--stop-grace", type=float, default=120.0, help="seconds from SIGTERM to SIGKILL of a job")
     parser.add_argument("--images", type=Path, help="JSON file of images in the place of the project's own")
-    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
-    parser.add_argument("--persist", action="store_true", help="keep state from one start to the next")
     return parser.parse_args(arguments)
 
 
@@ -81,13 +80,13 @@ def _make_sagemaker(options: argparse.Namespace, publish: Any, assume: Any) -> A
     images = read_images(options.images) if options.images else default_images(repository)
 
     def clients(credentials: Mapping[str, str]) -> Any:
-        local = session(options.port, region=options.region, credentials=credentials)
+        local = session(options.port, credentials=credentials)
         return local.client("s3"), local.client("logs")
 
     worker = Worker(
         folder=options.state / "sagemaker",
         images=images,
-        environment=job_environment(options.port, options.region, os.environ),
+        environment=job_environment(options.port, os.environ),
         credentials=lambda job: assume(job.request["RoleArn"], job.name),
         clients=clients,
         kill=threading.Event(),
@@ -98,15 +97,14 @@ def _make_sagemaker(options: argparse.Namespace, publish: Any, assume: Any) -> A
     return SageMaker(
         worker,
         images,
-        account=options.account,
-        region=options.region,
-        parallel=options.parallel_jobs,
+        account=ACCOUNT,
+        region=REGION,
+        parallel=PARALLEL_JOBS,
         publish=publish,
-        registry_file=options.state / "model-registry.json" if options.persist else None,
     )
 
 
-async def _serve(application: Any, port: int, log_level: str) -> None:
+async def _serve(application: Any, port: int) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
@@ -115,7 +113,7 @@ async def _serve(application: Any, port: int, log_level: str) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.accesslog = None
-    config.loglevel = log_level
+    config.loglevel = LOG_LEVEL
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,11 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     os.environ["TMPDIR"] = str(temporary)
-    os.environ.update(
-        emulator_environment(
-            options.port, options.state, options.region, options.log_level, persist=options.persist
-        )
-    )
+    os.environ.update(emulator_environment(options.port, options.state))
     # Every connection and every worker's pipes count; the usual soft limit of 1024 is soon reached.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -151,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     background = seam.install(sagemaker, time.monotonic, CallLog(options.state / CALLS))
     background.start()
     try:
-        asyncio.run(_serve(seam.asgi_application(), options.port, options.log_level))
+        asyncio.run(_serve(seam.asgi_application(), options.port))
     finally:
         background.close()
         sagemaker.close()

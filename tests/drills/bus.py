@@ -10,6 +10,7 @@ from tests.drills.judging import Seen
 from tests.drills.proxy import rule
 from tests.drills.stage import Stage
 from tests.load.report import Finding
+from tests.waiting import waited
 
 __all__ = ["BusDown", "Killed"]
 
@@ -42,9 +43,7 @@ class BusDown(Drill):
             since = time.time()
             yield
             # The relay's client asks four times before the function fails.
-            deadline = time.monotonic() + 20
-            while stage.faults.fired(since)["events", "PutEvents"] < 4 and time.monotonic() < deadline:
-                time.sleep(0.2)
+            waited(lambda: stage.faults.fired(since)["events", "PutEvents"] >= 4, within=20, pause=0.2)
 
     def check(self, stage: Stage, seen: Seen) -> Iterator[Finding]:
         tries = stage.faults.fired(seen.since / 1e3)["events", "PutEvents"]

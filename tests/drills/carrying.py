@@ -14,6 +14,7 @@ from tests.load.generator import AGAIN, Sender
 from tests.load.plan import Phase
 from tests.load.report import Finding
 from tests.load.told import told
+from tests.waiting import waited
 
 __all__ = ["carried_out", "warmed_up"]
 
@@ -140,9 +141,7 @@ def _folded(stage: Stage, deadline: float) -> set[str]:
 
 
 def _waited(done: Callable[[], bool], deadline: float) -> bool:
-    while not (is_done := done()) and time.monotonic() < deadline:
-        time.sleep(PAUSE)
-    return is_done
+    return waited(done, within=deadline - time.monotonic(), pause=PAUSE)
 
 
 def _some(names: set[str] | list[str]) -> str:

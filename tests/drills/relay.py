@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from tests.drills.messages import now
 from tests.drills.proxy import rule
 from tests.drills.stage import Stage
 from tests.load.report import Finding
+from tests.waiting import waited
 
 __all__ = ["RelayStopped", "Unrelayed"]
 
@@ -66,9 +66,7 @@ class Unrelayed(Drill):
         # On AWS it gives up after hours; here at once.
         with stage.giving_up("relay_decisions"), stage.faults.injected(down):
             yield
-            deadline = time.monotonic() + GIVEN_UP_WITHIN
-            while not stage.reading(_UNRELAYED, since) and time.monotonic() < deadline:
-                time.sleep(0.5)
+            waited(lambda: stage.reading(_UNRELAYED, since), within=GIVEN_UP_WITHIN, pause=0.5)
         self._letters = stage.depth(LETTERS)
         program = Path(sys.executable).with_name("paywarden")
         words = ("redrive", "unrelayed", "--yes", "--port", str(stage.deployment.port))

@@ -9,6 +9,7 @@ from tests.drills.judging import Seen, degraded
 from tests.drills.proxy import rule
 from tests.drills.stage import Stage
 from tests.load.report import Finding
+from tests.waiting import waited
 
 __all__ = ["StoreSlow", "StoreThrottled"]
 
@@ -38,9 +39,7 @@ class StoreThrottled(Drill):
             since = time.time()
             yield
             # An update's reads are refused, too, so that its write may come later than the last payment.
-            deadline = time.monotonic() + 20
-            while not stage.faults.fired(since)["dynamodb", "TransactWriteItems"] and time.monotonic() < deadline:
-                time.sleep(0.2)
+            waited(lambda: stage.faults.fired(since)["dynamodb", "TransactWriteItems"], within=20, pause=0.2)
 
     def check(self, stage: Stage, seen: Seen) -> Iterator[Finding]:
         found = degraded(seen.items)

@@ -1,7 +1,6 @@
 """What is changed is told, copied and locked, and whoever changes the trail itself is found out."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,11 @@ from ops.cli import app
 from ops.deployment import Deployment
 from ops.merchants import add
 from runtime.auditing import merchant
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 MERCHANT = "told-of"
-
-
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +47,7 @@ def test_operators_and_merchants_are_told_by_who_they_are(deployment: Deployment
 def test_every_entry_is_copied_to_where_it_cannot_be_deleted(
     deployment: Deployment, entries: list[Recorded], tmp_path: Path
 ) -> None:
-    until(lambda: not verify(deployment).unkept)
+    until(lambda: not verify(deployment).unkept, pause=0.2, what="a copy of every entry")
     s3, bucket = deployment.client("s3"), deployment["AuditBucket"]
     [copy] = s3.list_object_versions(Bucket=bucket, Prefix=entries[0].key)["Versions"]
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -77,7 +70,7 @@ def test_an_entry_that_is_changed_in_the_table_is_found_and_seen(
         table.put_item(
             TableName=deployment["AuditTable"], Item={name: {"S": value} for name, value in item.items()}
         )
-    until(lambda: len(verify(deployment).altered) == 2)
+    until(lambda: len(verify(deployment).altered) == 2, pause=0.2, what="word of both changes")
     verdict = verify(deployment)
     assert verdict.tampered
     assert (verdict.different, verdict.lost, verdict.covered) == ([], [], [])

@@ -13,6 +13,7 @@ from ops.client import Api
 from ops.deployment import Deployment
 from ops.lake import query
 from ops.merchants import add
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -39,11 +40,11 @@ def merchant(deployment: Deployment) -> Iterator[Api]:
         assert reply.status == 200, reply.body
     for name, kind in (("p-3", "chargeback"), ("p-5", "confirmed_genuine")):
         assert api.post(MERCHANT, "/v1/labels", {"transaction_id": name, "label": kind}).status == 202
-    deadline = time.monotonic() + 90
-    for sql, wanted in COUNTS:
-        while int(query(deployment, sql)[0]["n"]) < wanted:
-            assert time.monotonic() < deadline
-            time.sleep(1)
+
+    def all_there() -> bool:
+        return all(int(query(deployment, sql)[0]["n"]) >= wanted for sql, wanted in COUNTS)
+
+    until(all_there, within=90, pause=1, what="all rows in the lake")
     yield api
     api.close()
 

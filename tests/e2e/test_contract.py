@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ import urllib3
 
 from ops.deployment import Deployment
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -116,10 +116,7 @@ def test_who_never_saw_the_answer_gets_it_by_sending_again(
     with socket.create_connection((url.hostname or "", url.port or 80)) as connection:
         connection.sendall(head.encode() + content)
         # The client goes away only once the decision is written, and reads nothing of it.
-        deadline = time.monotonic() + 30
-        while (stored := ledger.get(f"{MERCHANT}/k-lost", DECISION)) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        stored = until(lambda: ledger.get(f"{MERCHANT}/k-lost", DECISION), pause=0.05, what="the decision")
     again = send("POST", "/v1/decisions", payment("k-lost"))
     assert (again.status, again.data.decode()) == (200, stored.answer)
 

@@ -1,7 +1,6 @@
 """A person is erased: nothing that the deployment holds makes their tokens any more, and others keep theirs."""
 
 import json
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,11 +19,11 @@ from ops.tokens import Secret
 from runtime.stores.decisions import DECISION, DynamoDecisionStore, Record
 from tests.load.told import sealing
 from tests.planted import plant
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 MERCHANT = "shop-0"
-PATIENCE = 60.0
 
 type Person = dict[str, str]
 
@@ -95,13 +94,6 @@ def tokens_of(row: Mapping[str, Any]) -> dict[str, str]:
     return {field: row[field] for field in IDENTIFIERS if row[field]}
 
 
-def until(seen: Any) -> None:
-    end = time.monotonic() + PATIENCE
-    while not seen():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.2)
-
-
 def all_that_makes_tokens(deployment: Deployment) -> Iterator[Tokeniser]:
     """From every version of the secret, and every version of every object beside it."""
     secret = Secret.of(deployment)
@@ -130,7 +122,7 @@ def test_a_person_is_erased_and_nobody_else(deployment: Deployment, shop: Shop) 
     states, theirs = (keys_of(STANDARD, each.values(), [shop.merchant]) for each in (hers, others))
     # A state is there from its first payment on; what is asked below counts both.
     paid = {f"{shop.merchant}/{each['transaction_id']}" for each in rows}
-    until(lambda: deployment.features().digests(paid).keys() == paid)
+    until(lambda: deployment.features().digests(paid).keys() == paid, within=60, what="a state of every payment")
     assert deployment.features().read([*states, *theirs]).keys() == {*states, *theirs}
     assert shop.pays(payment_of(person))["features"]["card_count_7d"] == 2
     assert shop.lists() == {hers["email"], others["email"]}

@@ -15,6 +15,7 @@ from ops.deployment import Deployment
 from ops.inputs import World, decision_body
 from ops.lake import query
 from ops.monitoring import Look, fetch, follow, start
+from tests.waiting import until
 from training.monitoring_document import Report
 
 from .conftest import function_logs
@@ -51,11 +52,13 @@ def drifting_traffic(api: Api, world: World) -> int:
 
 
 def wait_for_lake(deployment: Deployment) -> None:
-    deadline = time.monotonic() + 60
     words = "SELECT count(DISTINCT event_id) AS found FROM decisions WHERE transaction_id LIKE 'drift-%'"
-    while int(query(deployment, words)[0]["found"]) < PAYMENTS:
-        assert time.monotonic() < deadline, "the decisions never came to the lake"
-        time.sleep(1)
+    until(
+        lambda: int(query(deployment, words)[0]["found"]) >= PAYMENTS,
+        within=60,
+        pause=1,
+        what="all decisions in the lake",
+    )
 
 
 def retrainings(deployment: Deployment, *, running: bool = False) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from ops.rebuilding.checking import stored_states
 from ops.status.gathering import Status
 from ops.versions import code_of
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -72,15 +73,12 @@ def decide(api: Api, name: str, card: str) -> None:
     assert api.post("aurora", "/v1/decisions", body).status == 200
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.2)
-
-
 def folded(deployment: Deployment, *names: str) -> bool:
     return set(names) <= deployment.features().digests(names).keys()
+
+
+def wait_folded(deployment: Deployment, *names: str) -> None:
+    until(lambda: folded(deployment, *names), what=f"the fold of {', '.join(names)}")
 
 
 def line(deployment: Deployment, name: str) -> dict[str, Any]:
@@ -108,7 +106,7 @@ def test_a_corrupt_state_is_found_rebuilt_and_its_letters_go_back(
 ) -> None:
     for number in range(2):
         decide(api, f"o-corrupt-{number}", "card-of-corruption")
-    until(lambda: folded(deployment, "aurora/o-corrupt-0", "aurora/o-corrupt-1"))
+    wait_folded(deployment, "aurora/o-corrupt-0", "aurora/o-corrupt-1")
     key = card_of(deployment, "o-corrupt-0")
     serving = deployment.features().look(())[0].serving.number
     deployment.client("dynamodb").update_item(
@@ -121,7 +119,7 @@ def test_a_corrupt_state_is_found_rebuilt_and_its_letters_go_back(
     # The next event of this card cannot be folded, and dies.
     decide(api, "o-corrupt-2", "card-of-corruption")
     dead = box_of(deployment, Queue.UPDATES)
-    until(lambda: dead.count() >= 1, 60)
+    until(lambda: dead.count() >= 1, within=60, what="a dead letter")
     checked = run("rebuild-state", "--check", str(key))
     assert checked.exit_code == 1
     assert "1 wrong" in checked.output
@@ -135,7 +133,7 @@ def test_a_corrupt_state_is_found_rebuilt_and_its_letters_go_back(
     rebuilt = state(deployment, key)
     sent = run("redrive", "updates", "--yes")
     assert sent.exit_code == 0, sent.output
-    until(lambda: folded(deployment, "aurora/o-corrupt-2"))
+    wait_folded(deployment, "aurora/o-corrupt-2")
     # The event was in the history that the states were built from: it is not counted twice.
     assert state(deployment, key) == rebuilt
     assert dead.count() == 0
@@ -146,7 +144,7 @@ def test_a_letter_sent_back_twice_changes_nothing_and_poison_goes_to_quarantine(
     api: Api, deployment: Deployment, run: Run, request: pytest.FixtureRequest
 ) -> None:
     decide(api, "o-twice", "card-of-twice")
-    until(lambda: folded(deployment, "aurora/o-twice"))
+    wait_folded(deployment, "aurora/o-twice")
     # Not before: while its function starts, an event would be received five times, and die.
     impatient = request.getfixturevalue("impatient")
     key = card_of(deployment, "o-twice")
@@ -158,13 +156,13 @@ def test_a_letter_sent_back_twice_changes_nothing_and_poison_goes_to_quarantine(
     # A real poison letter: the function refused it five times.
     sqs.send_message(QueueUrl=impatient, MessageBody='{"detail": "nothing that anyone can fold"}')
     box = box_of(deployment, Queue.UPDATES)
-    until(lambda: box.count() == 3, 90)
+    until(lambda: box.count() == 3, within=90, what="three dead letters")
     told = run("redrive", "updates", "--yes")
     assert told.exit_code == 1, told.output
     assert "2 sent back" in told.output
     assert "1 left: it holds no event" in told.output
     # What was on its way before the queue became impatient comes again after its three minutes.
-    until(lambda: not _waiting(deployment), 200)
+    until(lambda: not _waiting(deployment), within=200, what="an empty queue")
     assert state(deployment, key) == before
     (poison,) = box.peek(10)
     assert (
@@ -226,19 +224,19 @@ def test_lines_that_never_reached_the_bus_are_published(api: Api, deployment: De
         deployment.client("sqs").send_message(QueueUrl=deployment[OUTPUTS[Queue.UNRELAYED]], MessageBody=report)
         sent = run("redrive", "unrelayed", "--yes")
         assert sent.exit_code == 0, sent.output
-        until(lambda: folded(deployment, "aurora/o-unrelayed"))
+        wait_folded(deployment, "aurora/o-unrelayed")
         once = state(deployment, card_of(deployment, "o-unrelayed"))
     finally:
         functions.update_event_source_mapping(UUID=relay["UUID"], Enabled=True)
     # Its record in the stream comes now: that is the same event once more.
     decide(api, "o-after", "card-of-after")
-    until(lambda: folded(deployment, "aurora/o-after"))
+    wait_folded(deployment, "aurora/o-after")
     assert state(deployment, card_of(deployment, "o-unrelayed")) == once
 
 
 def test_a_report_on_more_lines_than_the_ledger_has_stays(api: Api, deployment: Deployment, run: Run) -> None:
     decide(api, "o-more", "card-of-more")
-    until(lambda: folded(deployment, "aurora/o-more"))
+    wait_folded(deployment, "aurora/o-more")
     stream = deployment.client("dynamodb").describe_table(TableName=deployment["DecisionsTable"])["Table"]
     report = given_up(deployment, stream["LatestStreamArn"], size=1_000_000)
     box = box_of(deployment, Queue.UNRELAYED)
@@ -268,7 +266,7 @@ def test_code_goes_back_to_the_version_before(api: Api, deployment: Deployment, 
 
 def test_status_tells_of_traffic_queues_models_and_alarms(api: Api, deployment: Deployment, run: Run) -> None:
     decide(api, "o-status", "card-of-status")
-    until(lambda: folded(deployment, "aurora/o-status"))
+    wait_folded(deployment, "aurora/o-status")
     deployment.client("sqs").send_message(QueueUrl=deployment[OUTPUTS[Queue.LABELS]], MessageBody="no label")
 
     def told() -> Status:
@@ -276,7 +274,7 @@ def test_status_tells_of_traffic_queues_models_and_alarms(api: Api, deployment: 
         assert done.exit_code == 0, done.output
         return msgspec.json.decode(done.stdout, type=Status)
 
-    until(lambda: (told().figures["folded"].now or 0) > 0)
+    until(lambda: (told().figures["folded"].now or 0) > 0, pause=0.2, what="a figure of what is folded")
     found = told()
     assert found.unknown == {}
     for figure in ("calls", "decisions", "latency p99", "lag p50"):

@@ -21,6 +21,7 @@ from ops.measures import freshness
 from ops.retraining import RetrainingError, Run, retrain
 from runtime.bundles import BundleStore
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
+from tests.waiting import until
 
 from .conftest import ROOT, serving_champion
 
@@ -164,10 +165,12 @@ def test_outcomes_move_the_features_of_the_next_payment_and_reach_the_lake(
     assert (served["card_declined_count_1h"], served["card_declined_rate_24h"]) == (2, 1)
     mine = "event_id LIKE 'aurora/t-declined-%'"
     sql = f"SELECT DISTINCT event_id, outcome FROM outcomes WHERE {mine} ORDER BY event_id"  # noqa: S608 - no input
-    deadline = time.monotonic() + 60
-    while len(rows := query(deployment, sql)) < len(told):
-        assert time.monotonic() < deadline
-        time.sleep(1)
+
+    def all_rows() -> list[dict[str, str]] | None:
+        found = query(deployment, sql)
+        return found if len(found) >= len(told) else None
+
+    rows = until(all_rows, within=60, pause=1, what="both outcomes in the lake")
     assert rows == [{"event_id": each, "outcome": "declined"} for each in told]
 
 
@@ -189,19 +192,19 @@ def test_a_message_that_holds_no_event_blocks_none_and_ends_as_a_dead_letter(
     api.post("aurora", "/v1/decisions", body("t-neighbour"))
     wait_folded(deployment, "aurora/t-neighbour")
     dead = deployment["UpdateDeadLetterQueueUrl"]
-    deadline = time.monotonic() + 90
-    while not (found := sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1).get("Messages")):
-        assert time.monotonic() < deadline
+    found = until(
+        lambda: sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=1).get("Messages"),
+        within=90,
+        pause=0,  # the queue waits itself
+        what="a dead letter",
+    )
     assert found[0]["Body"] == "no event"
 
 
 def test_the_lake_answers_sql(api: Api, deployment: Deployment) -> None:
     api.post("aurora", "/v1/decisions", body("t-lake", amount=98_765))
     sql = "SELECT amount, features['amount'] AS served FROM decisions WHERE event_id = 'aurora/t-lake'"
-    deadline = time.monotonic() + 60
-    while not (rows := query(deployment, sql)):
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    rows = until(lambda: query(deployment, sql), within=60, pause=1, what="the decision in the lake")
     assert int(rows[0]["amount"]) == 98_765
     assert float(rows[0]["served"]) == 98_765
 
@@ -269,10 +272,7 @@ def test_the_handbook_is_sent_through_its_mapping(deployment: Deployment, keys: 
     assert done.returncode == 0, done.stderr
     assert "150 decisions" in done.stderr
     sql = "SELECT count(DISTINCT event_id) AS n FROM decisions WHERE transaction_id LIKE 'handbook-%'"
-    deadline = time.monotonic() + 60
-    while int(query(deployment, sql)[0]["n"]) < 150:
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    until(lambda: int(query(deployment, sql)[0]["n"]) >= 150, within=60, pause=1, what="150 decisions in the lake")
 
 
 def test_a_label_body_is_what_the_api_takes(api: Api, world: World) -> None:

@@ -23,6 +23,7 @@ from ops.replaying.planning import Asked, plan_of
 from ops.replaying.running import as_job, here
 from ops.retraining import Run
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -54,12 +55,17 @@ def merchant(deployment: Deployment, first_model: Run, tmp_path_factory: pytest.
     for name, kind in (("r-11", "chargeback"), ("r-13", "confirmed_genuine")):
         assert api.post(MERCHANT, "/v1/labels", {"transaction_id": name, "label": kind}).status == 202
     api.close()
-    deadline = time.monotonic() + 90
-    for table, wanted in (("decisions", COUNT), ("labels", 2)):
+
+    def there(table: str) -> int:
         sql = f"SELECT count(DISTINCT event_id) AS n FROM {table} WHERE merchant_id = '{MERCHANT}'"  # noqa: S608 - names of our own
-        while int(query(deployment, sql)[0]["n"]) < wanted:
-            assert time.monotonic() < deadline
-            time.sleep(1)
+        return int(query(deployment, sql)[0]["n"])
+
+    until(
+        lambda: there("decisions") >= COUNT and there("labels") >= 2,
+        within=90,
+        pause=1,
+        what="all rows in the lake",
+    )
     return MERCHANT
 
 

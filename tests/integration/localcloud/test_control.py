@@ -4,7 +4,6 @@ import json
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from ops.localcloud import control
 from ops.localcloud.errors import LocalCloudError
+from tests.waiting import until
 
 from .conftest import free_port, make_roles, training_request, zipped
 
@@ -52,11 +52,8 @@ def test_nothing_is_left_after_down(port: int, tmp_path: Path, images: Path) -> 
         s3.put_object(Bucket="jobs", Key="data/a.csv", Body=b"1\n")
         session.client("sagemaker").create_training_job(**training_request("sleeps", "jobs", mode="sleep"))
         server = psutil.Process(started.pid)
-        deadline = time.monotonic() + 10
         # The function's worker, the job, and the child the job starts.
-        while len(server.children(recursive=True)) < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: len(server.children(recursive=True)) >= 3, within=10, what="three processes")
         family = [server, *server.children(recursive=True)]
     finally:
         ended = control.down(port)

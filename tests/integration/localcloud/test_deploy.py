@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import boto3
@@ -11,6 +10,7 @@ import pytest
 
 from ops.localcloud import deploy
 from ops.localcloud.errors import LocalCloudError
+from tests.integration.localcloud.test_step_functions import ended
 
 pytestmark = pytest.mark.integration
 
@@ -37,10 +37,7 @@ def test_app_is_deployed_and_its_workflow_runs(cloud: boto3.Session, port: int, 
     s3, states = cloud.client("s3"), cloud.client("stepfunctions")
     s3.put_object(Bucket=found["BucketName"], Key="history/rows.csv", Body=b"a,b\n")
     execution = states.start_execution(stateMachineArn=found["MachineArn"], name="run-1")["executionArn"]
-    deadline = time.monotonic() + 15
-    while (described := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    described = ended(cloud, execution, within=15)
     assert described["status"] == "SUCCEEDED", described.get("cause")
     s3.head_object(Bucket=found["BucketName"], Key="models/run-1-train/output/model.tar.gz")
 

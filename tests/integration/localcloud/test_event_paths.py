@@ -2,27 +2,19 @@
 
 import io
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pyarrow.parquet
 import pytest
 
+from tests.waiting import until
+
 from .conftest import zipped
 
 pytestmark = pytest.mark.integration
 
 ROLE = "arn:aws:iam::000000000000:role/events"
-
-
-def until(condition: Callable[[], Any], *, within: float = 12) -> Any:
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.1)
-    return found
 
 
 def invocations(bucket: str, cloud: boto3.Session, prefix: str) -> list[dict[str, Any]]:
@@ -90,29 +82,41 @@ def write(cloud: boto3.Session, stream: dict[str, str], *keys: str) -> None:
     )
 
 
+def handed_over(cloud: boto3.Session, stream: dict[str, str], *, within: float) -> Any:
+    """The messages about what a function was given up on."""
+    sqs = cloud.client("sqs")
+    return until(
+        lambda: sqs.receive_message(QueueUrl=stream["queue"]).get("Messages"),
+        within=within,
+        what="a message about the record",
+    )
+
+
+def batches_of(bucket: str, cloud: boto3.Session, stream: dict[str, str]) -> list[list[str]]:
+    return [seen["keys"] for seen in invocations(bucket, cloud, stream["prefix"])]
+
+
 def test_poison_record_is_cut_out_and_handed_over(
     cloud: boto3.Session, bucket: str, stream: dict[str, str]
 ) -> None:
     write(cloud, stream, "a", "b", "raise", "c")
-    message = until(
-        lambda: cloud.client("sqs").receive_message(QueueUrl=stream["queue"]).get("Messages"), within=18
-    )
+    message = handed_over(cloud, stream, within=18)
     record = json.loads(message[0]["Body"])
     assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert record["DDBStreamBatchInfo"]["batchSize"] == 1
     # Its neighbours each came through alone, after it was cut out.
-    until(lambda: ["c"] in [seen["keys"] for seen in invocations(bucket, cloud, stream["prefix"])])
-    batches = [seen["keys"] for seen in invocations(bucket, cloud, stream["prefix"])]
+    until(lambda: ["c"] in batches_of(bucket, cloud, stream), within=12, what="a batch with c alone")
+    batches = batches_of(bucket, cloud, stream)
     assert ["a", "b"] in batches
     assert batches.count(["raise"]) == 2
 
 
 def test_reported_record_is_retried_from_there(cloud: boto3.Session, bucket: str, stream: dict[str, str]) -> None:
     write(cloud, stream, "a", "report", "b")
-    message = until(lambda: cloud.client("sqs").receive_message(QueueUrl=stream["queue"]).get("Messages"))
+    message = handed_over(cloud, stream, within=12)
     assert json.loads(message[0]["Body"])["DDBStreamBatchInfo"]["batchSize"] == 1
-    until(lambda: ["b"] in [seen["keys"] for seen in invocations(bucket, cloud, stream["prefix"])])
-    batches = [seen["keys"] for seen in invocations(bucket, cloud, stream["prefix"])]
+    until(lambda: ["b"] in batches_of(bucket, cloud, stream), within=12, what="a batch with b alone")
+    batches = batches_of(bucket, cloud, stream)
     # "a" was a checkpoint: it is not given again.
     assert [batch for batch in batches if "a" in batch] == [["a", "report", "b"]]
 
@@ -162,7 +166,9 @@ def test_rule_to_firehose_writes_one_parquet_object(cloud: boto3.Session, bucket
     answer = events.put_events(Entries=entries)
     assert answer["FailedEntryCount"] == 0
     s3 = cloud.client("s3")
-    objects = until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix="lake/").get("Contents"))
+    objects = until(
+        lambda: s3.list_objects_v2(Bucket=bucket, Prefix="lake/").get("Contents"), within=12, what="an object"
+    )
     assert len(objects) == 1
     body = s3.get_object(Bucket=bucket, Key=objects[0]["Key"])["Body"].read()
     read = pyarrow.parquet.read_table(io.BytesIO(body)).to_pylist(maps_as_pydicts="strict")

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ops.localcloud import control
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -23,21 +24,22 @@ FINAL = {"Completed", "Failed", "Stopped"}
 def ended(cloud: boto3.Session, kind: str, name: str, *, within: float = 15) -> dict[str, Any]:
     client = cloud.client("sagemaker")
     describe = client.describe_training_job if kind == "Training" else client.describe_processing_job
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
+
+    def end() -> dict[str, Any] | None:
         described: dict[str, Any] = describe(**{f"{kind}JobName": name})
-        if described[f"{kind}JobStatus"] in FINAL:
-            return described
-        time.sleep(0.05)
-    raise AssertionError(f"{name} did not end within {within} s")
+        return described if described[f"{kind}JobStatus"] in FINAL else None
+
+    return until(end, within=within, pause=0.05, what=f"the end of {name}")
 
 
 def wait_for(cloud: boto3.Session, name: str, secondary: str) -> None:
     client = cloud.client("sagemaker")
-    deadline = time.monotonic() + 10
-    while client.describe_training_job(TrainingJobName=name)["SecondaryStatus"] != secondary:
-        assert time.monotonic() < deadline, f"{name} never came to {secondary}"
-        time.sleep(0.05)
+    until(
+        lambda: client.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == secondary,
+        within=10,
+        pause=0.05,
+        what=f"{secondary} of {name}",
+    )
 
 
 def program_processes(port: int) -> list[psutil.Process]:

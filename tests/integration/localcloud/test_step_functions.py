@@ -8,6 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.waiting import until
+
 pytestmark = pytest.mark.integration
 
 Build = Callable[..., dict[str, Any]]
@@ -24,13 +26,12 @@ def start(cloud: boto3.Session, name: str, states: dict[str, Any], given: dict[s
 
 def ended(cloud: boto3.Session, arn: str, *, within: float = 18) -> dict[str, Any]:
     client = cloud.client("stepfunctions")
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
+
+    def end() -> dict[str, Any] | None:
         described: dict[str, Any] = client.describe_execution(executionArn=arn)
-        if described["status"] != "RUNNING":
-            return described
-        time.sleep(0.1)
-    raise AssertionError(f"{arn} still runs after {within} s")
+        return described if described["status"] != "RUNNING" else None
+
+    return until(end, within=within, what=f"the end of {arn}")
 
 
 def task(resource: str, parameters: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -104,9 +105,9 @@ def test_stopped_execution_stops_its_job(cloud: boto3.Session, training: Build) 
     states = {"Train": task("createTrainingJob.sync", request, End=True)}
     arn = start(cloud, "stopped-execution", states, {})
     sagemaker = cloud.client("sagemaker")
-    until(lambda: status_of(sagemaker, request["TrainingJobName"]) == "Training")
+    wait_for(sagemaker, request["TrainingJobName"], "Training")
     cloud.client("stepfunctions").stop_execution(executionArn=arn)
-    until(lambda: status_of(sagemaker, request["TrainingJobName"]) == "Stopped")
+    wait_for(sagemaker, request["TrainingJobName"], "Stopped")
 
 
 def test_task_that_times_out_stops_its_job(cloud: boto3.Session, training: Build) -> None:
@@ -114,7 +115,11 @@ def test_task_that_times_out_stops_its_job(cloud: boto3.Session, training: Build
     states = {"Train": task("createTrainingJob.sync", request, TimeoutSeconds=2, End=True)}
     execution = ended(cloud, start(cloud, "timed-out", states, {}))
     assert execution["error"] == "States.Timeout"
-    until(lambda: status_of(cloud.client("sagemaker"), request["TrainingJobName"]) == "Stopped")
+    wait_for(cloud.client("sagemaker"), request["TrainingJobName"], "Stopped")
+
+
+def wait_for(sagemaker: Any, name: str, status: str) -> None:
+    until(lambda: status_of(sagemaker, name) == status, within=10, what=f"{status} of {name}")
 
 
 def status_of(sagemaker: Any, name: str) -> str | None:
@@ -122,10 +127,3 @@ def status_of(sagemaker: Any, name: str) -> str | None:
         return str(sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"])
     except sagemaker.exceptions.ClientError:
         return None
-
-
-def until(condition: Callable[[], bool], *, within: float = 10) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.1)

@@ -3,7 +3,6 @@
 import io
 import json
 import tarfile
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from ops.localcloud import control
 from tests.integration.localcloud.test_sagemaker_api import ended
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -93,10 +93,12 @@ def test_interrupted_training_goes_on(cloud: boto3.Session, port: int, training:
     )
     name = request["TrainingJobName"]
     cloud.client("sagemaker").create_training_job(**request)
-    deadline = time.monotonic() + 10
-    while "round" not in objects(cloud, bucket, place):
-        assert time.monotonic() < deadline, "no checkpoint was uploaded while the program ran"
-        time.sleep(0.05)
+    until(
+        lambda: "round" in objects(cloud, bucket, place),
+        within=10,
+        pause=0.05,
+        what="a checkpoint while the program runs",
+    )
     control.interrupt(port, name)
     described = ended(cloud, "Training", name)
     assert described["TrainingJobStatus"] == "Completed", described.get("FailureReason")

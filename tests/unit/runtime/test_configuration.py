@@ -2,7 +2,6 @@
 
 import io
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from runtime.configuration import ConfigurationError, Profile, Refresher, ServingReader, current
 from runtime.http import Problem, Request
 from runtime.settings import SettingsError, load
+from tests.waiting import until
 
 PROFILE = Profile("app", "env", "profile")
 DOCUMENT = b"""{"policy": {"version": "1", "thresholds": {"challenge": 0.3, "review": 0.6, "decline": 0.9}},
@@ -119,21 +119,12 @@ def test_a_refresh_runs_beside_the_caller_one_at_a_time_and_not_too_often() -> N
     refresher.nudge(100.0)
     assert not started.acquire(timeout=0.05), "the one before is still running"
     release.set()
-    _until(lambda: _nudged(refresher, started))
+    until(lambda: _nudged(refresher, started), within=10, pause=0.01, what="another refresh")
 
 
 def _nudged(refresher: Refresher, started: threading.Semaphore) -> bool:
     refresher.nudge(100.0)
     return started.acquire(blocking=False)
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(1_000):
-        if holds():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never came to hold")
 
 
 def event(**changes: Any) -> dict[str, Any]:

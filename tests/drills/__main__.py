@@ -16,10 +16,10 @@ from tests.drills.carrying import carried_out, warmed_up
 from tests.drills.catalogue import DRILLS
 from tests.drills.drill import Drill, Result
 from tests.drills.messages import say
-from tests.drills.ports import free_port
 from tests.drills.report import show, tell, write
 from tests.drills.stage import Stage, staged
 from tests.load.report import Finding
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "drills"

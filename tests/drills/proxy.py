@@ -15,7 +15,7 @@ import msgspec
 import urllib3
 
 from ops.localcloud import control
-from tests.drills.ports import free_port
+from tests.ports import free_port
 
 __all__ = ["Faults", "proxied", "rule"]
 

@@ -1,6 +1,5 @@
 """The whole platform, deployed once to a local cloud of the tests' own."""
 
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from ops.merchants import add
 from ops.retraining import Run, retrain
 from runtime.configuration import current
 from tests.planted import plant
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,9 +31,7 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def deployment(pytestconfig: pytest.Config) -> Iterator[Deployment]:
     """A deployment whose functions' logs are searched for planted values at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     control.up(port)
     try:
         bootstrap_and_deploy(port)

@@ -10,8 +10,8 @@ from ops.localcloud import control
 from ops.localcloud.deploy import bootstrap_and_deploy
 from tests.drills.carrying import carried_out, warmed_up
 from tests.drills.catalogue import DRILLS
-from tests.drills.ports import free_port
 from tests.drills.stage import Stage, staged
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from ops.contract import DOCUMENT
 from ops.deployment import connect
 from ops.localcloud import control
 from ops.localcloud.deploy import bootstrap_and_deploy
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FUZZER = ROOT / "build" / "fuzz-venv" / "bin" / "schemathesis"
@@ -31,7 +31,7 @@ def main() -> int:
         "--port", type=int, help="of a local cloud that is up already, deployed to and left running"
     )
     given = parser.parse_args()
-    port = given.port or _free_port()
+    port = given.port or free_port()
     if given.port is None:
         control.up(port)
     try:
@@ -85,13 +85,6 @@ def _told(status: int, cases: int) -> int:
     if total < cases:
         sys.stderr.write(f"fuzz: only {total} of {cases} cases were made\n")
     return status or int(failed > 0 or total < cases)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ far enough back that good ones after them end the alarm, so that nothing has to 
 
 import itertools
 import json
-import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from infra.alarms import kind_of, tells
 from infra.environments import PROD
 from ops.localcloud import control
 from ops.localcloud.alarms import Alarm, Metric, Metrics, Scope, evaluate
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -122,9 +122,7 @@ class Inbox:
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Callable[[str], boto3.Session]]:
     """A session in a region of it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     control.up(port)
     try:
         yield lambda region: control.session(port, region=region)

@@ -4,7 +4,6 @@ Then tell from outside whether any decision was lost, doubled, or not what it ha
 """
 
 import argparse
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from tests.load.day_report import told_day
 from tests.load.generator import AGAIN, Orders, read_log
 from tests.load.plan import PHASES
 from tests.load.report import show, write
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "load"
@@ -64,7 +64,7 @@ def main() -> int:
     )
     parser.add_argument("--picture", type=Path, default=FOLDER / "day.png", help="of the day (%(default)s)")
     given = parser.parse_args()
-    port = given.port or _free_port()
+    port = given.port or free_port()
     FOLDER.mkdir(parents=True, exist_ok=True)
     day = planned(given.payments, given.hour, seed=given.seed) if given.day else None
     try:
@@ -189,13 +189,6 @@ def _say(text: str) -> None:
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

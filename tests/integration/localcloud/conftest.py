@@ -4,7 +4,6 @@ import functools
 import io
 import json
 import shutil
-import socket
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,16 +14,11 @@ import boto3
 import pytest
 
 from ops.localcloud import control
+from tests.ports import free_port
 
 IMAGE = "tiny-program:test"
 PROGRAM = Path(__file__).with_name("tiny_program.py")
 ROLE = "arn:aws:iam::000000000000:role/sagemaker-execution"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

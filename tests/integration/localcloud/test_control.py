@@ -12,9 +12,10 @@ import pytest
 
 from ops.localcloud import control
 from ops.localcloud.errors import LocalCloudError
+from tests.ports import free_port
 from tests.waiting import until
 
-from .conftest import free_port, make_roles, training_request, zipped
+from .conftest import make_roles, training_request, zipped
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from ops.deployment import connect
-from ops.localcloud import control
-from ops.localcloud.deploy import bootstrap_and_deploy
+from tests.cloud import deployed
 from tests.drills.carrying import carried_out, warmed_up
 from tests.drills.catalogue import DRILLS
 from tests.drills.drill import Drill, Result
@@ -19,7 +17,6 @@ from tests.drills.messages import say
 from tests.drills.report import show, tell, write
 from tests.drills.stage import Stage, staged
 from tests.load.report import Finding
-from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "drills"
@@ -48,29 +45,22 @@ def main() -> int:
 
 
 def _run(given: argparse.Namespace) -> list[Result]:
-    port = given.port or free_port()
     backlog = given.backlog or (SHORT_BACKLOG if given.short else BACKLOG)
     names = given.only or list(DRILLS)
     results: list[Result] = []
-    try:
-        if given.port is None:
-            control.up(port)
-            say(f"deploying to a local cloud on port {port}")
-            bootstrap_and_deploy(port)
-        deployment = connect("local", port=port)
-        with staged(deployment, FOLDER, short=given.short, backlog=backlog) as stage:
-            warmed_up(stage)
-            for number, name in enumerate(names, 1):
-                say(f"{number} of {len(names)}: {name}: {DRILLS[name].fault}")
-                begin = time.monotonic()
-                results.append(_result(DRILLS[name](), stage))
-                tell(results[-1])
-                # After each, so that a run that is ended leaves what it found.
-                write(results, ROOT / "build" / "drills.json")
-                say(f"  {time.monotonic() - begin:.0f} s in all")
-    finally:
-        if given.port is None:
-            control.down(port)
+    with (
+        deployed(given.port, say) as deployment,
+        staged(deployment, FOLDER, short=given.short, backlog=backlog) as stage,
+    ):
+        warmed_up(stage)
+        for number, name in enumerate(names, 1):
+            say(f"{number} of {len(names)}: {name}: {DRILLS[name].fault}")
+            begin = time.monotonic()
+            results.append(_result(DRILLS[name](), stage))
+            tell(results[-1])
+            # After each, so that a run that is ended leaves what it found.
+            write(results, ROOT / "build" / "drills.json")
+            say(f"  {time.monotonic() - begin:.0f} s in all")
     return results
 
 

@@ -8,17 +8,15 @@ from typing import Any
 import pytest
 
 from ops.client import Api
-from ops.deployment import Deployment, connect
+from ops.deployment import Deployment
 from ops.history import import_history
 from ops.inputs import World, build_world
-from ops.localcloud import control
-from ops.localcloud.deploy import bootstrap_and_deploy
 from ops.measures import serving_profile
 from ops.merchants import add
 from ops.retraining import Run, retrain
 from runtime.configuration import current
+from tests.cloud import deployed
 from tests.planted import plant
-from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,19 +29,13 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def deployment(pytestconfig: pytest.Config) -> Iterator[Deployment]:
     """A deployment whose functions' logs are searched for planted values at the end."""
-    port = free_port()
-    control.up(port)
-    try:
-        bootstrap_and_deploy(port)
-        found = connect("local", port=port)
+    with deployed() as found:
         for name, key in found.tokeniser().keyring.keys.items():
             plant(f"token key {name}", key)
         yield found
         leaks: Any = pytestconfig.pluginmanager.get_plugin("leaks")
         for group, line in function_logs(found):
             leaks.look(line, f"the log {group}")
-    finally:
-        control.down(port)
 
 
 def function_logs(deployment: Deployment) -> Iterator[tuple[str, str]]:

@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.deployment import connect
-from ops.localcloud import control
-from ops.localcloud.deploy import bootstrap_and_deploy
+from tests.cloud import deployed
 from tests.drills.carrying import carried_out, warmed_up
 from tests.drills.catalogue import DRILLS
 from tests.drills.stage import Stage, staged
-from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -22,15 +19,10 @@ NAMES = ("store-throttled", "poison", "corrupt-model")
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    port, folder = free_port(), Path(tmp_path_factory.mktemp("drills"))
-    control.up(port)
-    try:
-        bootstrap_and_deploy(port)
-        with staged(connect("local", port=port), folder, short=True, backlog=BACKLOG) as found:
-            warmed_up(found)
-            yield found
-    finally:
-        control.down(port)
+    folder = Path(tmp_path_factory.mktemp("drills"))
+    with deployed() as deployment, staged(deployment, folder, short=True, backlog=BACKLOG) as found:
+        warmed_up(found)
+        yield found
 
 
 @pytest.mark.parametrize("name", NAMES)

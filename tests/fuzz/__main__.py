@@ -11,10 +11,7 @@ from pathlib import Path
 
 from ops import merchants
 from ops.contract import DOCUMENT
-from ops.deployment import connect
-from ops.localcloud import control
-from ops.localcloud.deploy import bootstrap_and_deploy
-from tests.ports import free_port
+from tests.cloud import deployed
 
 ROOT = Path(__file__).resolve().parents[2]
 FUZZER = ROOT / "build" / "fuzz-venv" / "bin" / "schemathesis"
@@ -31,20 +28,10 @@ def main() -> int:
         "--port", type=int, help="of a local cloud that is up already, deployed to and left running"
     )
     given = parser.parse_args()
-    port = given.port or free_port()
-    if given.port is None:
-        control.up(port)
-    try:
-        if given.port is None:
-            sys.stderr.write(f"fuzz: deploying to a local cloud on port {port}\n")
-            bootstrap_and_deploy(port)
-        deployment = connect("local", port=port)
+    with deployed(given.port, lambda text: sys.stderr.write(f"fuzz: {text}\n")) as deployment:
         merchant = f"fuzz-{time.time_ns()}"
         key = merchants.add(deployment, merchant, at=time.time_ns() // 1_000_000).secret
         status = _fuzz(deployment.api_url, key, given)
-    finally:
-        if given.port is None:
-            control.down(port)
     return _told(status, given.cases)
 
 

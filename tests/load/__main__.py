@@ -16,10 +16,9 @@ from random import Random
 import msgspec
 
 from ops import merchants
-from ops.deployment import Deployment, connect
+from ops.deployment import Deployment
 from ops.functions import configurations
-from ops.localcloud import control
-from ops.localcloud.deploy import bootstrap_and_deploy
+from tests.cloud import deployed
 from tests.load import rollout
 from tests.load.brownout import Brownout, Mode, proxied
 from tests.load.checks import Happened, judged
@@ -28,7 +27,6 @@ from tests.load.day_report import told_day
 from tests.load.generator import AGAIN, Orders, read_log
 from tests.load.plan import PHASES
 from tests.load.report import show, write
-from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "load"
@@ -64,15 +62,11 @@ def main() -> int:
     )
     parser.add_argument("--picture", type=Path, default=FOLDER / "day.png", help="of the day (%(default)s)")
     given = parser.parse_args()
-    port = given.port or free_port()
     FOLDER.mkdir(parents=True, exist_ok=True)
     day = planned(given.payments, given.hour, seed=given.seed) if given.day else None
-    try:
-        if given.port is None:
-            control.up(port)
-            _say(f"deploying to a local cloud on port {port}")
-            bootstrap_and_deploy(port)
-        deployment = connect("local", port=port)
+    with deployed(given.port, _say) as deployment:
+        port = deployment.port
+        assert port is not None
         if day is not None:
             _say(f"a day of {len(day.calls):,} calls in {24 * given.hour / 60:.0f} minutes")
             hours = played(deployment, day, given.hour, threads=given.threads, log=FOLDER / "day.jsonl")
@@ -86,9 +80,6 @@ def main() -> int:
             happened = _under_load(deployment, store, config, given)
         _say("looking at what is left in the ledger, the feature store and the lake")
         findings, rows = judged(deployment, read_log(FOLDER / "exchanges.jsonl"), happened)
-    finally:
-        if given.port is None:
-            control.down(port)
     show(findings, rows)
     write(findings, rows, ROOT / "build" / "load.json")
     return int(not all(finding.held for finding in findings))

@@ -9,8 +9,6 @@ import pytest
 
 from tests.load.brownout import Brownout, Mode, proxied
 
-LOSES = {"refused", "deaf"}
-
 
 @pytest.fixture
 def store() -> Iterator[tuple[int, list[bytes]]]:

@@ -9,7 +9,7 @@ from tests.drills.judging import Seen
 from tests.drills.messages import now, say
 from tests.drills.stage import Stage
 from tests.drills.watched import MINUTE
-from tests.load.checks import ledger_of
+from tests.load.checks import differing, ledger_of, some
 from tests.load.generator import AGAIN, Sender
 from tests.load.plan import Phase
 from tests.load.report import Finding
@@ -74,8 +74,8 @@ def carried_out(drill: Drill, stage: Stage) -> Result:
     lost, doubled = stage.balance.add(items, stage.ledger)
     findings = [
         *judging.answers(exchanges, cut_off=drill.cut_off),
-        Finding("no decision is lost", not lost, _some(lost)),
-        Finding("no decision is made twice", not doubled, _some(doubled)),
+        Finding("no decision is lost", not lost, some(lost)),
+        Finding("no decision is made twice", not doubled, some(doubled)),
         *_kept(stage, seen, missing),
         Finding("it is well again in time", well and settled and not missing, f"{seconds:.1f} s"),
         Finding("dead letters are what they must be", len(seen.dead) == drill.dead, f"{len(seen.dead)} of them"),
@@ -105,13 +105,13 @@ def carried_out(drill: Drill, stage: Stage) -> Result:
 def _kept(stage: Stage, seen: Seen, missing: set[str]) -> Iterator[Finding]:
     """What was decided against what was kept and folded."""
     secret = judging.secret(seen.ledger, stage.balance.items)
-    yield Finding("nothing is kept that nobody was told", not secret, _some(secret))
+    yield Finding("nothing is kept that nobody was told", not secret, some(secret))
     unkept = judging.unkept(seen.items, seen.ledger)
-    yield Finding("no outcome is lost", not unkept, _some(unkept))
+    yield Finding("no outcome is lost", not unkept, some(unkept))
     events = {**judging.events_of(seen.ledger), **stage.extra}
-    yield Finding("every event is folded", not missing, f"{len(events)} events; {_some(missing)}")
-    count, other = judging.differing(stage.deployment.features(), events.values())
-    yield Finding("every state is what its events make it", not other, f"{count} states; {_some(other)}")
+    yield Finding("every event is folded", not missing, f"{len(events)} events; {some(missing)}")
+    count, other = differing(stage.deployment.features(), events.values())
+    yield Finding("every state is what its events make it", not other, f"{count} states; {some(other)}")
 
 
 def _again(sender: Sender, deadline: float) -> None:
@@ -142,8 +142,3 @@ def _folded(stage: Stage, deadline: float) -> set[str]:
 
 def _waited(done: Callable[[], bool], deadline: float) -> bool:
     return waited(done, within=deadline - time.monotonic(), pause=PAUSE)
-
-
-def _some(names: set[str] | list[str]) -> str:
-    found = sorted(names)
-    return f"{len(found)} such" + (f": {', '.join(found[:5])}" if found else "")

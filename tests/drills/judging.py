@@ -1,6 +1,6 @@
 """What has to hold after every drill: judged from what was answered, the ledger, and the feature store."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
@@ -8,11 +8,8 @@ from typing import Any
 
 import msgspec
 
-from fraud.codec import encode
 from fraud.decision import Decision, event_of
 from fraud.events import Event
-from fraud.features import STANDARD, Key
-from fraud.state import State
 from ops.deployment import Deployment
 from ops.lake import query
 from runtime.stores.decisions import DECISION
@@ -27,7 +24,6 @@ __all__ = [
     "Seen",
     "answers",
     "degraded",
-    "differing",
     "events_of",
     "in_lake",
     "secret",
@@ -122,21 +118,6 @@ def unfolded(store: FeatureStore, event_ids: Iterable[str]) -> set[str]:
     for names in batched(event_ids, 90, strict=False):
         missing.update(set(names) - store.look(names)[1].keys())
     return missing
-
-
-def differing(store: FeatureStore, events: Iterable[Event]) -> tuple[int, list[str]]:
-    """How many states some events make, and the keys of those that are stored otherwise, byte for byte."""
-    states: dict[Key, State] = defaultdict(State)
-    for event in sorted(events, key=lambda each: each.event_id):
-        for key in STANDARD.keys_written(event):
-            STANDARD.fold(states[key], key.entity, event)
-    stored = store.read(list(states), generation=1)
-    nothing = encode(State())
-    return len(states), [
-        str(key)
-        for key, state in states.items()
-        if encode(state) != (encode(stored[key].state) if key in stored else nothing)
-    ]
 
 
 def events_of(ledger: Ledger) -> Mapping[str, Event]:

@@ -6,7 +6,7 @@ Answers are held against the ledger, and the ledger against the feature store an
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 
 from fraud.codec import encode
 from fraud.decision import NO_STATE, Decision, event_of
+from fraud.events import Event
 from fraud.features import STANDARD, Key
 from fraud.state import State
 from ops.deployment import Deployment
@@ -21,12 +22,13 @@ from ops.lake import query
 from ops.measures import freshness
 from runtime.bundles import BundleStore
 from runtime.stores.decisions import DECISION
+from runtime.stores.features import FeatureStore
 from tests.load.generator import AGAIN, Exchange
 from tests.load.plan import BROWN_OUT
 from tests.load.report import Finding, Row, row_of
 from tests.load.told import Told, sealing, told
 
-__all__ = ["Happened", "Line", "balance", "judged", "ledger_of"]
+__all__ = ["Happened", "Line", "balance", "differing", "judged", "ledger_of", "some"]
 
 FOLDED_WITHIN, IN_LAKE_WITHIN = 180.0, 120.0
 """Seconds."""
@@ -67,8 +69,8 @@ def judged(
     answers = {each.event_id for each in items if each.digest and each.decision}
     findings = [
         *_of_answers(exchanges, items),
-        Finding("no decision is lost", not lost, f"{len(wanted)} payments; {_some(lost)}"),
-        Finding("no decision is made twice", not doubled, f"one answer for each; {_some(doubled)}"),
+        Finding("no decision is lost", not lost, f"{len(wanted)} payments; {some(lost)}"),
+        Finding("no decision is made twice", not doubled, f"one answer for each; {some(doubled)}"),
         _nothing_else(ledger, answers),
         _reused(items, ledger),
         *_of_degraded(items),
@@ -151,14 +153,14 @@ def _nothing_else(ledger: Ledger, answers: Set[str]) -> Finding:
     kept = {event_id for event_id, kind in ledger if kind == DECISION}
     secret = kept - answers
     return Finding(
-        "nothing is kept that nobody was told", not secret, f"{len(kept)} decisions kept; {_some(secret)}"
+        "nothing is kept that nobody was told", not secret, f"{len(kept)} decisions kept; {some(secret)}"
     )
 
 
 def _reused(items: Sequence[Told], ledger: Ledger) -> Finding:
     others = [each for each in items if each.status == 409]
     wrong = {each.event_id for each in others if each.digest == ledger[each.event_id, DECISION].digest}
-    detail = f"{len(others)} refused with 409; {_some(wrong)}"
+    detail = f"{len(others)} refused with 409; {some(wrong)}"
     return Finding("only another body is refused as another one", bool(others) and not wrong, detail)
 
 
@@ -181,7 +183,7 @@ def _of_degraded(items: Sequence[Told]) -> Iterator[Finding]:
         or [reason.code for reason in decisions[name].reasons] != [NO_STATE]
     }
     unmarked |= {name for name in decisions.keys() - degraded if decisions[name].score is None}
-    yield Finding("what is degraded says so, and why", bool(degraded) and not unmarked, _some(unmarked))
+    yield Finding("what is degraded says so, and why", bool(degraded) and not unmarked, some(unmarked))
     refused = [each for each in items if each.status == 503]
     yield Finding("the store was really gone", bool(refused), f"{len(refused)} times a 503, all decided on later")
 
@@ -223,17 +225,25 @@ def _of_features(deployment: Deployment, ledger: Ledger) -> Iterator[Finding]:
     yield Finding(
         "every event is folded in, and nothing else",
         names == set(folded),
-        f"{len(events)} events; missing {_some(names - folded)}, unknown {_some(folded - names)}",
+        f"{len(events)} events; missing {some(names - folded)}, unknown {some(folded - names)}",
     )
+    count, other = differing(deployment.features(), events)
+    yield Finding("every state is what its events make it", not other, f"{count} states, {len(other)} differ")
+
+
+def differing(store: FeatureStore, events: Iterable[Event]) -> tuple[int, list[str]]:
+    """How many states some events make, and the keys of those that are stored otherwise, byte for byte."""
     states: dict[Key, State] = defaultdict(State)
     for event in sorted(events, key=lambda each: each.event_id):
         for key in STANDARD.keys_written(event):
             STANDARD.fold(states[key], key.entity, event)
-    stored = deployment.features().read(list(states), generation=1)
-    other = [str(key) for key, state in states.items() if encode(stored[key].state) != encode(state)]
-    yield Finding(
-        "every state is what its events make it", not other, f"{len(states)} states, {len(other)} differ"
-    )
+    stored = store.read(list(states), generation=1)
+    nothing = encode(State())
+    return len(states), [
+        str(key)
+        for key, state in states.items()
+        if encode(state) != (encode(stored[key].state) if key in stored else nothing)
+    ]
 
 
 def _of_lake(deployment: Deployment, ledger: Ledger) -> Finding:
@@ -266,6 +276,7 @@ def ledger_of(deployment: Deployment) -> Ledger:
     }
 
 
-def _some(names: Any) -> str:
+def some(names: Iterable[str]) -> str:
+    """How many of something there are, and the first few."""
     found = sorted(names)
     return f"{len(found)} such" + (f": {', '.join(found[:5])}" if found else "")

@@ -15,8 +15,8 @@ from runtime.api import body_digest
 from runtime.stores.decisions import DECISION
 from runtime.stores.features import Marker, MemoryFeatureStore, Versioned
 from tests.drills.events import made_up
-from tests.drills.judging import Balance, answers, differing, secret, unfolded, unkept
-from tests.load.checks import Line
+from tests.drills.judging import Balance, answers, secret, unfolded, unkept
+from tests.load.checks import Line, differing
 from tests.load.generator import Exchange
 from tests.load.plan import Call
 from tests.load.told import Told, told

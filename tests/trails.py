@@ -5,22 +5,14 @@ from typing import Any
 import msgspec
 
 from runtime.auditing import AuditTrail, Entry
+from tests.tables import create_table
 
 __all__ = ["audit_table", "told"]
 
 
 def audit_table(client: Any, name: str = "audit") -> AuditTrail:
     """The trail over an empty table."""
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("subject", "id")],
-        KeySchema=[
-            {"AttributeName": "subject", "KeyType": "HASH"},
-            {"AttributeName": "id", "KeyType": "RANGE"},
-        ],
-    )
-    return AuditTrail(client, name)
+    return AuditTrail(client, create_table(client, "audit", name))
 
 
 def told(trail: AuditTrail) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""DynamoDB tables as the data stack declares them, in moto, and the feature stores."""
+"""The platform's tables in moto, and the feature stores."""
 
 import threading
 from collections.abc import Iterator
@@ -9,15 +9,7 @@ import pytest
 from moto import mock_aws
 
 from runtime.stores.features import DynamoFeatureStore, FeatureStore, MemoryFeatureStore
-from tests.trails import audit_table
-
-TABLES = {
-    "features": ("key",),
-    "decisions": ("id", "kind"),
-    "merchants": ("key_id",),
-    "settings": ("id", "part"),
-    "releases": ("id", "part"),
-}
+from tests.tables import KEYS, create_table
 
 
 @pytest.fixture
@@ -29,17 +21,8 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with mock_aws():
         client = boto3.client("dynamodb")
         one_call_at_a_time(client)
-        for table, names in TABLES.items():
-            client.create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-                KeySchema=[
-                    {"AttributeName": name, "KeyType": kind}
-                    for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-                ],
-            )
-        audit_table(client)
+        for kind in KEYS:
+            create_table(client, kind)
         yield client
 
 

@@ -10,8 +10,9 @@ import pytest
 from moto import mock_aws
 
 from tests.contract.conftest import one_call_at_a_time
+from tests.tables import create_table
 
-__all__ = ["create_table", "fresh_tables"]
+__all__ = ["fresh_tables"]
 
 
 @contextmanager
@@ -24,15 +25,4 @@ def fresh_tables() -> Iterator[tuple[Any, Callable[[], str]]]:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         client = boto3.client("dynamodb", region_name="eu-west-1")
         one_call_at_a_time(client)
-        yield client, lambda: create_table(client, f"features-{next(numbers)}")
-
-
-def create_table(client: Any, name: str) -> str:
-    """An empty feature table."""
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-    )
-    return name
+        yield client, lambda: create_table(client, "features", f"features-{next(numbers)}")

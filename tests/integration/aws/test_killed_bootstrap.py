@@ -25,6 +25,7 @@ from runtime.stores.decisions import DynamoDecisionStore, Record
 from runtime.stores.features import DynamoFeatureStore
 from tests.integration.aws.bridge import serve
 from tests.integration.aws.mortal import CREDENTIALS, Mortal
+from tests.tables import create_table
 
 NAMES = {"FeaturesTable": "features", "DecisionsTable": "decisions", "LakeBucket": "lake"}
 START = 1_767_225_600_000
@@ -39,16 +40,8 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, value)
     with mock_aws():
         client = get_session().create_client("dynamodb")
-        for table, keys in (("features", ["key"]), ("decisions", ["id", "kind"])):
-            client.create_table(
-                TableName=table,
-                KeySchema=[
-                    {"AttributeName": key, "KeyType": kind}
-                    for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-                ],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-                BillingMode="PAY_PER_REQUEST",
-            )
+        for kind in ("features", "decisions"):
+            create_table(client, kind)
         yield client
 
 

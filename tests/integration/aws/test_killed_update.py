@@ -20,6 +20,7 @@ from fraud.state import State
 from runtime.stores.features import DynamoFeatureStore
 from tests.integration.aws.bridge import serve
 from tests.integration.aws.mortal import CREDENTIALS, Mortal
+from tests.tables import create_table
 
 START = 1_767_225_600_000
 TABLE = "features"
@@ -34,12 +35,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, value)
     with mock_aws():
         client = get_session().create_client("dynamodb")
-        client.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client, TABLE)
         yield client
 
 

@@ -25,16 +25,12 @@ from ops.recovery.objects import changes, set_back
 from ops.recovery.tables import KINDS, restored_aside
 from runtime.stores.merchants import Account, Credential, DynamoMerchantStore
 from tests.contract.conftest import one_call_at_a_time
+from tests.tables import create_table
 from tests.trails import audit_table
 
 pytestmark = pytest.mark.integration
 
-KEYS = {
-    "decisions": ("id", "kind"),
-    "merchants": ("key_id",),
-    "settings": ("id", "part"),
-    "releases": ("id", "part"),
-}
+RESTORED = ("decisions", "merchants", "settings", "releases")
 
 
 class Deployment:
@@ -85,18 +81,10 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     with mock_aws():
         dynamodb = boto3.client("dynamodb", region_name="eu-west-1")
         one_call_at_a_time(dynamodb)
-        for table, names in KEYS.items():
-            dynamodb.create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-                KeySchema=[
-                    {"AttributeName": name, "KeyType": kind}
-                    for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-                ],
-            )
+        for kind in RESTORED:
+            create_table(dynamodb, kind)
             dynamodb.update_continuous_backups(
-                TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+                TableName=kind, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
             )
         yield {"dynamodb": dynamodb, "s3": boto3.client("s3", region_name="eu-west-1"), "lambda": Mappings()}
 

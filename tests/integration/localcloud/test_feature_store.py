@@ -9,9 +9,9 @@ from hypothesis import given, settings
 
 from fraud.events import Event
 from runtime.stores.features import DynamoFeatureStore, FeatureStore
-from tests.contract.tables import create_table
 from tests.contract.test_rebuilds import WORLDS, rebuilt
 from tests.contract.test_updates import DRAWN, delivered
+from tests.tables import create_table
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,9 @@ def tables(cloud: boto3.Session) -> Callable[[], FeatureStore]:
     """Makes a store in a table of its own, as often as it is asked."""
     client = cloud.client("dynamodb")
     numbers = count()
-    return lambda: DynamoFeatureStore(client, create_table(client, f"contract-{next(numbers)}"), consistent=True)
+    return lambda: DynamoFeatureStore(
+        client, create_table(client, "features", f"contract-{next(numbers)}"), consistent=True
+    )
 
 
 @given(**DRAWN)

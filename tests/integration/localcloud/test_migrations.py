@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract import test_migrations as suite
 from tests.contract.forms import known
-from tests.contract.tables import create_table
+from tests.tables import create_table
 
 pytestmark = pytest.mark.integration
 
@@ -34,4 +34,6 @@ def both_forms() -> Iterator[None]:
 def test_a_promise(promise: Callable[..., None], cloud: boto3.Session) -> None:
     client: Any = cloud.client("dynamodb")
     numbers = count()
-    promise(tables=(client, lambda: create_table(client, f"{promise.__name__}-{next(numbers)}"[-200:])))
+    promise(
+        tables=(client, lambda: create_table(client, "features", f"{promise.__name__}-{next(numbers)}"[-200:]))
+    )

@@ -10,6 +10,7 @@ import pytest
 from ops.recovery.comparing import put_back
 from ops.recovery.objects import changes, set_back
 from ops.recovery.tables import KINDS
+from tests.tables import create_table
 
 pytestmark = pytest.mark.integration
 
@@ -19,12 +20,7 @@ ITEMS = 300
 @pytest.fixture
 def table(cloud: boto3.Session) -> Any:
     client = cloud.client("dynamodb")
-    client.create_table(
-        TableName="ledger",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "kind")],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "kind", "KeyType": "RANGE"}],
-    )
+    create_table(client, "decisions", "ledger")
     yield client
     for name in ("ledger", "ledger-then"):
         client.delete_table(TableName=name)

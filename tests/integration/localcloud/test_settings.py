@@ -10,6 +10,7 @@ import pytest
 
 from runtime.stores.settings import DynamoSettingsStore
 from tests.contract import test_settings as suite
+from tests.tables import create_table
 from tests.trails import audit_table
 
 pytestmark = pytest.mark.integration
@@ -28,16 +29,7 @@ def tables(cloud: boto3.Session) -> Callable[[], suite.World]:
     numbers = count()
 
     def make() -> suite.World:
-        table = f"settings-{next(numbers)}"
-        client.create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "part")],
-            KeySchema=[
-                {"AttributeName": "id", "KeyType": "HASH"},
-                {"AttributeName": "part", "KeyType": "RANGE"},
-            ],
-        )
+        table = create_table(client, "settings", f"settings-{next(numbers)}")
         trail = audit_table(client, f"audit-{table}")
         return suite.World(DynamoSettingsStore(client, table, trail), client, table)
 

@@ -8,13 +8,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ops.capacity.units import read_units, write_units
+from tests.tables import KEYS
 from tests.unit.capacity.sizes import item_size
 
-KEYS = {
-    "features": ("key",),
-    "decisions": ("id", "kind"),
-    "settings": ("id", "part"),
-}
+TABLES = ("features", "decisions", "settings")
 
 
 @dataclass
@@ -31,7 +28,7 @@ class Meter:
     """A client: `counts` by operation and table, since `counts` was last emptied."""
 
     tables: dict[str, dict[tuple[str, ...], dict[str, Any]]] = field(
-        default_factory=lambda: {name: {} for name in KEYS}
+        default_factory=lambda: {name: {} for name in TABLES}
     )
     counts: dict[tuple[str, str], Count] = field(default_factory=lambda: defaultdict(Count))
     written: list[tuple[str, Any]] = field(default_factory=list)

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from runtime.stores.lineages import Event, Lineage
 from runtime.stores.releases import DynamoReleaseStore
+from tests.tables import create_table
 from tests.trails import audit_table
 from tests.unit.lambdas.support import REGION
 
@@ -19,12 +20,7 @@ GROUP = f"arn:aws:sagemaker:{REGION}:123456789012:model-package/models"
 def releases_table() -> DynamoReleaseStore:
     """The empty table, and its store."""
     client = boto3.client("dynamodb")
-    client.create_table(
-        TableName="releases",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "part", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("id", "part")],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_table(client, "releases")
     return DynamoReleaseStore(client, "releases", audit_table(client))
 
 

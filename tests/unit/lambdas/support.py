@@ -20,6 +20,7 @@ from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.bundles import BundleStore
 from tests.planted import plant
+from tests.tables import create_table
 from tests.unit.lambdas.context import REGION
 from tests.unit.lambdas.context import Context as Context
 
@@ -146,15 +147,8 @@ def bundle(version: str = "run-1") -> tuple[Manifest, bytes]:
 
 def scoring_account(*versions: str) -> None:
     """What score_transaction needs of an account: its tables, the token key, and bundles of the small model."""
-    for name, keys in {"features": ["key"], "settings": ["id", "part"], "decisions": ["id", "kind"]}.items():
-        boto3.client("dynamodb").create_table(
-            TableName=name,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    for kind in ("features", "settings", "decisions"):
+        create_table(boto3.client("dynamodb"), kind)
     boto3.client("secretsmanager").create_secret(Name="token-key", SecretString=TOKEN_KEY)
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})

@@ -28,6 +28,7 @@ from runtime.http import answered, unavailable
 from runtime.stores.decisions import MemoryDecisionStore
 from runtime.stores.documents import StoredPolicy
 from runtime.stores.settings import MemorySettingsStore
+from tests.tables import create_table
 from tests.unit.lambdas import deciding
 from tests.unit.lambdas.lake import AthenaClient
 from tests.unit.lambdas.settings_desk import Reply, asking, read
@@ -312,12 +313,7 @@ def test_the_function_serves_it(load: Callable[[str], Any], monkeypatch: pytest.
     monkeypatch.setattr(clients, "athena", lambda: client)
     monkeypatch.setattr(clients, "appconfigdata", lambda: AppConfigData(Serving(policy=POLICY)))
     fresh = load("backtest_rules")
-    clients.dynamodb().create_table(
-        TableName="settings",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("id", "part")],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "part", "KeyType": "RANGE"}],
-    )
+    create_table(clients.dynamodb(), "settings")
     body = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
     reply = read(fresh.handler(asking("POST", "/v1/rules/backtest", body), Context()))
     assert (reply.status, reply.body["found"]) == (200, 1)

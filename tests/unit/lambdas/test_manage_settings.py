@@ -15,6 +15,7 @@ from runtime import clients
 from runtime.stores.batches import ThrottledError
 from runtime.stores.documents import MovedError, StoredPolicy
 from runtime.stores.settings import TooLargeError
+from tests.tables import create_table
 from tests.trails import audit_table, told
 from tests.unit.lambdas.settings_desk import NOW, WRITTEN, Desk, asking, read
 from tests.unit.lambdas.support import POLICY, AppConfigData, Context, lambda_event
@@ -269,15 +270,7 @@ def test_the_function_serves_what_these_tests_ask(
     assert set(fresh.CALLS) == set(desk.calls)
     served = AppConfigData(Serving(policy=POLICY))
     monkeypatch.setattr(clients, "appconfigdata", lambda: served)
-    clients.dynamodb().create_table(
-        TableName="settings",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in ("id", "part")],
-        KeySchema=[
-            {"AttributeName": "id", "KeyType": "HASH"},
-            {"AttributeName": "part", "KeyType": "RANGE"},
-        ],
-    )
+    create_table(clients.dynamodb(), "settings")
     trail = audit_table(clients.dynamodb())
     clients.secretsmanager().create_secret(Name="token-key", SecretString="k" * 64)
 

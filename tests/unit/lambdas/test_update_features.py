@@ -10,18 +10,14 @@ from fraud.decision import event_of, outcome_row
 from fraud.events import Outcome
 from runtime import clients
 from runtime.stores.features import DynamoFeatureStore
+from tests.tables import create_table
 from tests.unit.lambdas.deliveries import packed, reference
 from tests.unit.lambdas.support import Context, lambda_event
 
 
 @pytest.fixture
 def function(load: Any) -> ModuleType:
-    clients.dynamodb().create_table(
-        TableName="features",
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_table(clients.dynamodb(), "features")
     module: ModuleType = load("update_features")
     return module
 

@@ -18,6 +18,7 @@ from infra.environments import LOCAL
 from lambdas.update_features.updating import Delivery, Updater
 from ops.queues.letters import OUTPUTS, Box, Queue
 from runtime.stores.features import DynamoFeatureStore
+from tests.tables import create_table
 
 __all__ = ["ACCOUNT", "NOON", "REGION", "Small", "event", "payment", "row", "small_deployment"]
 
@@ -142,17 +143,9 @@ def small_deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         }
         s3.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
-        for table, names in {"features": ["key"], "decisions": ["id", "kind"]}.items():
-            dynamodb.create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in names],
-                KeySchema=[
-                    {"AttributeName": each, "KeyType": kind}
-                    for each, kind in zip(names, ("HASH", "RANGE"), strict=False)
-                ],
-                StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-            )
+        stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+        for kind in ("features", "decisions"):
+            create_table(dynamodb, kind, StreamSpecification=stream)
         made.resources |= {"LakeBucket": "lake", "FeaturesTable": "features", "DecisionsTable": "decisions"}
         monkeypatch.setattr("ops.queues.ways.calling", made.calling)
         yield made

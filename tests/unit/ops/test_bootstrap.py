@@ -27,6 +27,7 @@ from runtime.stores.decisions import DynamoDecisionStore, Record
 from runtime.stores.features import FeatureStore, Marker, MemoryFeatureStore
 from runtime.stores.generations import LEASE
 from runtime.stores.states import ByGeneration
+from tests.tables import create_table
 from tests.unit.lambdas.deliveries import reference
 
 TOKENISER = Tokeniser(b"0" * 64)
@@ -74,16 +75,8 @@ def aws(lake: None) -> None:
     """The tables, beside the lake."""
     del lake
     client = boto3.client("dynamodb", region_name="us-east-1")
-    for table, names in {"features": ["key"], "decisions": ["id", "kind"]}.items():
-        client.create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            KeySchema=[
-                {"AttributeName": name, "KeyType": kind}
-                for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-            ],
-        )
+    for kind in ("features", "decisions"):
+        create_table(client, kind)
 
 
 @pytest.fixture

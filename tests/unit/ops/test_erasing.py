@@ -30,6 +30,7 @@ from runtime import auditing
 from runtime.stores.documents import Entry
 from runtime.stores.merchants import Account
 from runtime.stores.states import Versioned
+from tests.tables import create_table
 from tests.trails import audit_table, told
 
 REGION = "eu-west-1"
@@ -113,17 +114,8 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     with mock_aws():
         session = boto3.Session(region_name=REGION)
         monkeypatch.setattr(session, "client", cache(session.client))  # most of the time goes into making clients
-        tables = {"features": ("key",), "settings": ("id", "part"), "merchants": ("key_id",)}
-        for name, keys in tables.items():
-            session.client("dynamodb").create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-                KeySchema=[
-                    {"AttributeName": key, "KeyType": kind}
-                    for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-                ],
-            )
+        for kind in ("features", "settings", "merchants"):
+            create_table(session.client("dynamodb"), kind)
         audit_table(session.client("dynamodb"))
         s3 = session.client("s3")
         s3.create_bucket(Bucket="keys", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

@@ -15,6 +15,7 @@ from ops.lake import query
 from ops.measures import freshness, serving_profile
 from runtime.configuration import current
 from runtime.stores.features import DynamoFeatureStore, Marker, Versioned
+from tests.tables import create_table
 
 DOCUMENT = (
     b'{"policy":{"version":"1","thresholds":{"challenge":0.3,"review":0.6,"decline":0.85}},"champion":%s,'
@@ -48,12 +49,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         client = boto3.client("dynamodb", region_name="eu-west-1")
-        client.create_table(
-            TableName="features",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-        )
+        create_table(client, "features")
         yield client
 
 

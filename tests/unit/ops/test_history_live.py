@@ -20,6 +20,7 @@ from ops.history import ImportConflictError, Imported, LaterLabels, import_histo
 from ops.inputs import Row
 from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore
 from runtime.stores.states import ByGeneration
+from tests.tables import create_table
 from tests.unit.lambdas.deliveries import reference
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -55,12 +56,7 @@ def store(request: pytest.FixtureRequest) -> FeatureStore:
     if request.param == "memory":
         return MemoryFeatureStore()
     client = boto3.client("dynamodb", region_name="us-east-1")
-    client.create_table(
-        TableName="features",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-    )
+    create_table(client, "features")
     return DynamoFeatureStore(client, "features", consistent=True)
 
 

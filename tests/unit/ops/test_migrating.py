@@ -16,7 +16,7 @@ from ops.migrating.readers import READERS, VARIABLE, refuse_unread
 from ops.versions import LIVE
 from runtime.stores.features import DynamoFeatureStore, Marker, Versioned
 from tests.contract.forms import NEXT, known
-from tests.contract.tables import create_table
+from tests.tables import create_table
 from tests.unit.ops.test_rollback import REGION, Deployment
 
 

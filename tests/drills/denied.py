@@ -39,8 +39,6 @@ class KeyDenied(Swap):
         self._before, self._after = stage.champion, stage.next()
 
         def end() -> None:
-            # From here on API Gateway remembers its key; it has forgotten those of the others every minute.
-            stage.knock(KNOWN)
             self._at = now()
             self._killed = stage.kill("score_transaction")
             # What is asked for is not behind the proxy: all that can fail is the check of a key that is not known.
@@ -52,6 +50,9 @@ class KeyDenied(Swap):
             rule("secretsmanager", code="AccessDeniedException", message=DENIED),
             rule("s3", "GetObject", code="AccessDenied", status=403, message=DENIED),
         )
+        # A process that checks keys runs, whatever the drill before did to it; for a minute from here on API Gateway
+        # remembers this key, and longer than that what is broken does not last.
+        stage.knock(KNOWN)
         timer = threading.Timer(stage.lasting(self) / 2, end)
         with stage.faults.injected(*refused):
             stage.promote(self._after)

@@ -50,8 +50,8 @@ class KeyDenied(Swap):
             rule("secretsmanager", code="AccessDeniedException", message=DENIED),
             rule("s3", "GetObject", code="AccessDenied", status=403, message=DENIED),
         )
-        # A process that checks keys runs, whatever the drill before did to it; for a minute from here on API Gateway
-        # remembers this key, and longer than that what is broken does not last.
+        # Whatever the drill before did, a process that checks keys runs now. API Gateway remembers this key for a
+        # minute, which is longer than anything is broken.
         stage.knock(KNOWN)
         timer = threading.Timer(stage.lasting(self) / 2, end)
         with stage.faults.injected(*refused):

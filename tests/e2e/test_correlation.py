@@ -16,6 +16,7 @@ from ops.functions import log_groups
 from ops.lake import query
 from ops.tracing.errors import TraceError
 from ops.tracing.following import follow
+from tests.waiting import waited
 
 from .conftest import function_logs
 
@@ -105,16 +106,18 @@ def places(deployment: Deployment, asked: str, since: int, **options: str) -> se
     ],
 )
 def test_one_id_is_found_from_the_request_to_the_lake(
-    name: str, first: str, deployment: Deployment, called: dict[str, str], send: Send, since: int
+    name: str, first: str, deployment: Deployment, called: dict[str, str], since: int
 ) -> None:
     wanted = {first, "relay_decisions", "update_features", "ledger", "features", "lake"}
-    deadline, sent = time.monotonic() + PATIENCE, 0
-    while (found := places(deployment, called[name], since)) != wanted:
-        assert time.monotonic() < deadline, (found, wanted)
-        time.sleep(0.5)
-        # On a busy machine the emulator hands over the last lines of a worker with its next invocation only.
-        sent += 1  # no clock: thirteen digits may pass for a card number
-        send("/v1/decisions", payment(f"t-after-{name}-{sent}"))
+    found: set[str] = set()
+
+    def found_everywhere() -> bool:
+        nonlocal found
+        found = places(deployment, called[name], since)
+        return found == wanted
+
+    waited(found_everywhere, within=PATIENCE, pause=0.5)
+    assert found == wanted
 
 
 def test_the_rows_of_the_lake_carry_it(deployment: Deployment, called: dict[str, str]) -> None:

@@ -107,7 +107,6 @@ def check(version: str | None = None) -> None:
     for module in _MODULES:
         check_registries(getattr(module, "REGISTRIES", ()))
         check_functions(module.FUNCTIONS)
-    functions.check_workers()
 
 
 def install(service: SageMaker, clock: Callable[[], float], note: Callable[[Call], None]) -> Background:
@@ -132,7 +131,7 @@ def install(service: SageMaker, clock: Callable[[], float], note: Callable[[Call
     tasks.install_tasks()
     sagemaker.install_sagemaker(service)
     functions.install_streams()
-    functions.quicken_workers()
+    functions.read_lines_at_once()
     gateway.install_authorizer_flush()
     locks.install_locks()
     queues.install_queues()

@@ -1,14 +1,13 @@
 """Lambda: mappings of DynamoDB streams with AWS's failure settings, and workers that answer quickly."""
 
-import inspect
 import time
 from typing import Any, Final
 
 from ops.localcloud import streams
-from ops.localcloud.errors import SeamError
+from ops.localcloud.lines import Lines
 from ops.localcloud.seam.emulator import Function, Registry, dynamodb, lambda_runtime, lambda_svc
 
-__all__ = ["FUNCTIONS", "REGISTRIES", "check_workers", "install_streams", "kill_workers", "quicken_workers"]
+__all__ = ["FUNCTIONS", "REGISTRIES", "install_streams", "kill_workers", "read_lines_at_once"]
 
 # Between a failed batch and its next try. AWS begins below a second and backs off to a minute.
 _BACKOFF_SECONDS = 0.5
@@ -24,6 +23,13 @@ FUNCTIONS: Final[tuple[Function, ...]] = (
     (lambda_svc, "_dispatch_esm_batch", ("esm_id", "fn", "args")),
     (lambda_svc, "_apply_filter_criteria", ("records", "esm")),
     (lambda_svc, "_execute_function", ("func", "event")),
+    (lambda_runtime.Worker, "_read_stderr", ("self",)),
+    (lambda_runtime.Worker, "_drain_stderr", ("self",)),
+    (
+        lambda_runtime.Worker,
+        "_drain_stderr_bounded",
+        ("self", "first_line_wait", "idle_confirm", "hard_cap"),
+    ),
     (
         lambda_svc,
         "_send_ddb_stream_failure_record",
@@ -31,13 +37,6 @@ FUNCTIONS: Final[tuple[Function, ...]] = (
     ),
 )
 REGISTRIES: Final[tuple[Registry, ...]] = ((lambda_svc, "_esm_inflight"),)
-
-
-def check_workers() -> None:
-    """Refuse workers whose log lines are read in another way."""
-    drain = lambda_runtime.Worker._drain_stderr_bounded
-    if tuple(inspect.signature(drain).parameters)[1:] != ("first_line_wait", "idle_confirm", "hard_cap"):
-        raise SeamError("Worker._drain_stderr_bounded has other parameters: review ops/localcloud/seam")
 
 
 def install_streams() -> None:
@@ -112,14 +111,31 @@ def _run_batch(
         lambda_svc._dynamodb_stream_positions[mapping["UUID"]] = position + consumed
 
 
-def quicken_workers() -> None:
-    """Wait less for log lines after an invocation.
+def read_lines_at_once() -> None:
+    """Take what a worker logged when its answer is there, all of it and without waiting.
 
-    The emulator waits 50 ms for a first line from a function that logs nothing. A worker writes its lines
-    before its answer, so they are in the pipe by then; 5 ms are enough for the reading thread.
+    A worker writes its lines before its answer, so they are in the pipe by then. The emulator gives the thread
+    that reads the pipe 50 ms, whether the function logs or not; what comes later is told with the next
+    invocation, or with none.
     """
-    drain = lambda_runtime.Worker._drain_stderr_bounded
-    drain.__defaults__ = (0.005, 0.002, 0.250)
+    worker = lambda_runtime.Worker
+    bounded = worker._drain_stderr_bounded
+
+    def read(self: Any) -> None:
+        self.lines = Lines(self._proc.stderr, self._stderr_queue)
+        self.lines.read()
+
+    def drain(
+        self: Any, first_line_wait: float = 0.050, idle_confirm: float = 0.005, hard_cap: float = 0.250
+    ) -> Any:
+        lines = self.__dict__.get("lines")
+        if lines is None:
+            return bounded(self, first_line_wait, idle_confirm, hard_cap)
+        lines.catch_up()
+        return self._drain_stderr()
+
+    worker._read_stderr = read
+    worker._drain_stderr_bounded = drain
 
 
 def kill_workers() -> None:

@@ -32,6 +32,8 @@ def test_what_an_alarm_was_since_a_moment_can_be_asked(cloud: boto3.Session) -> 
         updates = (json.loads(each["HistoryData"]) for page in pages for each in page["AlarmHistoryItems"])
         return [each["newState"]["stateValue"] for each in updates]
 
-    assert states("went-off", began)[:2] == ["OK", "ALARM"]
+    # It has no data, which the cloud may find at any moment: after its creation, and at each full minute.
+    by_hand = [state for state in states("went-off", began) if state != "INSUFFICIENT_DATA"]
+    assert by_hand == ["OK", "ALARM"]
     assert states("went-off", began + timedelta(hours=1)) == []
     assert states("another", began) == []

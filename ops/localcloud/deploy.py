@@ -128,8 +128,7 @@ def _cdk(
     timer.start()
     try:
         with log.open("a") as keep:
-            assert process.stdout is not None  # noqa: S101 - stdout=PIPE above
-            for raw in process.stdout:
+            for raw in process.stdout or ():
                 line = _ESCAPES.sub("", raw).rstrip()
                 keep.write(line + "\n")
                 if line:

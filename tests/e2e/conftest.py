@@ -17,6 +17,7 @@ from ops.retraining import Run, retrain
 from runtime.configuration import current
 from tests.cloud import deployed
 from tests.planted import plant
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +37,15 @@ def deployment(pytestconfig: pytest.Config) -> Iterator[Deployment]:
         leaks: Any = pytestconfig.pluginmanager.get_plugin("leaks")
         for group, line in function_logs(found):
             leaks.look(line, f"the log {group}")
+
+
+def folded(deployment: Deployment, *names: str) -> bool:
+    """Whether events have changed the states of their cards, customers and devices."""
+    return set(names) <= deployment.features().digests(names).keys()
+
+
+def wait_folded(deployment: Deployment, *names: str, within: float = 30) -> None:
+    until(lambda: folded(deployment, *names), within=within, what=f"the fold of {', '.join(names)}")
 
 
 def function_logs(deployment: Deployment) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,8 @@ from ops.tokens import Secret
 from runtime.stores.decisions import DECISION, DynamoDecisionStore, Record
 from tests.load.told import sealing
 from tests.planted import plant
-from tests.waiting import until
+
+from .conftest import wait_folded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -122,7 +123,7 @@ def test_a_person_is_erased_and_nobody_else(deployment: Deployment, shop: Shop) 
     states, theirs = (keys_of(STANDARD, each.values(), [shop.merchant]) for each in (hers, others))
     # A state is there from its first payment on; what is asked below counts both.
     paid = {f"{shop.merchant}/{each['transaction_id']}" for each in rows}
-    until(lambda: deployment.features().digests(paid).keys() == paid, within=60, what="a state of every payment")
+    wait_folded(deployment, *paid, within=60)
     assert deployment.features().read([*states, *theirs]).keys() == {*states, *theirs}
     assert shop.pays(payment_of(person))["features"]["card_count_7d"] == 2
     assert shop.lists() == {hers["email"], others["email"]}

@@ -22,6 +22,8 @@ from ops.versions import code_of
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
 from tests.waiting import until
 
+from .conftest import folded, wait_folded
+
 pytestmark = pytest.mark.e2e
 
 type Run = Callable[..., Any]
@@ -71,14 +73,6 @@ def decide(api: Api, name: str, card: str) -> None:
         "customer": {"id": f"customer-of-{card}"},
     }
     assert api.post("aurora", "/v1/decisions", body).status == 200
-
-
-def folded(deployment: Deployment, *names: str) -> bool:
-    return set(names) <= deployment.features().digests(names).keys()
-
-
-def wait_folded(deployment: Deployment, *names: str) -> None:
-    until(lambda: folded(deployment, *names), what=f"the fold of {', '.join(names)}")
 
 
 def line(deployment: Deployment, name: str) -> dict[str, Any]:

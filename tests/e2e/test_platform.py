@@ -17,13 +17,12 @@ from ops.deployment import Deployment
 from ops.history import import_history
 from ops.inputs import MAPPINGS, World, decision_body, label_body, load_mapping
 from ops.lake import query
-from ops.measures import freshness
 from ops.retraining import RetrainingError, Run, retrain
 from runtime.bundles import BundleStore
 from runtime.stores.decisions import DECISION, DynamoDecisionStore
 from tests.waiting import until
 
-from .conftest import ROOT, serving_champion
+from .conftest import ROOT, serving_champion, wait_folded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -38,13 +37,6 @@ def body(transaction_id: str, *, card: str = "tok-e2e", amount: int = 4_200) -> 
         "card": {"token": card},
         "customer": {"id": f"customer-of-{card}"},
     }
-
-
-def wait_folded(deployment: Deployment, *event_ids: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while missing := set(event_ids) - freshness(deployment).keys():
-        assert time.monotonic() < deadline, f"never folded: {missing}"
-        time.sleep(0.2)
 
 
 def test_who_has_no_key_gets_a_problem_and_no_decision(deployment: Deployment) -> None:

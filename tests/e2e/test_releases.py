@@ -21,6 +21,7 @@ from ops.inputs import World, decision_body
 from ops.models.desk import Desk
 from ops.retraining import RetrainingError, Run, follow, resume, retrain, start
 from tests.e2e.conftest import serving_champion
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.usefixtures("first_model")]
 
@@ -209,22 +210,43 @@ def test_a_person_rejects_one_model_and_approves_another(deployment: Deployment,
     champion = serving_champion(deployment)
     ask = {"release": {"approval": "person", "approval_hours": 1.0}}
 
-    def say(word: str, version: str) -> Callable[[str], None]:
-        words = ("models", word, version, "--reason", "looked at the report", "--yes")
-        return once(lambda: command(deployment, *words), "AskApproval")
+    def asked_for(version: str) -> str:
+        """The package of a model, once the run has asked for the word on it."""
+
+        def package() -> str:
+            lineage, _ = Desk.of(deployment).show(version)
+            return lineage.package if lineage is not None and lineage.last("asked") is not None else ""
+
+        return until(package, what=f"the question for {version}")
+
+    def reject_in_the_console() -> None:
+        # Nothing but the event of the registry tells the run.
+        deployment.client("sagemaker").update_model_package(
+            ModelPackageArn=asked_for("refused"),
+            ModelApprovalStatus="Rejected",
+            ApprovalDescription="looked at the report",
+        )
+
+    def approve_by_command() -> None:
+        asked_for("agreed")
+        command(deployment, "models", "approve", "agreed", "--reason", "looked at the report", "--yes")
 
     refused = retrain(
         deployment,
         "refused",
         options=asked(world, seed=104, **ask),
         timeout=300,
-        entered=say("reject", "refused"),
+        entered=once(reject_in_the_console, "AskApproval"),
     )
     assert (refused.outcome, refused.at) == ("rejected", "approval")
     assert "looked at the report" in refused.reason
     assert serving_champion(deployment) == champion
     agreed = retrain(
-        deployment, "agreed", options=asked(world, seed=105, **ask), timeout=300, entered=say("approve", "agreed")
+        deployment,
+        "agreed",
+        options=asked(world, seed=105, **ask),
+        timeout=300,
+        entered=once(approve_by_command, "AskApproval"),
     )
     assert agreed.outcome == "serves", agreed.reason
     assert serving_champion(deployment) == "agreed"

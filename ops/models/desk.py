@@ -13,7 +13,7 @@ from ops.measures import serving_profile
 from ops.times import now
 from runtime.approvals import Approvals, Word, is_approved
 from runtime.bundles import BundleStore
-from runtime.publishing import BusyError, Published, Publisher
+from runtime.publishing import BusyError, Published, Publisher, UndeployedError
 from runtime.releasing import NotReleasedError, Releaser
 from runtime.stores.lineages import Lineage, Served, UnreadableRecordError
 from runtime.stores.releases import ReleaseStore
@@ -150,13 +150,19 @@ class Desk:
         serving = self.serving()
         champion = serving.champion
         try:
+            deployed = self.publisher.is_deployed()
             if version is None:
+                if not deployed and champion is not None and serving.canary is None:
+                    raise ModelError(
+                        f"model {champion} is to serve already, and AppConfig had no time for it: `paywarden "
+                        f"rollback model {champion}` completes that; name another model to go further back"
+                    )
                 if champion is None:
                     raise ModelError("no model serves, so there is none to go back from")
                 version = self._releaser().former(champion)
                 if version is None:
                     raise ModelError(f"there was no model before {champion}; name one that may serve")
-            if version == champion and serving.canary is None:
+            if version == champion and serving.canary is None and deployed:
                 raise ModelError(f"model {version} is the champion already, and there is no canary")
             self._releaser().restorable(version)
         except (CorruptBundleError, NotReleasedError, UnreadableRecordError) as error:
@@ -169,10 +175,13 @@ class Desk:
         Raises
         ------
         ModelError
-            If it may not serve, or its bundle is not whole; nothing was changed.
+            If it may not serve, or its bundle is not whole: nothing was changed. Or if AppConfig had no time for
+            it: it is recorded, and deployed by the next who asks.
         """
         try:
             return self._releaser().restore(version, by=self.by, reason=reason)
+        except UndeployedError as error:
+            raise ModelError(f"{error}: `paywarden rollback model {version}`") from error
         except (BusyError, CorruptBundleError, NotReleasedError) as error:
             raise ModelError(str(error)) from error
 

@@ -317,6 +317,22 @@ def test_without_a_name_the_champion_goes_with_its_canary(world: World) -> None:
     assert states(world) == {"run-2": "withdrawn", "run-3": "withdrawn"}
 
 
+def test_a_roll_back_that_appconfig_had_no_time_for_is_completed_and_does_not_go_further_back(
+    world: World,
+) -> None:
+    world.client.busy = 1_000
+    assert "`paywarden rollback model run-1`" in str(run("model", "--yes").exception)
+    assert world.client.serving.champion == "run-2"
+    assert states(world)["run-2"] == "withdrawn"
+    again = str(run("model", "--yes").exception)
+    assert "run-1 is to serve already" in again
+    assert "`paywarden rollback model run-1` completes that" in again
+    world.client.busy = 0
+    assert run("model", "run-1", "--yes").exit_code == 0
+    assert world.client.serving == Serving(policy=POLICY, champion="run-1")
+    assert "run-1 is the champion already" in str(run("model", "run-1", "--yes").exception)
+
+
 def test_where_no_model_serves_one_is_gone_back_to_by_its_name(world: World) -> None:
     world.client.by_hand(Serving(policy=POLICY))
     assert "no model serves" in str(run("model", "--yes").exception)

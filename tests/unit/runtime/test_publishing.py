@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
 from runtime.configuration import ConfigurationError
-from runtime.publishing import BusyError, Publisher
+from runtime.publishing import BusyError, Publisher, UndeployedError
 from runtime.stores.lineages import Served
 from runtime.stores.releases import MemoryReleaseStore
 from runtime.stores.transactions import ConflictError
@@ -63,13 +63,19 @@ def test_what_changes_nothing_is_neither_recorded_nor_deployed_again() -> None:
 
 def test_it_is_recorded_before_it_is_deployed_and_completed_by_the_next_who_comes() -> None:
     client, releases = AppConfig(FIRST), MemoryReleaseStore()
+    ours = publisher(client, releases)
+    assert ours.is_deployed()
     client.busy = 1_000
-    with pytest.raises(BusyError):
-        publisher(client, releases).change(shadowing("run-2"), by="jane", reason="try")
+    with pytest.raises(UndeployedError, match="number 2 of the history is to serve") as refused:
+        ours.change(shadowing("run-2"), by="jane", reason="try")
     assert client.serving == FIRST
+    assert not ours.is_deployed()
+    assert refused.value.published.changed
+    assert refused.value.published.served.document == FIRST.shadowing_with("run-2")
     client.busy = 2
-    again = publisher(client, releases).change(shadowing("run-2"), by="jane", reason="try again")
+    again = ours.change(shadowing("run-2"), by="jane", reason="try again")
     assert not again.changed
+    assert ours.is_deployed()
     assert client.serving == FIRST.shadowing_with("run-2")
     assert [each.reason for each in releases.history()] == ["try", "what served when this history began"]
 

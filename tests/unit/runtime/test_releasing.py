@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fraud.bundle import CorruptBundleError, Manifest
 from fraud.policy import Policy, Thresholds
 from fraud.serving import Serving
-from runtime.publishing import Publisher
+from runtime.publishing import Publisher, UndeployedError
 from runtime.releasing import NotReleasedError, OvertakenError, Releaser
 from runtime.stores.lineages import Event, Lineage
 from runtime.stores.releases import MemoryReleaseStore
@@ -382,3 +382,43 @@ def test_withdrawing_undoes_a_release(other: bool, step: str, first: str | None)
         world.releaser.promote("run-1", keeps_former=True, **TOLD)
     world.releaser.withdraw("run-1", **TOLD)
     assert world.serving == before
+
+
+ON_THE_WAY = (
+    ("shadow", "run-1", {}),
+    ("canary", "run-1", {"share": 0.2}),
+    ("promote", "run-1", {"keeps_former": True}),
+    ("confirm", "run-1", {}),
+    ("canary", "run-2", {"share": 0.2}),
+    ("restore", "run-1", {}),
+    ("promote", "run-2", {"keeps_former": False}),
+    ("restore", "run-1", {}),
+    ("withdraw", "run-1", {}),
+)
+
+
+@pytest.mark.parametrize("late", range(len(ON_THE_WAY)))
+def test_a_step_that_appconfig_had_no_time_for_is_complete_once_it_is_asked_again(late: int) -> None:
+    def walked(*, busy: bool) -> World:
+        world = World("run-1", "run-2")
+        world.register("run-1", "run-2")
+        for number, (step, version, how) in enumerate(ON_THE_WAY):
+            take = getattr(world.releaser, step)
+            if busy and number == late:
+                world.client.busy = 1_000
+                with pytest.raises(UndeployedError):
+                    take(version, **how, **TOLD)
+                world.client.busy = 0
+            take(version, **how, **TOLD)
+        return world
+
+    asked_once, asked_twice = walked(busy=False), walked(busy=True)
+    assert asked_twice.serving == asked_once.serving
+    assert asked_twice.releaser.publisher.is_deployed()
+    for version in ("run-1", "run-2"):
+        assert asked_twice.state(version) == asked_once.state(version)
+        told = [
+            dict.fromkeys(each.what for each in world.releases.lineage(version).events)
+            for world in (asked_once, asked_twice)
+        ]
+        assert told[0] == told[1]

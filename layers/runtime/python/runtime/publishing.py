@@ -24,7 +24,7 @@ from runtime.stores.transactions import ConflictError
 if TYPE_CHECKING:
     from mypy_boto3_appconfig import AppConfigClient
 
-__all__ = ["BusyError", "Published", "Publisher"]
+__all__ = ["BusyError", "Published", "Publisher", "UndeployedError"]
 
 _ATTEMPTS = 6
 _PAUSE = 3.0
@@ -51,6 +51,23 @@ class Published:
 
     served: Served
     changed: bool
+
+
+class UndeployedError(BusyError):
+    """A change is in the history, and AppConfig had no time for it: asking for the same again deploys it.
+
+    Attributes
+    ----------
+    published : Published
+        What is to serve.
+    """
+
+    def __init__(self, published: Published) -> None:
+        super().__init__(
+            f"number {published.served.number} of the history is to serve, and AppConfig deploys something else "
+            "all the time; ask for the same again, and it is deployed"
+        )
+        self.published = published
 
 
 @dataclass(frozen=True)
@@ -91,7 +108,7 @@ class Publisher:
             If others changed it all the time.
         """
         for _ in range(_ATTEMPTS):
-            last, deployed = self.releases.last_served(), self._deployed()
+            last, deployed = self.releases.last_served(), self._deployments()
             by_hand = self._by_hand(last, deployed)
             if by_hand is None:
                 if last is not None:
@@ -129,14 +146,15 @@ class Publisher:
         ConfigurationError
             If nothing is deployed, or it cannot be read; nothing was changed.
         BusyError
-            If others were quicker all the time, or deploy something.
+            If others were quicker all the time; nothing was changed.
+        UndeployedError
+            If others deploy something all the time; the change is recorded.
         """
         for _ in range(_ATTEMPTS):
             before = self.current()
             document = change(before.document)
             if document == before.document:
-                self._deploy()
-                return Published(before, changed=False)
+                return self._deployed(Published(before, changed=False))
             after = Served(
                 number=before.number + 1,
                 document=document,
@@ -150,22 +168,29 @@ class Publisher:
                 self.releases.serves(after)
             except ConflictError:
                 continue
-            self._deploy()
-            return Published(after, changed=True)
+            return self._deployed(Published(after, changed=True))
         raise BusyError("the serving document: others change it all the time; try again")
 
-    def _deploy(self) -> None:
+    def is_deployed(self) -> bool:
+        """Whether AppConfig has taken what the history ends with; so it has where there is no history yet."""
+        last = self.releases.last_served()
+        return last is None or self._is_newest(last)
+
+    def _deployed(self, published: Published) -> Published:
         """Deploy what the history ends with, until that serves.
 
         The history is read again before every attempt: one that waited meanwhile may have been overtaken.
         """
         for _ in range(max(1, round(self.patience / _PAUSE))):
             last = self.releases.last_served()
-            if last is None or [version for _, version in self._deployed()[:1]] == [last.configuration]:
-                return
+            if last is None or self._is_newest(last):
+                return published
             if not self._started(last):
                 self.pause(_PAUSE)
-        raise BusyError("AppConfig deploys something else all the time; try again, and the change is completed")
+        raise UndeployedError(published)
+
+    def _is_newest(self, served: Served) -> bool:
+        return [version for _, version in self._deployments()[:1]] == [served.configuration]
 
     def _by_hand(self, last: Served | None, deployed: list[tuple[int, str]]) -> str | None:
         """The version that somebody deployed after the history's last document; None if nobody did."""
@@ -214,7 +239,7 @@ class Publisher:
         )["VersionNumber"]
         return str(version)
 
-    def _deployed(self) -> list[tuple[int, str]]:
+    def _deployments(self) -> list[tuple[int, str]]:
         """The deployments that were not taken back, by number and version, the last one first."""
         pages = self.client.get_paginator("list_deployments").paginate(
             ApplicationId=self.profile.appconfig_application, EnvironmentId=self.profile.appconfig_environment

@@ -7,7 +7,7 @@ from typing import Final, Self
 from fraud.bundle import CorruptBundleError
 from fraud.serving import Serving
 from runtime.bundles import BundleStore
-from runtime.publishing import Published, Publisher
+from runtime.publishing import Published, Publisher, UndeployedError
 from runtime.stores.lineages import Event, Happened, Lineage
 from runtime.stores.releases import ReleaseStore
 
@@ -131,9 +131,10 @@ class Releaser:
             before = next(self._champions_before(version), None)
             return now if before is None or self._is_candidate(before) else now.confirming(before)
 
-        published = self.publisher.change(change, by=by, reason=reason, run=version)
-        self._note(version, "confirmed", by=by, reason=reason)
-        return published
+        def noted(_published: Published) -> None:
+            self._note(version, "confirmed", by=by, reason=reason)
+
+        return self._change(change, noted, by=by, reason=reason, run=version)
 
     def withdraw(self, version: str, *, by: str, reason: str) -> Published | None:
         """Take a model out of everything; if it is the champion, the one before it comes back.
@@ -160,13 +161,14 @@ class Releaser:
             self._not_wanted(version, by)
             return now.withdrawing(version, self.former(version) if now.champion == version else None)
 
+        def noted(published: Published) -> None:
+            self._note(version, "withdrawn", by=by, reason=reason)
+            champion = published.served.document.champion
+            if was_champion and champion is not None:
+                self._note(champion, "champion", by=by, reason=f"{version} was withdrawn: {reason}")
+
         was_champion = now.champion == version
-        published = self.publisher.change(change, by=by, reason=reason, run=version)
-        self._note(version, "withdrawn", by=by, reason=reason)
-        champion = published.served.document.champion
-        if was_champion and champion is not None:
-            self._note(champion, "champion", by=by, reason=f"{version} was withdrawn: {reason}")
-        return published
+        return self._change(change, noted, by=by, reason=reason, run=version)
 
     def restore(self, version: str, *, by: str, reason: str) -> Published:
         """Go back to a model that may serve: it becomes the champion, and nothing else decides beside it.
@@ -190,14 +192,15 @@ class Releaser:
             alone = now if now.canary is None else now.withdrawing(now.canary.version, None)
             return alone.promoting(version)
 
-        published = self.publisher.change(change, by=by, reason=reason, run=version)
-        for each in before.deciding:
-            if each != version:
-                # A run whose canary was only left out of the document would promote it all the same.
-                self._note(each, "withdrawn", by=by, reason=reason)
-        if before.champion != version or not published.changed:
-            self._note(version, "champion", by=by, reason=reason, anew=True)
-        return published
+        def noted(published: Published) -> None:
+            for each in before.deciding:
+                if each != version:
+                    # A run whose canary was only left out of the document would promote it all the same.
+                    self._note(each, "withdrawn", by=by, reason=reason)
+            if before.champion != version or not published.changed:
+                self._note(version, "champion", by=by, reason=reason, anew=True)
+
+        return self._change(change, noted, by=by, reason=reason, run=version)
 
     def restorable(self, version: str) -> None:
         """Refuse a version that `restore` would refuse."""
@@ -273,9 +276,30 @@ class Releaser:
     ) -> Published:
         # A version without a whole bundle must never be named in the document.
         self.bundles.check(version)
-        published = self.publisher.change(change, by=by, reason=reason, run=version)
-        # A stage that is entered again begins again: what was seen of it before counts no longer.
-        self._note(version, what, by=by, reason=reason, anew=True)
+
+        def noted(_published: Published) -> None:
+            # A stage that is entered again begins again: what was seen of it before counts no longer.
+            self._note(version, what, by=by, reason=reason, anew=True)
+
+        return self._change(change, noted, by=by, reason=reason, run=version)
+
+    def _change(
+        self,
+        change: Callable[[Serving], Serving],
+        noted: Callable[[Published], None],
+        *,
+        by: str,
+        reason: str,
+        run: str,
+    ) -> Published:
+        """Change what serves, and write down what became of the models by it."""
+        try:
+            published = self.publisher.change(change, by=by, reason=reason, run=run)
+        except UndeployedError as error:
+            # Whoever asks again changes nothing any more, and could not tell who was taken out.
+            noted(error.published)
+            raise
+        noted(published)
         return published
 
     def _registered(self, version: str) -> Lineage:

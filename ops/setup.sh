@@ -14,8 +14,8 @@ for candidate in python3.13 python3 python; do
   fi
 done
 [ -n "$python" ] || fail "Python 3.13 is needed (the Lambda runtime's version). Install it, for instance with: pyenv install 3.13"
-command -v node >/dev/null || fail "Node.js 20 or later is needed for the CDK command line. Install it from your system's packages."
-[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "Node.js 20 or later is needed; this is $(node --version)."
+command -v node >/dev/null || fail "Node.js 22 or 24 is needed for the CDK command line. Install it from your system's packages."
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "Node.js 22 or 24 is needed; this is $(node --version)."
 command -v npm >/dev/null || fail "npm is needed; it comes with Node.js."
 
 digest=$(cat .python-version pyproject.toml package.json package-lock.json requirements/*.txt requirements/uv.in ops/setup.sh | sha256sum | cut -d' ' -f1)

@@ -51,14 +51,17 @@ def environment_of(node: Node) -> Environment:
 def repository_of(node: Node) -> str | None:
     """The repository on GitHub whose workflows deploy (``-c repository=organisation/name``), or None.
 
+    GitHub's tokens of a repository that is new, renamed or transferred since July 2026 name it with its ids:
+    ``organisation@ID/name@ID``.
+
     Raises
     ------
     ValueError
         If it is not of this form: a pattern in it would let other repositories in.
     """
     said: str | None = node.try_get_context("repository")
-    if said is not None and not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", said):
-        raise ValueError(f"repository: {said!r} is not of the form organisation/name")
+    if said is not None and not re.fullmatch(r"[A-Za-z0-9-]+(@[0-9]+)?/[A-Za-z0-9._-]+(?(1)@[0-9]+)", said):
+        raise ValueError(f"repository: {said!r} is neither organisation/name nor organisation@ID/name@ID")
     return said
 
 

@@ -27,7 +27,7 @@ class AccountStack(cdk.Stack):
     Parameters
     ----------
     repository : str or None
-        ``organisation/name`` on GitHub; None makes no provider and no roles.
+        ``organisation/name`` on GitHub, or ``organisation@ID/name@ID``; None makes no provider and no roles.
     provider_exists : bool
         The account trusts GitHub's tokens already; AWS takes one provider for an address.
     qualifier : str

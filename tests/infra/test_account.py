@@ -45,9 +45,10 @@ def of_type(template: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
     return [each["Properties"] for each in template["Resources"].values() if each["Type"] == kind]
 
 
-def test_the_pipeline_is_trusted_for_one_repository_and_one_environment(account: Any) -> None:
+@pytest.mark.parametrize("repository", ["acme/paywarden", "acme@123456/paywarden@456789"])
+def test_the_pipeline_is_trusted_for_one_repository_and_one_environment(account: Any, repository: str) -> None:
     assert "sts:AssumeRole" not in json.dumps(account(None))
-    template = account("acme/paywarden")
+    template = account(repository)
     # It uses nothing of the bootstrap, which comes after it.
     assert "BootstrapVersion" not in template.get("Parameters", {})
     roles = of_type(template, "AWS::IAM::Role")
@@ -61,8 +62,8 @@ def test_the_pipeline_is_trusted_for_one_repository_and_one_environment(account:
         subjects[role["RoleName"]] = said["token.actions.githubusercontent.com:sub"]
         assert "ManagedPolicyArns" not in role
     assert subjects == {
-        "paywarden-prod-account-deploy": "repo:acme/paywarden:environment:prod",
-        "paywarden-prod-account-compare": "repo:acme/paywarden:pull_request",
+        "paywarden-prod-account-deploy": f"repo:{repository}:environment:prod",
+        "paywarden-prod-account-compare": f"repo:{repository}:pull_request",
     }
     for name, allowed in (("deploy", {"sts:AssumeRole", "sts:TagSession"}), ("compare", None)):
         (role,) = (each for each in roles if each["RoleName"].endswith(name))

@@ -103,9 +103,10 @@ def test_the_command_line_says_the_rest() -> None:
     ):
         with pytest.raises(ValueError, match=why):
             environment(**context)
-    assert repository_of(cdk.App(context={"repository": "acme/paywarden"}).node) == "acme/paywarden"
+    for right in ("acme/paywarden", "acme@1/paywarden@2"):
+        assert repository_of(cdk.App(context={"repository": right}).node) == right
     assert repository_of(cdk.App().node) is None
-    for wrong in ("acme", "acme/*", "acme/pay:warden"):
+    for wrong in ("acme", "acme/*", "acme/pay:warden", "acme@1/paywarden", "acme/paywarden@2", "acme@*/a@2"):
         with pytest.raises(ValueError, match=r"^repository: "):
             repository_of(cdk.App(context={"repository": wrong}).node)
 

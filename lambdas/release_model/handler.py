@@ -169,7 +169,8 @@ def release(asked: Asked, releaser: Releaser) -> Published | None:
         case "confirm":
             return releaser.confirm(asked.model, **told)
         case "withdraw" if asked.stopped_at is not None:
-            if not has_stopped(executions, asked.execution):
+            # A rule of the bus may write numbers as text, and nothing for none.
+            if not has_stopped(executions, asked.execution, at=int(asked.stopped_at or 0)):
                 raise OvertakenError(f"execution {asked.execution} was re-driven, and sees to its model itself")
             return releaser.withdraw(asked.model, **told)
         case "withdraw":

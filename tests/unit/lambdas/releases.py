@@ -1,6 +1,7 @@
 """What the functions of a release need of an account: the table, the registry of models, executions that wait."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -80,11 +81,13 @@ class Executions:
     told: list[tuple[str, str]] = field(default_factory=list)
     error: str = ""
     statuses: dict[str, str] = field(default_factory=dict)
+    redriven: datetime | None = None
 
-    def describe_execution(self, *, executionArn: str) -> dict[str, str]:  # noqa: N803 - AWS's name
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
         if executionArn not in self.statuses:
             raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, "DescribeExecution")
-        return {"status": self.statuses[executionArn]}
+        redriven = {} if self.redriven is None else {"redriveDate": self.redriven}
+        return {"status": self.statuses[executionArn], **redriven}
 
     def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - AWS's name
         if self.error:

@@ -1,6 +1,7 @@
 """The steps of a release as the state machine asks for them, and as the rule for failed executions does."""
 
 import dataclasses
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
@@ -207,7 +208,7 @@ def test_people_are_told_of_a_run_that_ended_badly_and_what_came_of_it(
     assert told == [], "no run has failed where a model is rolled back"
     function.handler(event("promote"), Context())
     function.handler(failed, Context())
-    executions.statuses[EXECUTION] = "RUNNING"
+    executions.statuses[EXECUTION], executions.redriven = "RUNNING", datetime.now(UTC)
     function.handler(failed, Context())
     for each in told:
         assert each["TopicArn"] == function.settings.alarm_topic
@@ -227,10 +228,23 @@ def test_a_late_withdrawal_leaves_alone_what_was_re_driven(
 ) -> None:
     function.handler(event("promote"), Context())
     executions.statuses[EXECUTION] = status
-    late = {"action": "withdraw", "execution": EXECUTION, "stopped_at": 2**53, "reason": "it failed"}
-    answer = function.handler(late, Context())
-    assert (answer["refused"], answer["changed"], "re-driven" in answer["reason"]) == (True, False, True)
-    assert config.serving.champion == "run-2"
+    executions.redriven = datetime.fromtimestamp(1_767_268_800.001, UTC)
+    for stopped_at in (1_767_268_800_000, "1767268800000", ""):
+        late = {"action": "withdraw", "execution": EXECUTION, "stopped_at": stopped_at, "reason": "it failed"}
+        answer = function.handler(late, Context())
+        assert (answer["refused"], answer["changed"], "re-driven" in answer["reason"]) == (True, False, True)
+        assert config.serving.champion == "run-2"
+
+
+@pytest.mark.parametrize("before", [None, datetime.fromtimestamp(1_767_268_799.999, UTC)])
+def test_an_end_that_step_functions_does_not_tell_yet_is_no_re_drive(
+    function: ModuleType, config: AppConfig, executions: Executions, before: datetime | None
+) -> None:
+    function.handler(event("promote"), Context())
+    executions.statuses[EXECUTION], executions.redriven = "RUNNING", before
+    fresh = {"action": "withdraw", "execution": EXECUTION, "stopped_at": 1_767_268_800_000, "reason": "it failed"}
+    answer = function.handler(fresh, Context())
+    assert (answer["refused"], answer["changed"], config.serving.champion) == (False, True, "run-1")
 
 
 @pytest.mark.parametrize("known", [True, False])

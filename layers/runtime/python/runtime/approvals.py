@@ -55,14 +55,25 @@ def is_approved(client: "SageMakerClient", lineage: Lineage) -> bool:
     return described.get("ModelApprovalStatus") == APPROVED
 
 
-def has_stopped(client: "SFNClient", execution: str) -> bool:
-    """Whether an execution ended badly, and was not re-driven since; one that is forgotten by now did."""
+def has_stopped(client: "SFNClient", execution: str, *, at: int) -> bool:
+    """Whether an execution that ended badly was not re-driven since; one that is forgotten by now was not.
+
+    Step Functions may go on telling for some seconds that it runs, so only the moment of a re-drive says that it
+    does. One so fresh that it is not told yet begins its stage again: see infra/workflows/release.py.
+
+    Parameters
+    ----------
+    at : int
+        When it ended, in ms since the epoch, UTC.
+    """
     try:
-        return client.describe_execution(executionArn=execution)["status"] in _ENDED_BADLY
+        described = client.describe_execution(executionArn=execution)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
             raise
         return True
+    again = described.get("redriveDate")
+    return described["status"] in _ENDED_BADLY or again is None or again.timestamp() * 1_000 < at
 
 
 @dataclass(frozen=True)

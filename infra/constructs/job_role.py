@@ -86,7 +86,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
             lake=LEARNT_FROM,
             reads=("replays",),
             writes=("replays",),
-            named="replay-*",
+            named="*-replay-*",
         ),
     }
 )

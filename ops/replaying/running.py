@@ -16,7 +16,7 @@ from ops.replaying.places import Input, bundle_of, fetch, inputs_of, keep, of_la
 from ops.replaying.planning import Planned
 from training.contract import Contract, ProgramError
 
-__all__ = ["as_job", "here", "job_request"]
+__all__ = ["as_job", "here", "job_name", "job_request"]
 
 _POLL_SECONDS = 1.0
 _SHORTEST, _LONGEST = 3_600, 5 * 86_400
@@ -30,6 +30,11 @@ _GIGABYTE = 1_000_000_000
 _SPARE_GIGABYTES = 30
 
 type Show = Callable[[str, int, int], None]
+
+
+def job_name(prefix: str, replay: str) -> str:
+    """The name of a replay's job; SageMaker takes on the role of replays for jobs of such names alone."""
+    return f"{prefix}-{replay}"
 
 
 def job_request(
@@ -95,7 +100,7 @@ def as_job(deployment: Deployment, planned: Planned, target: Path, *, machine: s
     client = deployment.client("sagemaker")
     show("laying out the plan", 0, 0)
     prefix = keep(deployment, planned)
-    name = f"{deployment.environment.prefix}-{planned.plan.id}"
+    name = job_name(deployment.environment.prefix, planned.plan.id)
     show("listing the lake", 0, 0)
     inputs = inputs_of(deployment, planned.plan, prefix)
     client.create_processing_job(**job_request(deployment, name, inputs, prefix, machine=machine))

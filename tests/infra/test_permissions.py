@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from infra.constructs.lake import LEARNT_FROM
 from infra.workflows import FUNCTIONS as MACHINE_CALLS
 from infra.workflows import retrain
 from infra.workflows.monitor import monitor
+from ops.replaying.running import job_name
+from tests.infra.asl import evaluate
 
 EVERY_FUNCTION = {
     "logs:CreateLogStream",
@@ -391,6 +394,24 @@ def test_the_state_machine_knows_only_its_own_jobs_rules_and_functions(platform:
     (calls,) = [each for each in statements if "lambda:InvokeFunction" in listed(each["Action"])]
     called = {each["Fn::GetAtt"][0] for each in listed(calls["Resource"])}
     assert {each.partition("function")[0] for each in called} == {each.replace("_", "") for each in MACHINE_CALLS}
+
+
+def test_the_jobs_of_a_step_have_names_that_its_role_is_taken_on_for(platform: Callable[[str], Any]) -> None:
+    named = {"replay": job_name("paywarden-prod", "replay-20260101-100000-1a2b")}
+    context = {"Execution": {"RedriveCount": 0}}
+    for machine in (retrain(), monitor()):
+        for state in machine["States"].values():
+            asked = state.get("Parameters", {})
+            if isinstance(asked, dict) and (role := asked.get("RoleArn")):
+                name = asked.get("ProcessingJobName.$") or asked["TrainingJobName.$"]
+                named[role.removeprefix("${").removesuffix("_role}")] = evaluate(name, {"run_id": "r-1"}, context)
+    assert named.keys() == STEPS.keys()
+    roles = platform("prod").resources("training", "AWS::IAM::Role")
+    for step, name in named.items():
+        (role,) = [each for logical_id, each in roles.items() if logical_id.startswith(f"{step}role")]
+        (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        source = text_of(trust["Condition"]["ArnLike"]["aws:SourceArn"])
+        assert fnmatchcase(f"{STEPS[step].kind}/{name}", source.rpartition(":")[2]), step
 
 
 def folders(statements: list[dict[str, Any]], action: str) -> set[str]:

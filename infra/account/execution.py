@@ -48,6 +48,8 @@ _TO_BE_OURS: Final = {
 
 _DATA: Final = (
     Allowed(("dynamodb:*",), ("dynamodb:{here}:table/{prefix}-*",)),
+    # CloudFormation asks how a table scales, also of one that is paid by the call.
+    Allowed(("application-autoscaling:Describe*",), ("*",)),
     Allowed(("s3:*",), ("s3:::{prefix}-*",)),
     Allowed(("secretsmanager:*",), ("secretsmanager:{here}:secret:*",), _OURS),
     Allowed(

@@ -182,6 +182,7 @@ LIFECYCLES: Final[Mapping[str, Lifecycle]] = MappingProxyType(
             "DescribeContinuousBackups UpdateContinuousBackups DescribeTimeToLive UpdateTimeToLive "
             "DescribeContributorInsights UpdateContributorInsights DescribeKinesisStreamingDestination "
             "DescribeTableReplicaAutoScaling CreateTableReplica DeleteTableReplica GetResourcePolicy",
+            bare="application-autoscaling:DescribeScalableTargets application-autoscaling:DescribeScalingPolicies",
             named="TableName",
         ),
         "AWS::EC2::FlowLog": _ec2("CreateFlowLogs DeleteFlowLogs", "FlowLogs", lends="DeliverLogsPermissionArn"),

@@ -106,7 +106,11 @@ class LakeDelivery(Construct):
             source=cdk.Stack.of(self).format_arn(
                 service="events", resource="rule", resource_name=f"{bus.event_bus_name}/*"
             ),
-            statements=[iam.PolicyStatement(actions=["firehose:PutRecord"], resources=[self.stream.attr_arn])],
+            statements=[
+                iam.PolicyStatement(
+                    actions=["firehose:PutRecord", "firehose:PutRecordBatch"], resources=[self.stream.attr_arn]
+                )
+            ],
         )
         # The library's target for Firehose has no place for a dead-letter queue; the resource itself has.
         rule = events.CfnRule(

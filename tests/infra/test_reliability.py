@@ -53,6 +53,12 @@ def test_the_relay_puts_a_bad_record_aside_and_goes_on(platform: Callable[[str],
     )
 
 
+@pytest.mark.parametrize("of", ["decisions", "outcomes", "labels"])
+def test_the_bus_may_write_to_the_lake_one_by_one_and_many(platform: Callable[[str], Any], of: str) -> None:
+    (statement,) = platform("prod").statements("features", f"{of}tolakerulerole")
+    assert statement["Action"] == ["firehose:PutRecord", "firehose:PutRecordBatch"]
+
+
 def test_updates_come_in_bounded_batches_that_may_fail_in_part(platform: Callable[[str], Any]) -> None:
     template(platform, "prod", "features").has_resource_properties(
         "AWS::Lambda::EventSourceMapping",

@@ -41,11 +41,13 @@ class SpendingBudget(Construct):
                 },
             )
         )
+        # What is told cannot change in place: CloudFormation makes another budget, which needs another name.
+        told = "-".join(f"{kind[0].lower()}{threshold}" for kind, threshold in _TOLD)
         budgets.CfnBudget(
             self,
             "month",
             budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_name=f"{environment.prefix}-month",
+                budget_name=f"{environment.prefix}-month-{told}",
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=dollars, unit="USD"),

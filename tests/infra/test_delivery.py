@@ -8,9 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 import yaml
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template
 
+from infra.constructs.budget import SpendingBudget
 from infra.constructs.canary import back_alarms
 from infra.environment import Canary
 from infra.environments import ENVIRONMENTS, PROD
@@ -140,9 +144,23 @@ def test_a_month_of_spending_is_watched_where_people_pay(platform: Platform, env
         for each in budget["NotificationsWithSubscribers"]
     ]
     assert told == [("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
+    assert budget["Budget"]["BudgetName"] == f"paywarden-{environment}-month-a80-a100-f100"
     policy = json.dumps(platform(environment).resources("data", "AWS::SNS::TopicPolicy"))
     assert policy.count("budgets.amazonaws.com") == 1
     assert policy.count("aws:SourceArn") == 1
+
+
+def test_a_budget_that_tells_at_something_else_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    # CloudFormation would replace it, and the one before still has its name.
+    def name() -> str:
+        stack = cdk.Stack()
+        SpendingBudget(stack, "budget", environment=PROD, dollars=1, tickets=sns.Topic(stack, "tickets"))
+        (budget,) = Template.from_stack(stack).find_resources("AWS::Budgets::Budget").values()
+        return str(budget["Properties"]["Budget"]["BudgetName"])
+
+    before = name()
+    monkeypatch.setattr("infra.constructs.budget._TOLD", (("ACTUAL", 90), ("FORECASTED", 100)))
+    assert name() != before
 
 
 UNTAGGED = re.compile(

@@ -58,7 +58,8 @@ _DATA: Final = (
         _TO_BE_OURS,
     ),
     Allowed(("secretsmanager:GetRandomPassword",), ("*",)),
-    # A key has no name. Until its tags count, which may take minutes, it is described and set up without them.
+    # A key has no name. Until its tags count, which may take minutes, it is described and set up without them, and
+    # used through the services that keep things under it: what is made with a key does not wait for them.
     Allowed(("kms:*",), ("kms:{here}:key/*",), _OURS),
     Allowed(("kms:CreateKey",), ("*",), _TO_BE_OURS),
     Allowed(("kms:TagResource",), ("kms:{here}:key/*",), _TO_BE_OURS),
@@ -72,6 +73,11 @@ _DATA: Final = (
             "kms:ListResourceTags",
         ),
         ("kms:{here}:key/*",),
+    ),
+    Allowed(
+        ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"),
+        ("kms:{here}:key/*",),
+        {"StringLike": {"kms:ViaService": "*.{region}.amazonaws.com"}},
     ),
     Allowed(
         ("kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"),

@@ -33,6 +33,8 @@ class Lifecycle:
         Path to the property that names it, with dots; without one, or where it is left out, CloudFormation does.
     lends : str, optional
         The property that names a role that it is given.
+    unlocks : str
+        What the same service asks of a key in CloudFormation's name, maybe before that key's tags count.
     """
 
     on: str
@@ -42,6 +44,7 @@ class Lifecycle:
     beside: Mapping[str, str] = field(default_factory=dict)
     named: str | None = None
     lends: str | None = None
+    unlocks: str = ""
 
 
 def _rest(path: str, *, lends: str | None = None, beside: Mapping[str, str] | None = None) -> Lifecycle:
@@ -113,6 +116,7 @@ LIFECYCLES: Final[Mapping[str, Lifecycle]] = MappingProxyType(
                 f"{_APPLICATION}/environment/1a2b3c4": "appconfig:StartDeployment appconfig:GetDeployment",
                 "appconfig:{here}:deploymentstrategy/1a2b3c4": "appconfig:StartDeployment",
             },
+            unlocks="GenerateDataKey",
         ),
         "AWS::AppConfig::DeploymentStrategy": Lifecycle(
             "appconfig:{here}:deploymentstrategy/1a2b3c4",
@@ -184,6 +188,7 @@ LIFECYCLES: Final[Mapping[str, Lifecycle]] = MappingProxyType(
             "DescribeTableReplicaAutoScaling CreateTableReplica DeleteTableReplica GetResourcePolicy",
             bare="application-autoscaling:DescribeScalableTargets application-autoscaling:DescribeScalingPolicies",
             named="TableName",
+            unlocks="CreateGrant Decrypt",
         ),
         "AWS::EC2::FlowLog": _ec2("CreateFlowLogs DeleteFlowLogs", "FlowLogs", lends="DeliverLogsPermissionArn"),
         "AWS::EC2::RouteTable": _ec2("CreateRouteTable DeleteRouteTable", "RouteTables"),
@@ -266,6 +271,7 @@ LIFECYCLES: Final[Mapping[str, Lifecycle]] = MappingProxyType(
             "UntagDeliveryStream ListTagsForDeliveryStream StartDeliveryStreamEncryption",
             named="DeliveryStreamName",
             lends="RoleARN",
+            unlocks="CreateGrant",
         ),
         "AWS::Lambda::Alias": Lifecycle(
             _FUNCTION,
@@ -300,6 +306,7 @@ LIFECYCLES: Final[Mapping[str, Lifecycle]] = MappingProxyType(
             "lambda:GetAccountSettings",
             named="FunctionName",
             lends="Role",
+            unlocks="CreateGrant Decrypt Encrypt GenerateDataKey",
         ),
         "AWS::Lambda::LayerVersion": Lifecycle(
             "lambda:{here}:layer:any",
@@ -360,6 +367,7 @@ LIFECYCLES: Final[Mapping[str, Lifecycle]] = MappingProxyType(
             makes="CreateSecret TagResource",
             bare="secretsmanager:GetRandomPassword",
             named="Name",
+            unlocks="Decrypt GenerateDataKey",
         ),
         "AWS::StepFunctions::StateMachine": Lifecycle(
             "states:{here}:stateMachine:{name}",

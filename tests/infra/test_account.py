@@ -129,7 +129,11 @@ def listed(said: Any) -> list[Any]:
 
 
 def holds(statement: Mapping[str, Any], known: Mapping[str, str]) -> bool:
-    operators = {"StringEquals": lambda value, said: value == said, "ArnLike": fnmatchcase}
+    operators = {
+        "StringEquals": lambda value, said: value == said,
+        "StringLike": fnmatchcase,
+        "ArnLike": fnmatchcase,
+    }
     return all(
         key in known and any(operators[operator](known[key], each) for each in listed(said))
         for operator, conditions in statement.get("Condition", {}).items()
@@ -211,6 +215,8 @@ def calls_of(part: str, key: str, resources: Mapping[str, Any]) -> Iterator[Call
     yield from (call(each, "*", **before) for each in life.bare.split())
     for arn, actions in life.beside.items():
         yield from (call(each, on(arn)) for each in actions.split())
+    through = {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"}
+    yield from (call(f"kms:{each}", "kms:{here}:key/1a2b3c4d-1a2b", **through) for each in life.unlocks.split())
     for lent in {referred(each) for each in within(properties, life.lends)} if life.lends else ():
         role = f"iam::{{account}}:role/{name_of(part, lent, resources)}"
         (service,) = within(resources[lent]["Properties"]["AssumeRolePolicyDocument"], "Service")
@@ -323,6 +329,9 @@ OTHERS = {"application": "paywarden", "environment": "staging"}
             )
             for tags in ({}, tagged("ResourceTag", OTHERS), tagged("RequestTag", OURS))
         ),
+        call("kms:Decrypt", KEY, **{"kms:ViaService": "s3.us-east-1.amazonaws.com"}),
+        call("kms:CreateGrant", "kms:{here}:alias/1a2b", **{"kms:ViaService": f"dynamodb.{REGION}.amazonaws.com"}),
+        call("kms:PutKeyPolicy", KEY, **{"kms:ViaService": f"dynamodb.{REGION}.amazonaws.com"}),
         call("kms:CreateKey", "*"),
         call("kms:TagResource", KEY, **tagged("RequestTag", OTHERS)),
     ],

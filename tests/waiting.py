@@ -7,7 +7,7 @@ __all__ = ["until", "waited"]
 
 
 def until[Found](
-    condition: Callable[[], Found | None], *, within: float = 30, pause: float = 0.1, what: str = "it"
+    condition: Callable[[], Found | None], *, within: float = 60, pause: float = 0.1, what: str = "it"
 ) -> Found:
     """Look until a condition holds; what it found then.
 

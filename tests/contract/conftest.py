@@ -1,6 +1,5 @@
 """The platform's tables in moto, and the feature stores."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from moto import mock_aws
 
 from runtime.stores.features import DynamoFeatureStore, FeatureStore, MemoryFeatureStore
 from tests.tables import KEYS, create_table
+from tests.turns import one_call_at_a_time
 
 
 @pytest.fixture
@@ -32,19 +32,3 @@ def store(request: pytest.FixtureRequest) -> FeatureStore:
     if request.param == "memory":
         return MemoryFeatureStore()
     return DynamoFeatureStore(request.getfixturevalue("dynamodb"), "features", consistent=True)
-
-
-def one_call_at_a_time(client: Any) -> None:
-    """Make each call take effect at once, as DynamoDB promises and moto does not.
-
-    moto checks a condition and writes in two steps, and copies the table while other threads write to it.
-    Writers still race between their calls, which is where our own code has to be right.
-    """
-    lock = threading.Lock()
-    call = client._make_api_call
-
-    def alone(*arguments: Any, **options: Any) -> Any:
-        with lock:
-            return call(*arguments, **options)
-
-    client._make_api_call = alone

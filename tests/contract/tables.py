@@ -9,8 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.contract.conftest import one_call_at_a_time
 from tests.tables import create_table
+from tests.turns import one_call_at_a_time
 
 __all__ = ["fresh_tables"]
 

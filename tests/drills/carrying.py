@@ -23,8 +23,8 @@ PAUSE = 0.25
 TOLD_EVERY = 15.0
 MORE = 1.0
 """Seconds that payments go on at a time, where a drill is not done when it should be."""
-METERED = 6.0
-"""Seconds until CloudWatch has what happened: the local one looks at queues every two seconds."""
+METERED = 30.0
+"""Seconds until CloudWatch has what happened: the local one looks at queues every two, later where it is busy."""
 
 
 def warmed_up(stage: Stage) -> None:

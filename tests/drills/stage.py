@@ -44,7 +44,9 @@ RATE, THREADS = 8.0, 8
 """Calls a second, and calls under way at once."""
 PATIENCE = 1.5
 """Seconds that scoring waits for a read: the emulator on two busy cores is slower than DynamoDB."""
-SOON, BRIEFLY = 5, 2
+START_PATIENCE = 90.0
+"""Seconds that an answer is waited for: processes may have to start first, eight at once."""
+SOON, BRIEFLY = 5, 4
 """Seconds until a message comes again whose batch failed, and where one has to fail five times; on AWS 180."""
 
 
@@ -142,7 +144,7 @@ class Stage:
                 "Content-Type": "application/json",
                 **(headers or {}),
             },
-            timeout=30.0,  # a process may have to start first
+            timeout=START_PATIENCE,
             retries=False,
         )
         return answer.status, msgspec.json.decode(answer.data)
@@ -153,7 +155,7 @@ class Stage:
             "GET",
             f"{self.deployment.api_url}/v1/health",
             headers={"Authorization": f"Bearer {self.keys[SHOPS[0]]}"},
-            timeout=30.0,  # a process may have to start first
+            timeout=START_PATIENCE,
             retries=False,
         )
         return msgspec.json.decode(answer.data)
@@ -164,7 +166,7 @@ class Stage:
             "GET",
             f"{self.deployment.api_url}/v1/decisions/none",
             headers={"Authorization": f"Bearer {self.keys[shop]}"},
-            timeout=30.0,  # a process may have to start first
+            timeout=START_PATIENCE,
             retries=False,
         )
         return answer.status

@@ -82,7 +82,7 @@ def somebody(name: str) -> Person:
 
 def payment_of(person: Person) -> dict[str, Any]:
     return {
-        "transaction_id": f"erasure-{uuid.uuid4()}",
+        "transaction_id": f"erasure-{uuid.uuid4().hex[:12]}",
         "amount": 4_200,
         "currency": "EUR",
         "card": {"token": person["card"]},

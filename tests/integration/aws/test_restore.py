@@ -24,9 +24,9 @@ from ops.recovery.errors import RecoveryError
 from ops.recovery.objects import changes, set_back
 from ops.recovery.tables import KINDS, restored_aside
 from runtime.stores.merchants import Account, Credential, DynamoMerchantStore
-from tests.contract.conftest import one_call_at_a_time
 from tests.tables import create_table
 from tests.trails import audit_table
+from tests.turns import one_call_at_a_time
 
 pytestmark = pytest.mark.integration
 

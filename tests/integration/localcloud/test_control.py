@@ -54,7 +54,7 @@ def test_nothing_is_left_after_down(port: int, tmp_path: Path, images: Path) -> 
         session.client("sagemaker").create_training_job(**training_request("sleeps", "jobs", mode="sleep"))
         server = psutil.Process(started.pid)
         # The function's worker, the job, and the child the job starts.
-        until(lambda: len(server.children(recursive=True)) >= 3, within=10, what="three processes")
+        until(lambda: len(server.children(recursive=True)) >= 3, what="three processes")
         family = [server, *server.children(recursive=True)]
     finally:
         ended = control.down(port)
@@ -79,7 +79,7 @@ def test_down_spares_a_stranger_with_the_same_number(port: int) -> None:
     stranger = psutil.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         record = control.state_directory(port) / "server.json"
-        record.parent.mkdir(parents=True)
+        record.parent.mkdir(parents=True, exist_ok=True)
         claim = {"pid": stranger.pid, "created": stranger.create_time()}
         record.write_text(json.dumps(claim))
         assert not control.down(port)

@@ -37,7 +37,7 @@ def test_app_is_deployed_and_its_workflow_runs(cloud: boto3.Session, port: int, 
     s3, states = cloud.client("s3"), cloud.client("stepfunctions")
     s3.put_object(Bucket=found["BucketName"], Key="history/rows.csv", Body=b"a,b\n")
     execution = states.start_execution(stateMachineArn=found["MachineArn"], name="run-1")["executionArn"]
-    described = ended(cloud, execution, within=15)
+    described = ended(cloud, execution)
     assert described["status"] == "SUCCEEDED", described.get("cause")
     s3.head_object(Bucket=found["BucketName"], Key="models/run-1-train/output/model.tar.gz")
 

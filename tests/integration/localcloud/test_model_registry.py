@@ -95,7 +95,7 @@ def test_a_version_from_its_registration_to_its_end(cloud: boto3.Session, keep: 
         found = [event for event in told(cloud) if event.get("detail-type") == kind]
         return [event for event in found if event["detail"]["ModelApprovalStatus"] == "Approved"]
 
-    until(approved, within=10, what="the event of the approval")
+    until(approved, what="the event of the approval")
     (event,) = approved()
     assert (event["source"], event["resources"]) == ("aws.sagemaker", [first])
     assert event["detail"]["ModelPackageArn"] == first
@@ -180,7 +180,7 @@ def test_failed_execution_reaches_a_topic_and_a_function(cloud: boto3.Session, k
     def details() -> list[dict[str, Any]]:
         return [item["detail"] for item in told(cloud) if item.get("detail", {}).get("executionArn") == arn]
 
-    until(details, within=10, what="the event of the end")
+    until(details, what="the event of the end")
     (detail,) = details()
     assert (detail["status"], detail["error"], detail["cause"]) == ("FAILED", "Oops", "by design")
     assert (detail["redriveCount"], detail["redriveStatus"]) == (0, "REDRIVABLE")

@@ -62,7 +62,7 @@ def token(cloud: boto3.Session, key: str) -> str:
             return False
         return True
 
-    until(there, within=10, what=f"the token {key}")
+    until(there, what=f"the token {key}")
     return found[-1]
 
 
@@ -132,7 +132,7 @@ def test_aborted_execution_is_redriven_and_its_old_token_is_spent(cloud: boto3.S
             return True
         return False
 
-    until(spent, within=10, what="the end of the old token")
+    until(spent, what="the end of the old token")
     client.redrive_execution(executionArn=arn, clientToken="once")
     client.redrive_execution(executionArn=arn, clientToken="once")
     client.send_task_success(taskToken=token(cloud, "token-aborted"), output='{"approved": true}')

@@ -21,7 +21,7 @@ Build = Callable[..., dict[str, Any]]
 FINAL = {"Completed", "Failed", "Stopped"}
 
 
-def ended(cloud: boto3.Session, kind: str, name: str, *, within: float = 15) -> dict[str, Any]:
+def ended(cloud: boto3.Session, kind: str, name: str) -> dict[str, Any]:
     client = cloud.client("sagemaker")
     describe = client.describe_training_job if kind == "Training" else client.describe_processing_job
 
@@ -29,14 +29,13 @@ def ended(cloud: boto3.Session, kind: str, name: str, *, within: float = 15) -> 
         described: dict[str, Any] = describe(**{f"{kind}JobName": name})
         return described if described[f"{kind}JobStatus"] in FINAL else None
 
-    return until(end, within=within, pause=0.05, what=f"the end of {name}")
+    return until(end, pause=0.05, what=f"the end of {name}")
 
 
 def wait_for(cloud: boto3.Session, name: str, secondary: str) -> None:
     client = cloud.client("sagemaker")
     until(
         lambda: client.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == secondary,
-        within=10,
         pause=0.05,
         what=f"{secondary} of {name}",
     )
@@ -136,7 +135,8 @@ def test_stop_ends_the_whole_process_group(cloud: boto3.Session, training: Build
     client = cloud.client("sagemaker")
     client.create_training_job(**request)
     wait_for(cloud, request["TrainingJobName"], "Training")
-    time.sleep(0.5)
+    until(lambda: set(program_processes(port)) - before, what="the program")
+    time.sleep(0.5)  # for what it starts itself
     started = set(program_processes(port)) - before
     assert started
     client.stop_training_job(TrainingJobName=request["TrainingJobName"])

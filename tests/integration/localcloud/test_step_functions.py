@@ -24,14 +24,14 @@ def start(cloud: boto3.Session, name: str, states: dict[str, Any], given: dict[s
     return execution
 
 
-def ended(cloud: boto3.Session, arn: str, *, within: float = 18) -> dict[str, Any]:
+def ended(cloud: boto3.Session, arn: str) -> dict[str, Any]:
     client = cloud.client("stepfunctions")
 
     def end() -> dict[str, Any] | None:
         described: dict[str, Any] = client.describe_execution(executionArn=arn)
         return described if described["status"] != "RUNNING" else None
 
-    return until(end, within=within, what=f"the end of {arn}")
+    return until(end, what=f"the end of {arn}")
 
 
 def task(resource: str, parameters: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_task_that_times_out_stops_its_job(cloud: boto3.Session, training: Build
 
 
 def wait_for(sagemaker: Any, name: str, status: str) -> None:
-    until(lambda: status_of(sagemaker, name) == status, within=10, what=f"{status} of {name}")
+    until(lambda: status_of(sagemaker, name) == status, what=f"{status} of {name}")
 
 
 def status_of(sagemaker: Any, name: str) -> str | None:

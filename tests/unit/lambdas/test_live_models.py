@@ -236,7 +236,7 @@ def test_a_newer_document_replaces_one_that_could_not_be_taken(bundles: BundleSt
 
 
 def test_a_refresh_never_waits_for_appconfig(bundles: BundleStore) -> None:
-    answered = threading.Event()
+    asked, answered = threading.Event(), threading.Event()
 
     class Slow(AppConfigData):
         polls = 0
@@ -244,7 +244,8 @@ def test_a_refresh_never_waits_for_appconfig(bundles: BundleStore) -> None:
         def get_latest_configuration(self, *, ConfigurationToken: str) -> dict[str, Any]:  # noqa: N803
             self.polls += 1
             if self.polls > 1:
-                assert answered.wait(timeout=10)
+                asked.set()
+                assert answered.wait(timeout=60)
             return super().get_latest_configuration(ConfigurationToken=ConfigurationToken)
 
     config = Slow(served("run-1"))
@@ -252,6 +253,7 @@ def test_a_refresh_never_waits_for_appconfig(bundles: BundleStore) -> None:
     config.deploy(served("run-2"))
     try:
         models.refresh(later(1))  # would hang here, were it to wait
+        assert asked.wait(timeout=60)
         for turn in range(2, 6):
             models.refresh(later(turn))
         assert champion(models) == "run-1"

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from fraud.monitoring import Figures, MonitoringPolicy
 from fraud.monitoring_verdict import judge
+from tests.turns import one_call_at_a_time
 from tests.unit.lambdas.support import REGION, Context
 
 DAY = 86_400_000
@@ -236,8 +237,9 @@ def test_an_old_report_does_not_start_one_again(function: ModuleType) -> None:
 def test_of_two_looks_at_the_same_moment_one_starts_a_retraining(
     function: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    one_call_at_a_time(function.retrainings._s3)
     # Both have seen that nothing runs and nothing was claimed before either goes on.
-    meet = threading.Barrier(4, timeout=20)
+    meet = threading.Barrier(4, timeout=60)
     running = function.retrainings._running
 
     def together() -> str:

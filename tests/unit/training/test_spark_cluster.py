@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.unit.training.jobs import JAVA, REPOSITORY
+from tests.waiting import until
 from training import cluster
 from training.cluster import Hosts, run_over
 from training.contract import ProgramError
@@ -135,13 +136,17 @@ def test_two_machines_share_the_work_and_both_end(tmp_path: Path, port: int) -> 
     logs = "".join((tmp_path / f"{name}.log").read_text()[-3_000:] for name in PAIR)
     assert codes == [0, 0], logs
     assert result.read_text() == "400 rows in 2 places"
-    assert [process.pid for process in psutil.process_iter() if f":{port}" in " ".join(_command(process))] == []
+    until(lambda: not _at(port), what="the end of all processes that name the port")
 
 
 def _path() -> str:
     java = shutil.which("java")
     assert java is not None
     return f"{Path(java).parent}:/usr/local/bin:/usr/bin:/bin"
+
+
+def _at(port: int) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if f":{port}" in " ".join(_command(process))]
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -79,7 +79,8 @@ def test_a_training_that_was_killed_and_then_told_to_stop_ends_with_the_same_byt
         assert any(line.startswith("round=0 ") for line in lines) == (blow == signal.SIGKILL)
         assert not (root / "model").exists()
         assert not (root / "output").exists()
-        assert len(list((root / "checkpoints").glob("*.checkpoint"))) == 2
+        # A kill may come between a new one and the removal of the oldest.
+        assert len(list((root / "checkpoints").glob("*.checkpoint"))) in (2, 3)
     assert _train(root) == whole
 
 

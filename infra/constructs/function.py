@@ -101,8 +101,11 @@ class Function(Construct):
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS
             if snap_start and environment.capabilities.snap_start
             else None,
-            # Where data is kept, so are the versions that `live` can be set back to.
-            current_version_options=lambda_.VersionOptions(removal_policy=removal_policy(environment)),
+            # Where data is kept, so are the versions that `live` can be set back to. One whose deployment failed
+            # is not: Lambda makes no second one of the same code, so that this could not be deployed again.
+            current_version_options=lambda_.VersionOptions(
+                removal_policy=removal_policy(environment, in_the_way=True)
+            ),
             environment={
                 "ENVIRONMENT": environment.name,
                 "POWERTOOLS_SERVICE_NAME": verb_noun,

@@ -14,7 +14,7 @@ def removal_policy(environment: Environment, *, in_the_way: bool = False) -> cdk
     Parameters
     ----------
     in_the_way : bool
-        Whether it would keep its stack from being made again, as by a name that is given. It then goes with a
+        Whether it would keep the same from being deployed again, as by a name that is given. It then goes with a
         deployment that fails before it was of use, and stays otherwise.
     """
     if not environment.retain_data:

@@ -317,7 +317,9 @@ LIFECYCLES: Final[Mapping[str, Lifecycle]] = MappingProxyType(
             _FUNCTION, "AddPermission GetPolicy RemovePermission", named="FunctionName"
         ),
         "AWS::Lambda::Version": Lifecycle(
-            _FUNCTION, "PublishVersion GetFunctionConfiguration ListVersionsByFunction", named="FunctionName"
+            _FUNCTION,
+            "PublishVersion GetFunctionConfiguration ListVersionsByFunction DeleteFunction",
+            named="FunctionName",
         ),
         "AWS::Logs::LogGroup": Lifecycle(
             _GROUP,

@@ -81,7 +81,7 @@ def test_merchants_reach_the_alias_and_not_the_newest_code(platform: Callable[[s
         assert any(alias in json.dumps(method["Properties"]["Integration"]["Uri"]) for alias in aliases)
 
 
-@pytest.mark.parametrize(("name", "policy"), [("dev", "Delete"), ("prod", "Retain")])
+@pytest.mark.parametrize(("name", "policy"), [("dev", "Delete"), ("prod", "RetainExceptOnCreate")])
 def test_there_is_a_version_to_go_back_to(platform: Callable[[str], Any], name: str, policy: str) -> None:
     versions = platform(name).resources("scoring", "AWS::Lambda::Version").values()
     aliases = platform(name).resources("scoring", "AWS::Lambda::Alias")

@@ -212,10 +212,10 @@ def test_data_keys_logs_and_versions_outlive_their_stacks(platform: Platform, en
         if each["Type"] not in STATEFUL:
             continue
         kept = (each.get("DeletionPolicy"), each.get("UpdateReplacePolicy"))
-        # What has a name of ours, or keeps its profile, would stand in the way of the next attempt, if a first
-        # deployment failed.
+        # What has a name of ours, keeps its profile, or is the version of this code, would stand in the way of the
+        # next attempt, if a deployment failed.
         stands = {"LogGroupName", "ModelPackageGroupName"} & each["Properties"].keys()
-        stands = stands or each["Type"] == "AWS::AppConfig::HostedConfigurationVersion"
+        stands = stands or each["Type"] in ("AWS::AppConfig::HostedConfigurationVersion", "AWS::Lambda::Version")
         assert kept[0] == ("RetainExceptOnCreate" if stands else "Retain"), f"{part}: {key}"
         # A version is never made anew in its own place.
         assert each["Type"] == "AWS::Lambda::Version" or kept[1] == "Retain", f"{part}: {key}"

@@ -1,7 +1,7 @@
 """Merchants: onboarding, keys and their rotation, usage plans."""
 
 from ops.merchants.errors import MerchantError, MerchantIdError
-from ops.merchants.lifecycle import NewKey, add, as_merchant, disable, enable, merchant_of, move, rotate
+from ops.merchants.lifecycle import NewKey, add, as_merchant, disable, enable, join, merchant_of, move, rotate
 
 __all__ = [
     "MerchantError",
@@ -11,6 +11,7 @@ __all__ = [
     "as_merchant",
     "disable",
     "enable",
+    "join",
     "merchant_of",
     "move",
     "rotate",

@@ -114,6 +114,13 @@ def move_merchant(
         )
 
 
+@merchants_app.command("join")
+def join_plans(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
+    """Put all merchants into their usage plans again, after the API was made anew: until then they get 403."""
+    joined = merchants.join(connect(env, port=port), at=now())
+    console.print(f"{len(joined)} merchants are in their plans; disabled ones join when they are enabled.")
+
+
 @merchants_app.command("list")
 def list_merchants(env: Env = "local", port: Port = DEFAULT_PORT) -> None:
     """List merchants, their plans and the public halves of their keys."""

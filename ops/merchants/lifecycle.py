@@ -26,6 +26,7 @@ __all__ = [
     "as_merchant",
     "disable",
     "enable",
+    "join",
     "merchant_of",
     "move",
     "rotate",
@@ -185,6 +186,15 @@ def move(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -> Cha
     keys = [replace(key, plan=plan, usage_key=counted) for key in lasting]
     change = _saved(deployment, moved, *keys, at=at, action="move")
     return replace(change, kept_answers=drop_kept_answers(deployment))
+
+
+def join(deployment: Deployment, *, at: int) -> list[Change]:
+    """Put every merchant that is enabled into its usage plan, as after the API was made anew with empty ones.
+
+    `enable` does it for the others.
+    """
+    accounts = [each for each in deployment.merchants().accounts() if not each.disabled_at]
+    return [move(deployment, each.merchant_id, each.plan, at=at) for each in accounts]
 
 
 def merchant_of(deployment: Deployment, key: str, *, at: int) -> str:

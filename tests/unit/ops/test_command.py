@@ -24,7 +24,7 @@ COMMANDS = [
         "resources",
         "url",
         *("merchants add", "merchants rotate", "merchants disable", "merchants enable"),
-        *("merchants plan", "merchants list"),
+        *("merchants plan", "merchants join", "merchants list"),
         "import",
         "replay",
         "send",

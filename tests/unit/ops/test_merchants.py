@@ -20,6 +20,7 @@ from ops.merchants import (
     as_merchant,
     disable,
     enable,
+    join,
     merchant_of,
     move,
     rotate,
@@ -69,6 +70,13 @@ def admitted(deployment: Any, key: NewKey, *, at: int) -> bool:
         return merchant_of(deployment, key.secret, at=at) == key.merchant_id
     except DeploymentError:
         return False
+
+
+def counted(deployment: Any, merchant_id: str) -> str:
+    """The id of the API key that a merchant's traffic is counted by."""
+    value = deployment.store.account(merchant_id).usage_key
+    (found,) = (key["id"] for key in deployment.gateway.keys.values() if key["value"] == value)
+    return str(found)
 
 
 def account(deployment: Any) -> Account:
@@ -292,6 +300,21 @@ def test_a_move_does_not_let_a_disabled_merchant_in(prod: Any) -> None:
     move(prod, "shop-1", "high", at=NOW + 2)
     assert not admitted(prod, key, at=NOW + 3)
     assert {each["enabled"] for each in prod.gateway.keys.values()} == {False}
+
+
+def test_all_merchants_join_the_plans_of_an_api_that_was_made_anew(prod: Any) -> None:
+    for name, plan in (("shop-1", "standard"), ("shop-2", "high"), ("shop-3", "high")):
+        add(prod, name, at=NOW, plan=plan)
+    disable(prod, "shop-3", at=NOW + 1)
+    accounts, before = list(prod.store.accounts()), dict(prod.gateway.plans)
+    prod.gateway.plans.clear()
+    assert [each.changed for each in join(prod, at=NOW + 2)] == [False, False]
+    assert prod.gateway.plans == {"plan-s": before["plan-s"], "plan-h": {counted(prod, "shop-2")}}
+    enable(prod, "shop-3", at=NOW + 3)
+    assert prod.gateway.plans == before
+    join(prod, at=NOW + 4)
+    assert prod.gateway.plans == before
+    assert list(prod.store.accounts())[:2] == accounts[:2]
 
 
 def test_answers_that_could_not_be_dropped_are_told_and_are_no_failure(prod: Any) -> None:

@@ -296,7 +296,7 @@ class MerchantApi(Construct):
             "detail": problem.detail,
             "request_id": "$context.requestId",
         }
-        apigateway.CfnGatewayResponse(
+        answer = apigateway.CfnGatewayResponse(
             self,
             f"{problem.response.lower().replace('_', '-')}-response",
             rest_api_id=self.api.rest_api_id,
@@ -308,4 +308,10 @@ class MerchantApi(Construct):
                 "gatewayresponse.header.Paywarden-Request-Id": "context.requestId",
                 **{f"gatewayresponse.header.{name}": value for name, value in (problem.headers or {}).items()},
             },
+        )
+        # `live` answers as the API was when it was deployed last: so another answer is another deployment.
+        deployment = cast("apigateway.Deployment", self.api.latest_deployment)
+        deployment.node.add_dependency(answer)
+        deployment.add_to_logical_id(
+            [answer.response_type, answer.status_code, answer.response_templates, answer.response_parameters]
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from fraud.events import Label, Outcome, Transaction
 from fraud.passing import MOST_SHARE, PassThrough
 from fraud.policy import Costs, Policy, Thresholds
 from fraud.serving import Canary, Serving
+from infra.assembly import application
+from infra.constructs import api
 from infra.constructs.lake import DECISION_COLUMNS, LABEL_COLUMNS, OUTCOME_COLUMNS
 from infra.constructs.serving import INITIAL_DOCUMENT, SCHEMA
+from infra.environments import lookup
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
@@ -161,6 +165,20 @@ def test_api_gateway_answers_with_problems_as_our_code_does(platform: Callable[[
         parameters = properties["ResponseParameters"]
         assert parameters["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
         assert parameters["gatewayresponse.header.Paywarden-Request-Id"] == "context.requestId"
+
+
+def test_another_answer_of_api_gateway_reaches_the_stage(
+    platform: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers = platform("local").resources("scoring", "AWS::ApiGateway::GatewayResponse")
+    ((name, deployment),) = platform("local").resources("scoring", "AWS::ApiGateway::Deployment").items()
+    assert answers.keys() <= set(deployment["DependsOn"])
+    first, *others = api._PROBLEMS
+    monkeypatch.setattr(api, "_PROBLEMS", (replace(first, detail="Send a key."), *others))
+    assembly = application(lookup("local"), tmp_path).synth()
+    changed = assembly.get_stack_artifact("scoring").template["Resources"]
+    assert answers.keys() <= changed.keys()
+    assert name not in changed
 
 
 def test_the_first_document_is_one_that_serving_reads() -> None:

@@ -28,6 +28,7 @@ from ops.migrating.commands import migrate_app
 from ops.models.commands import models_app
 from ops.monitoring import MonitoringError, monitor
 from ops.persons.commands import erase_app
+from ops.pruning import prune_versions
 from ops.queues.commands import quarantine_app, redrive
 from ops.rebuilding.commands import rebuild_state
 from ops.recovery.commands import restore_app
@@ -81,6 +82,7 @@ app.command()(resources)
 app.command()(redrive)
 app.command()(logs)
 app.command("rebuild-state")(rebuild_state)
+app.command("prune-versions")(prune_versions)
 app.command()(parity)
 app.command("backtest-rules")(backtest_rules)
 app.command()(backtest)

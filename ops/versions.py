@@ -11,9 +11,23 @@ from ops.deployment import Deployment
 from ops.functions import deployed
 from ops.times import now, shown
 
-__all__ = ["Code", "RollbackError", "Version", "awake", "code_of", "move", "target"]
+__all__ = [
+    "KEPT",
+    "Code",
+    "RollbackError",
+    "Version",
+    "awake",
+    "code_of",
+    "codes",
+    "delete",
+    "move",
+    "spare",
+    "target",
+]
 
 LIVE: Final = "live"
+KEPT: Final = 2
+"""Versions before the live one that are kept: its snapshot is paid for as long as one of scoring exists."""
 LEFT: Final = "paywarden:rolled-back-from"
 """The tag of a function with the versions that were left by a roll-back.
 
@@ -91,16 +105,29 @@ def code_of(deployment: Deployment, verb_noun: str) -> Code:
     names = deployed(deployment)
     if verb_noun not in names:
         raise RollbackError(f"there is no function {verb_noun!r}; there are {', '.join(names)}")
-    client, name = deployment.client("lambda"), names[verb_noun]
+    code = _code(deployment.client("lambda"), names[verb_noun])
+    if code is None:
+        raise RollbackError(
+            f"{verb_noun} has no alias {LIVE!r}: queues and workflows call its newest code. Deploy the revision "
+            "before it instead: `git switch --detach REVISION`, then `make deploy`"
+        )
+    return code
+
+
+def codes(deployment: Deployment) -> dict[str, Code]:
+    """The versions of every function that is called by its alias, by verb_noun."""
+    client = deployment.client("lambda")
+    found = {verb_noun: _code(client, name) for verb_noun, name in deployed(deployment).items()}
+    return {verb_noun: code for verb_noun, code in found.items() if code is not None}
+
+
+def _code(client: Any, name: str) -> Code | None:
     try:
         alias = client.get_alias(FunctionName=name, Name=LIVE)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
-        raise RollbackError(
-            f"{verb_noun} has no alias {LIVE!r}: queues and workflows call its newest code. Deploy the revision "
-            "before it instead: `git switch --detach REVISION`, then `make deploy`"
-        ) from error
+        return None
     pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=name)
     versions = [_version(each) for page in pages for each in page["Versions"] if each["Version"] != "$LATEST"]
     arn = alias["AliasArn"].removesuffix(f":{LIVE}")
@@ -149,6 +176,25 @@ def target(code: Code, version: int | None) -> Version:
         there = ", ".join(str(each.number) for each in code.versions)
         raise RollbackError(f"there is no version {version}; there are {there}")
     return found[0]
+
+
+def spare(code: Code) -> list[Version]:
+    """The versions that nobody goes back to: all before the live one but `KEPT`, and the last good one.
+
+    What is newer than the live one stays: the deployment that published it gives it calls, or was left by a
+    roll-back and is what CloudFormation goes on from.
+    """
+    earlier = [each for each in code.versions if each.number < code.live]
+    good = [each for each in earlier if each.number not in code.left]
+    return [each for each in earlier[KEPT:] if each not in good[:1]]
+
+
+def delete(deployment: Deployment, code: Code, versions: Sequence[Version]) -> None:
+    """Delete versions; Lambda refuses one that an alias names."""
+    numbers = [each.number for each in versions]
+    deployment.tell("code", "prune", of=code.name, before={"versions": numbers}, after={"live": code.live})
+    for number in numbers:
+        deployment.client("lambda").delete_function(FunctionName=code.name, Qualifier=str(number))
 
 
 def awake(

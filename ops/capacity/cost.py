@@ -9,6 +9,7 @@ from ops.capacity.jobs import Reading, monitored_days, reading
 from ops.capacity.prices import price
 from ops.capacity.tables import Asked, asked
 from ops.capacity.work import ACCESS_LOG_BYTES, ASSUMED, work
+from ops.versions import KEPT
 
 __all__ = [
     "ALARMS",
@@ -53,8 +54,8 @@ LEARNT_DAYS = 365.0
 """A retraining reads all of the lake: a year of it, as the storage is counted."""
 _FUNCTIONS_OF_SNAPSHOTS = 1
 _SNAPSHOT_GB = 1.769
-_VERSIONS = 3
-"""Published versions of score_transaction whose snapshots are kept warm: the live one and those to go back to."""
+_VERSIONS = 1 + KEPT
+"""Published versions of score_transaction, each of which is paid for as long as it exists; others are pruned."""
 _COPY_HOURS = 2.0
 """How long a copy of a function lives before Lambda replaces it, which restores a snapshot."""
 

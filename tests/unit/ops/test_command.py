@@ -40,7 +40,7 @@ COMMANDS = [
         "backtest",
         "api export",
     ),
-    *("redrive", "logs", "rebuild-state", "rollback model", "rollback code"),
+    *("redrive", "logs", "rebuild-state", "prune-versions", "rollback model", "rollback code"),
     *("quarantine updates", "quarantine labels", "quarantine undelivered", "quarantine unrelayed"),
     *("quarantine unwithdrawn", "quarantine list", "quarantine restore"),
     *("capacity", "inventory", "restore table", "restore objects"),

@@ -39,8 +39,8 @@ def roll_back_code(
     """Let an earlier version of a function answer merchants: its alias `live` is moved, which takes seconds.
 
     A version holds code, layers and settings as they were deployed, and no permissions: one that a deployment took
-    comes back with the deployment of the revision before. A version that sleeps, because nobody called it for 14
-    days, is woken first, which takes a minute or two; the one that is live goes on meanwhile.
+    comes back with the deployment of the revision before. A version that sleeps, as it may after weeks
+    without a call, is woken first, which takes a minute or two; the one that is live goes on meanwhile.
 
     The next deployment that changes the function moves the alias forward again; one that does not leaves it. Who
     moved it last, when and why is kept with the alias; CloudTrail has all moves.

@@ -54,8 +54,8 @@ class Version:
     published_at : str
         As Lambda tells it: ISO 8601 in UTC.
     state : str
-        ``Active``, or ``Inactive`` if Lambda has to prepare it again first: so it is with SnapStart when nobody
-        called it for 14 days.
+        ``Active``, or ``Inactive`` if Lambda has to prepare it again first, as it may with SnapStart. AWS tells of
+        14 days without a call, in one place for every runtime and in another for Java alone.
     """
 
     number: int

@@ -17,6 +17,9 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tests")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Paywarden")
 os.environ.setdefault("POWERTOOLS_TRACE_DISABLED", "true")
 
+# Two workers share the processors: threads of XGBoost that wait for one another would take them from the other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A deployment for all of `e2e`, and one synthesis of each environment for all of `infra`.
 _SET_UP_ONCE = ("e2e", "infra")
 # It breaks a deployment of its own.

@@ -52,7 +52,12 @@ def job_environment(port: int, base: Mapping[str, str]) -> dict[str, str]:
 
     Its credentials are those of its role, one job's own.
     """
-    kept = {"PATH": base.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    kept = {
+        "PATH": base.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        # A job's machine is its own on AWS; here XGBoost's threads would spin while others have the processors.
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
     return kept | {
         name: value
         for name, value in environment(port).items()

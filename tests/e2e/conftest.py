@@ -1,5 +1,6 @@
 """The whole platform, deployed once to a local cloud of the tests' own."""
 
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,29 @@ def folded(deployment: Deployment, *names: str) -> bool:
 
 def wait_folded(deployment: Deployment, *names: str, within: float = 30) -> None:
     until(lambda: folded(deployment, *names), within=within, what=f"the fold of {', '.join(names)}")
+
+
+@pytest.fixture
+def impatient(deployment: Deployment, api: Api) -> Iterator[str]:
+    """The queue of updates, with failed messages back after two seconds instead of minutes.
+
+    Its function runs by then: while it starts, an event would be received five times, and die.
+    """
+    name = f"warm-{secrets.token_hex(4)}"
+    body = {
+        "transaction_id": name,
+        "amount": 4_200,
+        "currency": "EUR",
+        "card": {"token": f"card-of-{name}"},
+        "customer": {"id": f"customer-of-{name}"},
+    }
+    assert api.post("aurora", "/v1/decisions", body).status == 200
+    wait_folded(deployment, f"aurora/{name}", within=60)
+    sqs, url = deployment.client("sqs"), deployment["UpdateQueueUrl"]
+    kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "2"})
+    yield url
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=kept)
 
 
 def function_logs(deployment: Deployment) -> Iterator[tuple[str, str]]:

@@ -71,7 +71,10 @@ def alarm(deployment: Deployment, kind: str, of: str = "") -> dict[str, Any]:
 
 
 def trouble_before(deployment: Deployment, watched: dict[str, Any]) -> None:
-    """The minute before this one had the same trouble."""
+    """The minute before this one had the same trouble as there will be.
+
+    Said before there is any, lest a full minute in between put both into one.
+    """
     point = {
         "MetricName": watched["MetricName"],
         "Dimensions": watched["Dimensions"],
@@ -114,22 +117,22 @@ def test_a_message_that_holds_no_event(deployment: Deployment, heard: Callable[[
 
 def test_a_function_that_fails(deployment: Deployment, heard: Callable[[str], str]) -> None:
     watched = alarm(deployment, "function-errors", "read_verdict")
+    trouble_before(deployment, watched)
     answer = deployment.client("lambda").invoke(FunctionName=function_of(watched), Payload=b'{"nothing": 1}')
     assert "FunctionError" in answer
-    trouble_before(deployment, watched)
     assert heard(watched["AlarmName"]) == KINDS["function-errors"].severity
 
 
 def test_a_function_that_may_not_run(deployment: Deployment, heard: Callable[[str], str]) -> None:
     watched, client = alarm(deployment, "function-throttles", "settle_approval"), deployment.client("lambda")
     name = function_of(watched)
+    trouble_before(deployment, watched)
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     try:
         with pytest.raises(client.exceptions.TooManyRequestsException):
             client.invoke(FunctionName=name, Payload=b"{}")
     finally:
         client.delete_function_concurrency(FunctionName=name)
-    trouble_before(deployment, watched)
     assert heard(watched["AlarmName"]) == KINDS["function-throttles"].severity
 
 
@@ -137,8 +140,8 @@ def test_a_key_that_cannot_be_checked(deployment: Deployment, heard: Callable[[s
     watched = alarm(deployment, "authorizer-failures")
     # Its own metric, from its log: to Lambda a wrong key is an error, too.
     function = function_of(alarm(deployment, "function-throttles", "authorize_merchant"))
-    deployment.client("lambda").invoke(FunctionName=function, Payload=b'{"headers": "none", "methodArn": "a/b/c"}')
     trouble_before(deployment, watched)
+    deployment.client("lambda").invoke(FunctionName=function, Payload=b'{"headers": "none", "methodArn": "a/b/c"}')
     assert heard(watched["AlarmName"]) == KINDS["authorizer-failures"].severity
 
 

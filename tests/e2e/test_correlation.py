@@ -72,21 +72,29 @@ def payment(transaction_id: str) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def called(send: Send, since: int) -> dict[str, str]:
-    """A payment, its outcome and a label, each under an id of its own; and a payment without one."""
-    del since
+def called(deployment: Deployment, send: Send, since: int) -> dict[str, str]:
+    """A payment, its outcome and a label, each under an id of its own; and a payment without one.
+
+    By now all of them are in the lake and in the features, or one test says which is not.
+    """
     send("/v1/decisions", payment("t-follow"), Paywarden_Correlation_Id="follow-payment")
     send("/v1/decisions/t-follow/outcome", {"outcome": "declined"}, Paywarden_Correlation_Id="follow-outcome")
     label: dict[str, object] = {"transaction_id": "t-follow", "label": "chargeback"}
     send("/v1/labels", label, Paywarden_Correlation_Id="follow-label")
     nameless = send("/v1/decisions", payment("t-nameless"))
     assert nameless["Paywarden-Correlation-Id"] == nameless["Paywarden-Request-Id"]
-    return {
+    ids = {
         "decisions": "follow-payment",
         "outcomes": "follow-outcome",
         "labels": "follow-label",
         "nameless": nameless["Paywarden-Correlation-Id"],
     }
+    waited(
+        lambda: all({"features", "lake"} <= places(deployment, each, since) for each in ids.values()),
+        within=PATIENCE,
+        pause=0.5,
+    )
+    return ids
 
 
 def places(deployment: Deployment, asked: str, since: int, **options: str) -> set[str]:

@@ -39,16 +39,6 @@ def run(deployment: Deployment) -> Run:
     return command
 
 
-@pytest.fixture
-def impatient(deployment: Deployment) -> Iterator[str]:
-    """The update queue, with failed messages back after a second instead of minutes."""
-    sqs, url = deployment.client("sqs"), deployment["UpdateQueueUrl"]
-    kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
-    yield url
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=kept)
-
-
 @pytest.fixture(autouse=True)
 def empty(deployment: Deployment) -> Iterator[None]:
     """No dead letters before and after."""
@@ -135,12 +125,10 @@ def test_a_corrupt_state_is_found_rebuilt_and_its_letters_go_back(
 
 @pytest.mark.timeout(600)
 def test_a_letter_sent_back_twice_changes_nothing_and_poison_goes_to_quarantine(
-    api: Api, deployment: Deployment, run: Run, request: pytest.FixtureRequest
+    api: Api, deployment: Deployment, run: Run, impatient: str
 ) -> None:
     decide(api, "o-twice", "card-of-twice")
     wait_folded(deployment, "aurora/o-twice")
-    # Not before: while its function starts, an event would be received five times, and die.
-    impatient = request.getfixturevalue("impatient")
     key = card_of(deployment, "o-twice")
     before = state(deployment, key)
     sqs, dead = deployment.client("sqs"), deployment[OUTPUTS[Queue.UPDATES]]

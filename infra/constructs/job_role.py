@@ -139,6 +139,7 @@ class JobRole(Construct):
                     conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
                 ),
                 *keys.unlocking("s3:GetObject", "s3:PutObject"),
+                keys.naming(keys.objects, through=["s3", "sagemaker"]),
                 # The disk of a job's machine, which SageMaker has EC2 keep under our key.
                 keys.lending(keys.objects, through="sagemaker"),
             ],

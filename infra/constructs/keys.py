@@ -41,8 +41,15 @@ _KEEPS: Final = (
 
 _THROUGH: Final[Mapping[Purpose, Mapping[str, Sequence[str]]]] = {
     "tables": {"dynamodb": _KEEPS},
-    # The disks of jobs belong to EC2, which SageMaker asks for them.
-    "objects": {"s3": _WRITES, "appconfig": _WRITES, "sqs": _WRITES, "sagemaker": _KEEPS, "ec2": _KEEPS},
+    "objects": {
+        # A job encrypts what it writes: see `Keys.naming`.
+        "s3": (*_WRITES, "kms:Encrypt"),
+        "appconfig": _WRITES,
+        "sqs": _WRITES,
+        # The disks of jobs belong to EC2, which SageMaker asks for them.
+        "sagemaker": _KEEPS,
+        "ec2": _KEEPS,
+    },
     "messages": {"sqs": _WRITES, "sns": _WRITES, "firehose": _WRITES},
     "logs": {},
     "secrets": {"secretsmanager": _WRITES, "s3": _WRITES, "lambda": _KEEPS},
@@ -173,6 +180,14 @@ class Keys(Construct):
                 "Bool": {"kms:GrantIsForAWSResource": "true"},
                 "StringEquals": {"kms:ViaService": self._service(through)},
             },
+        )
+
+    def naming(self, key: kms.IKey, *, through: Sequence[str]) -> iam.PolicyStatement:
+        """That a job's output may name a key, for which SageMaker wants one permission more than S3 does."""
+        return iam.PolicyStatement(
+            actions=["kms:Encrypt"],
+            resources=[key.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": [self._service(each) for each in through]}},
         )
 
     def _of(self, purpose: str) -> kms.IKey:

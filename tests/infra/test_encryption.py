@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from infra.constructs.job_role import STEPS
+
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 PARTS = ("data", "features", "scoring", "training", "monitoring")
 
@@ -115,6 +117,21 @@ def test_what_jobs_write_and_their_disks_lie_under_it_too(platform: Platform) ->
     assert jobs >= 6
 
 
+def test_a_job_may_encrypt_what_it_writes_as_sagemaker_wants_of_one_that_names_a_key(platform: Platform) -> None:
+    prod = platform("prod")
+    keys = prod.resources("data", "AWS::KMS::Key").items()
+    (objects,) = [each["Properties"]["KeyPolicy"]["Statement"] for name, each in keys if key_of(name) == "objects"]
+    lets = {each["Sid"] for each in objects if "kms:Encrypt" in listed(each["Action"])}
+    assert {"ThroughS3", "ThroughSagemaker"} <= lets
+    for step in STEPS:
+        (encrypts,) = [
+            each for each in prod.statements("training", f"{step}role") if "kms:Encrypt" in listed(each["Action"])
+        ]
+        assert key_of(encrypts["Resource"]) == "objects"
+        through = json.dumps(encrypts["Condition"]["StringEquals"]["kms:ViaService"])
+        assert re.findall(r'"(\w+)\."', through) == ["s3", "sagemaker"]
+
+
 # Who may do what with a key, and on what condition: by the key, the statement's own name, and what has to be held.
 USES = {
     "tables": {"ThroughDynamodb", "Lent"},
@@ -175,7 +192,10 @@ def test_a_role_uses_keys_only_through_the_service_and_never_all_of_them(platfor
             if not actions:
                 continue
             used += 1
-            assert set(actions) <= {"kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"}, path
+            allowed = {"kms:Decrypt", "kms:GenerateDataKey"}
+            if path.startswith("training/") and path.removeprefix("training/").partition("role")[0] in STEPS:
+                allowed |= {"kms:CreateGrant", "kms:Encrypt"}
+            assert set(actions) <= allowed, path
             assert actions == listed(statement["Action"]), f"{path}: keys and others in one statement"
             assert statement["Condition"]["StringEquals"]["kms:ViaService"], path
             for each in listed(statement["Resource"]):

@@ -1,5 +1,7 @@
 """The functions that release a model, and who hears of an approval."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -50,14 +52,17 @@ def release_variables(data: DataStack, *, environment: Environment) -> dict[str,
     }
 
 
-def allow_registration(function: Function, data: DataStack, *, group: str) -> None:
-    """Let a function write bundles, and enter packages in the registry."""
+def allow_registration(function: Function, data: DataStack, *, group: str, repositories: Sequence[str]) -> None:
+    """Let a function write bundles, and enter packages in the registry whose image lies in `repositories`."""
     function.allow("s3:GetObject", on=[data.models.arn_for_objects("runs/*")])
     function.allow("s3:GetObject", "s3:PutObject", on=[data.models.arn_for_objects("bundles/*")])
     function.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", on=[data.releases.table_arn])
     data.audit.allow_telling(function)
     # A package is made under its group, and both have to be named.
     function.allow("sagemaker:CreateModelPackage", on=[_group(function, group), _packages(function, group)])
+    if repositories:
+        # SageMaker looks at a package's image in the name of who makes the package.
+        function.allow("ecr:BatchGetImage", "ecr:DescribeImages", on=repositories)
 
 
 def allow_release(function: Function, data: DataStack, *, environment: Environment, group: str) -> None:

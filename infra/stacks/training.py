@@ -46,9 +46,9 @@ class TrainingStack(PaywardenStack):
         self.jobs = {
             step: JobRole(self, step, lake=data.lake.bucket, models=data.models, keys=data.keys) for step in STEPS
         }
-        image = self._image()
+        image, repositories = self._image()
         group = f"{environment.prefix}-models"
-        made = (self._plan_training(), self._read_verdict(), *self._release(image, group))
+        made = (self._plan_training(), self._read_verdict(), *self._release(image, repositories, group))
         self.functions = {each.verb_noun: each for each in made}
         on_word(self, group=group, settle_approval=self.functions["settle_approval"])
         self.retraining = Retraining(
@@ -84,13 +84,14 @@ class TrainingStack(PaywardenStack):
             UnwithdrawnQueueUrl=self.retraining.unwithdrawn.queue.queue_url,
         )
 
-    def _image(self) -> str:
+    def _image(self) -> tuple[str, list[str]]:
+        """The image of all jobs, and the ARN of the repository that it lies in, if it does in one."""
         if not self._environment.capabilities.container_images:
-            return self._environment.training_image
+            return self._environment.training_image, []
         image = training_image(self, "image")
         for job in self.jobs.values():
             image.repository.grant_pull(job.role)
-        return image.image_uri
+        return image.image_uri, [image.repository.repository_arn]
 
     def _schedule(self) -> None:
         for name, when, machine, what in (
@@ -217,7 +218,7 @@ class TrainingStack(PaywardenStack):
         function.allow("states:DescribeExecution", on=[self._retrain_arn("execution", "drift-*")])
         return function
 
-    def _release(self, image: str, group: str) -> tuple[Function, ...]:
+    def _release(self, image: str, repositories: list[str], group: str) -> tuple[Function, ...]:
         data, environment = self._data, self._environment
         variables = release_variables(data, environment=environment)
         variables["register_model"] |= {"MODEL_PACKAGE_GROUP": group, "TRAINING_IMAGE": image}
@@ -235,7 +236,7 @@ class TrainingStack(PaywardenStack):
             )
             for name, text in descriptions.items()
         }
-        allow_registration(made["register_model"], data, group=group)
+        allow_registration(made["register_model"], data, group=group, repositories=repositories)
         allow_release(made["release_model"], data, environment=environment, group=group)
         allow_watching(made["watch_release"], data, environment=environment)
         for name in ("request_approval", "settle_approval"):

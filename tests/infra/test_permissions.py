@@ -139,6 +139,8 @@ FUNCTIONS = {
             "s3:GetObject",
             "s3:PutObject",
             "sagemaker:CreateModelPackage",
+            "ecr:BatchGetImage",
+            "ecr:DescribeImages",
         },
     ),
     "release_model": (

@@ -54,16 +54,26 @@ _LAMBDA_RETRY = [
     }
 ]
 
-# Only what happens before a job exists: 5 more attempts within about 30 minutes for want of instances. A job
-# that ran and failed is not run again by itself: its reason is worth reading, and then it can be re-driven.
+# Only what happens before a job exists. A job that exists and failed is not run again by itself, not for want of
+# machines either (CapacityError): its reason is worth reading, and then it can be re-driven.
 _JOB_RETRY = [
+    # The account's quota is used up, by other jobs too: up to 5 more attempts within about 30 minutes.
     {
-        "ErrorEquals": ["SageMaker.ResourceLimitExceededException", "ThrottlingException"],
+        "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
         "IntervalSeconds": 60,
         "BackoffRate": 2,
         "MaxAttempts": 5,
         "JitterStrategy": "FULL",
-    }
+    },
+    # SageMaker's own trouble with the call, and too many calls: up to 5 more within about 5 minutes. Not longer,
+    # since a request that it refuses has the same name.
+    {
+        "ErrorEquals": ["SageMaker.AmazonSageMakerException", "ThrottlingException"],
+        "IntervalSeconds": 10,
+        "BackoffRate": 2,
+        "MaxAttempts": 5,
+        "JitterStrategy": "FULL",
+    },
 ]
 # From a job's own limit to the task's: provisioning of instances, download of the image, upload of results.
 _AROUND_SECONDS = 1800

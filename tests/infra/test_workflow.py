@@ -369,6 +369,23 @@ def test_every_task_has_a_limit_and_a_retry_budget(name: str) -> None:
         assert len(patient) == (name == "NotifyStopped")
 
 
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_that_sagemaker_did_not_take_is_asked_for_again(name: str) -> None:
+    within = {
+        error: sum(retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"]))
+        for retry in JOBS[name]["Retry"]
+        for error in retry["ErrorEquals"]
+    }
+    assert within.keys() == {
+        "SageMaker.AmazonSageMakerException",
+        "SageMaker.ResourceLimitExceededException",
+        "ThrottlingException",
+    }
+    # Other jobs of the account end at some time; a request that is refused for good should soon be known.
+    assert within["SageMaker.ResourceLimitExceededException"] >= 1_800
+    assert within["SageMaker.AmazonSageMakerException"] <= 600
+
+
 def test_the_whole_takes_longer_than_everything_that_a_policy_may_ask_for() -> None:
     longest = {}
     for name in ("shadow_hours", "approval_hours", "canary_minutes", "probation_minutes"):

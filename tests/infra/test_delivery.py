@@ -205,6 +205,18 @@ STATEFUL = frozenset(
 )
 
 
+def test_the_page_names_what_stands_in_the_way_of_a_stack_that_is_made_again(platform: Platform) -> None:
+    """Of every stack but that of the data, which is not."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    (commands,) = [each for each in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "delete-log-group" in each]
+    told = set(re.findall(r"[\w/-]*paywarden-prod[\w-]*", commands))
+    assert told == {
+        each["Properties"]["LogGroupName"]
+        for part, _, each in everything(platform("prod"))
+        if part != "data" and each["Type"] == "AWS::Logs::LogGroup" and "LogGroupName" in each["Properties"]
+    }
+
+
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 def test_data_keys_logs_and_versions_outlive_their_stacks(platform: Platform, environment: str) -> None:
     seen = set()

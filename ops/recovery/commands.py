@@ -190,7 +190,8 @@ def _revive(deployment: Deployment, client: Any, kind: Kind, table: str, *, dry_
 
 def _completed(deployment: Deployment, client: Any, kind: Kind, table: str, *, dry_run: bool, yes: bool) -> bool:
     """Go on with a table that was made again and lacks something; False if it lacks nothing."""
-    missing = lacking(client, deployment.client("lambda"), kind, table)
+    recoverable = deployment.environment.point_in_time_recovery
+    missing = lacking(client, deployment.client("lambda"), kind, table, recoverable=recoverable)
     if not missing:
         return False
     console.print(f"{table} is there and lacks {', '.join(missing)}.", highlight=False)

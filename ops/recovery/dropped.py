@@ -9,6 +9,9 @@ from ops.recovery.tables import Kind
 
 __all__ = ["completed", "lacking", "newest_backup", "reattached", "revived"]
 
+_PATIENCE_SECONDS = 900
+"""For a new table to take its recovery, which is a matter of a minute."""
+
 _COPIED = (
     "BatchSize",
     "BisectBatchOnFunctionError",
@@ -52,18 +55,21 @@ def revived(client: Any, table: str, backup: str, *, tell: Callable[[str], None]
     _settled(client, table, tell, poll)
 
 
-def lacking(client: Any, functions: Any, kind: Kind, table: str) -> list[str]:
-    """What a table that is there still lacks of being in its place: its stream, or who reads it.
+def lacking(client: Any, functions: Any, kind: Kind, table: str, *, recoverable: bool) -> list[str]:
+    """What a table that is there still lacks of being in its place: its stream, who reads it, its recovery.
 
-    That is how a restore leaves it which ended early.
+    That is how a restore leaves it which ended early; its recovery is what comes last.
     """
+    found = []
     described = client.describe_table(TableName=table)["Table"]
-    if not kind.stream:
-        return []
-    if not described.get("StreamSpecification", {}).get("StreamEnabled"):
-        return ["its stream"]
-    stale = [old for old, _ in _stale(functions, table, described["LatestStreamArn"])]
-    return [f"{_function(old)} as reader of its stream" for old in stale]
+    if kind.stream and not described.get("StreamSpecification", {}).get("StreamEnabled"):
+        found.append("its stream")
+    elif kind.stream:
+        stale = [old for old, _ in _stale(functions, table, described["LatestStreamArn"])]
+        found += [f"{_function(old)} as reader of its stream" for old in stale]
+    if recoverable and not _recovers(client, table):
+        found.append("its recovery")
+    return found
 
 
 def completed(
@@ -77,7 +83,7 @@ def completed(
     tell: Callable[[str], None],
     poll: float = 10.0,
 ) -> list[str]:
-    """Set what a restore does not: stream, protection, expiry, recovery, and the readers of the stream.
+    """Set what a restore does not: stream, protection, expiry, the readers of the stream, and at last recovery.
 
     What is set already stays, so that it can be run again after it ended early.
 
@@ -85,6 +91,11 @@ def completed(
     -------
     list of str
         The functions that read the table's stream before and read its new one now.
+
+    Raises
+    ------
+    RecoveryError
+        If AWS does not let recovery be set in time; all else is set then.
     """
     # One change after the other: a table takes the next when it is active again.
     described = _settled(client, table, tell, poll)
@@ -98,10 +109,10 @@ def completed(
     if kind.ttl and not _expires(client, table):
         expiry = {"Enabled": True, "AttributeName": kind.ttl}
         client.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
-    if recoverable:
-        recovery = {"PointInTimeRecoveryEnabled": True}
-        client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
-    return reattached(functions, table, described["LatestStreamArn"]) if kind.stream else []
+    names = reattached(functions, table, described["LatestStreamArn"]) if kind.stream else []
+    if recoverable and not _recovers(client, table):
+        _recover(client, table, tell, poll)
+    return names
 
 
 def reattached(client: Any, table: str, stream: str) -> list[str]:
@@ -142,6 +153,31 @@ def _function(mapping: Any) -> str:
 def _expires(client: Any, table: str) -> bool:
     told = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"]
     return told in ("ENABLED", "ENABLING")
+
+
+def _recovers(client: Any, table: str) -> bool:
+    told = client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    status: str = told.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus", "")
+    return status == "ENABLED"
+
+
+def _recover(client: Any, table: str, tell: Callable[[str], None], poll: float) -> None:
+    """Set point-in-time recovery, which a table refuses that has only just become active."""
+    start = time.monotonic()
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    while True:
+        try:
+            client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+            return
+        except client.exceptions.ContinuousBackupsUnavailableException:
+            waited = time.monotonic() - start
+            if waited >= _PATIENCE_SECONDS:
+                raise RecoveryError(
+                    f"{table}: it is there again, but AWS did not let its recovery be set for {waited:,.0f} s; "
+                    "run the same command once more in a while"
+                ) from None
+        tell(f"AWS makes {table} ready for its recovery: {waited:,.0f} s")
+        time.sleep(poll)
 
 
 def _settled(client: Any, table: str, tell: Callable[[str], None], poll: float) -> Any:

@@ -3,6 +3,7 @@
 moto keeps no history: a table of then is one that is copied while it is as it was.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -17,9 +18,9 @@ from typer.testing import CliRunner, Result
 from infra.environments import PROD
 from ops import terminal
 from ops.cli import app
-from ops.recovery import commands, comparing
+from ops.recovery import commands, comparing, dropped
 from ops.recovery.comparing import put_back
-from ops.recovery.dropped import lacking
+from ops.recovery.dropped import completed, lacking
 from ops.recovery.errors import RecoveryError
 from ops.recovery.objects import changes, set_back
 from ops.recovery.tables import KINDS, restored_aside
@@ -27,6 +28,7 @@ from runtime.stores.merchants import Account, Credential, DynamoMerchantStore
 from tests.tables import create_table
 from tests.trails import audit_table
 from tests.turns import one_call_at_a_time
+from tests.unit.ops.clock import Clock
 
 pytestmark = pytest.mark.integration
 
@@ -388,7 +390,7 @@ def test_a_dropped_table_is_made_again_with_its_stream_and_its_recovery(
         "MaximumRetryAttempts": 10,
     }
     assert {each["UUID"] for each in clients["lambda"].sources} == {"2", "new"}
-    assert lacking(dynamodb, clients["lambda"], KINDS["decisions"], "decisions") == []
+    assert lacking(dynamodb, clients["lambda"], KINDS["decisions"], "decisions", recoverable=True) == []
     again = command("table", "decisions", "--yes")
     assert "--at: give the moment" in str(again.exception)
 
@@ -419,6 +421,71 @@ def test_a_restore_that_ended_early_goes_on(
     assert described["DeletionProtectionEnabled"]
     reading = [(each["UUID"], each["EventSourceArn"]) for each in clients["lambda"].sources]
     assert reading == [("new", described["LatestStreamArn"])]
+
+
+class Refusing:
+    """DynamoDB, which refuses to set the recovery of a new table so many times."""
+
+    def __init__(self, client: Any, times: float) -> None:
+        self._client, self.times = client, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def update_continuous_backups(self, **given: Any) -> Any:
+        if self.times > 0:
+            self.times -= 1
+            error: dict[str, Any] = {"Error": {"Code": "ContinuousBackupsUnavailableException", "Message": "soon"}}
+            raise self._client.exceptions.ContinuousBackupsUnavailableException(error, "UpdateContinuousBackups")
+        return self._client.update_continuous_backups(**given)
+
+
+def test_the_recovery_of_a_new_table_comes_last_and_is_waited_for(
+    dynamodb: Any, clients: dict[str, Any], command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb.update_continuous_backups(
+        TableName="releases", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+    )
+    clients["dynamodb"] = refusing = Refusing(dynamodb, math.inf)
+    clock = Clock()
+    monkeypatch.setattr(dropped, "time", clock)
+    tried = command("table", "releases", "--dry-run")
+    assert "releases is there and lacks its recovery" in tried.stderr
+    failed = command("table", "releases", "--yes")
+    assert isinstance(failed.exception, RecoveryError)
+    assert "run the same command once more" in str(failed.exception)
+    assert dynamodb.describe_table(TableName="releases")["Table"]["DeletionProtectionEnabled"]
+    assert 600 < clock.now < 1_800
+    refusing.times = 2
+    assert command("table", "releases", "--yes").exit_code == 0
+    recovery = dynamodb.describe_continuous_backups(TableName="releases")["ContinuousBackupsDescription"]
+    assert recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    assert "--at: give the moment" in str(command("table", "releases").exception)
+
+
+def test_a_table_is_read_again_before_its_recovery_is_set(
+    dynamodb: Any, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb.update_continuous_backups(
+        TableName="decisions", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+    )
+    relay = "arn:aws:lambda:eu-west-1:123456789012:function:relay"
+    old = "arn:aws:dynamodb:eu-west-1:123456789012:table/decisions/stream/2026"
+    clients["lambda"].sources = [{"UUID": "old", "EventSourceArn": old, "FunctionArn": relay}]
+    monkeypatch.setattr(dropped, "time", Clock())
+    with pytest.raises(RecoveryError):
+        completed(
+            Refusing(dynamodb, math.inf),
+            clients["lambda"],
+            KINDS["decisions"],
+            "decisions",
+            recoverable=True,
+            protected=False,
+            tell=lambda _: None,
+        )
+    assert [each["UUID"] for each in clients["lambda"].sources] == ["new"]
+    missing = lacking(dynamodb, clients["lambda"], KINDS["decisions"], "decisions", recoverable=True)
+    assert missing == ["its recovery"]
 
 
 def test_a_dropped_table_without_a_backup_says_where_else_its_data_is(dynamodb: Any, command: Any) -> None:

@@ -16,6 +16,7 @@ from runtime.approvals import Approvals, Word, has_stopped, is_approved
 from runtime.auditing import AuditTrail
 from runtime.bundles import BundleStore
 from runtime.configuration import Profile
+from runtime.notices import subject
 from runtime.publishing import Published, Publisher
 from runtime.releasing import RUN, NotReleasedError, OvertakenError, Releaser
 from runtime.settings import load
@@ -141,7 +142,7 @@ def tell(asked: Asked, *, withdrawn: bool, refusal: str) -> None:
         became = f"What it had released stays: {refusal}"
     topic.publish(
         TopicArn=settings.alarm_topic,
-        Subject=f"Paywarden: run {run} ended badly"[:100],
+        Subject=subject(f"Paywarden: run {run} ended badly"),
         Message=(
             f"Paywarden: run {run}: {asked.reason}. {became}. Read why in the execution, {asked.execution}, "
             f"and go on from there with: paywarden train --resume {run}"

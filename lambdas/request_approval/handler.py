@@ -10,6 +10,7 @@ from fraud.release import ReleasePolicy
 from runtime import clients
 from runtime.approvals import Approvals, Word
 from runtime.auditing import AuditTrail
+from runtime.notices import subject
 from runtime.settings import load
 from runtime.stores.lineages import Event, Waiting
 from runtime.stores.releases import DynamoReleaseStore
@@ -85,7 +86,7 @@ def ask(request: Request, *, at: int) -> bool:
     releases.happened(run, Event(what="asked", at=at, by=f"retrain:{run}", reason=request.reason))
     topic.publish(
         TopicArn=settings.alarm_topic,
-        Subject=f"Paywarden: model {request.version} waits for approval"[:100],
+        Subject=subject(f"Paywarden: model {request.version} waits for approval"),
         Message=message(request, settings.environment),
     )
     logger.info("approval asked for", extra={"run_id": run})

@@ -222,6 +222,18 @@ def test_people_are_told_of_a_run_that_ended_badly_and_what_came_of_it(
     assert "re-driven" in left
 
 
+def test_people_are_told_of_a_run_whatever_its_name(function: ModuleType, told: list[dict[str, str]]) -> None:
+    execution = f"arn:aws:states:{REGION}:123456789012:execution:paywarden-test-retrain:{'größe' * 16}"
+    function.handler(
+        {"action": "withdraw", "execution": execution, "stopped_at": 1, "reason": "it failed"}, Context()
+    )
+    (message,) = told
+    # SNS wants less than 100 characters, and those of ASCII.
+    assert len(message["Subject"]) == 99
+    assert message["Subject"].isascii()
+    assert execution in message["Message"]
+
+
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
 def test_a_late_withdrawal_leaves_alone_what_was_re_driven(
     function: ModuleType, config: AppConfig, executions: Executions, status: str

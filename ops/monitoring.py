@@ -125,14 +125,13 @@ def follow(
     MonitoringError
         If it fails or is not done in time.
     """
-    client = deployment.client("stepfunctions")
     name = arn.rpartition(":")[2]
     try:
-        described, last = executions.follow(client, arn, timeout=timeout, entered=entered)
+        described, last = executions.follow(deployment, arn, timeout=timeout, entered=entered)
     except TimeoutError as error:
         raise MonitoringError(f"look {name} {error}") from error
     if described["status"] != "SUCCEEDED":
-        words = executions.cause(client, arn, described)
+        words = executions.cause(deployment.client("stepfunctions"), arn, described)
         raise MonitoringError(f"look {name} ended as {described['status']} in {last}: {words}")
     output = msgspec.json.decode(described["output"])
     if not output["looks"]:

@@ -109,8 +109,8 @@ def start(deployment: Deployment, name: str, *, options: dict[str, Any]) -> str:
     return str(started["executionArn"])
 
 
-def resume(deployment: Deployment, name: str) -> str:
-    """Go on with an execution from the step that failed; return its ARN.
+def resume(deployment: Deployment, name: str) -> tuple[str, datetime]:
+    """Go on with an execution from the step that failed; return its ARN, and since when it goes on.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def resume(deployment: Deployment, name: str) -> str:
     """
     arn = f"{deployment['RetrainStateMachine'].replace(':stateMachine:', ':execution:')}:{name}"
     try:
-        deployment.client("stepfunctions").redrive_execution(executionArn=arn)
+        redriven = deployment.client("stepfunctions").redrive_execution(executionArn=arn)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == "ExecutionDoesNotExist":
@@ -133,7 +133,7 @@ def resume(deployment: Deployment, name: str) -> str:
                 f"({words})"
             ) from error
         raise
-    return arn
+    return arn, redriven["redriveDate"]
 
 
 def follow(
@@ -143,6 +143,7 @@ def follow(
     timeout: float = 7_200,
     entered: Callable[[str], None] = lambda _state: None,
     leave: bool = False,
+    since: datetime | None = None,
 ) -> Run:
     """Wait for an execution.
 
@@ -150,13 +151,14 @@ def follow(
     ----------
     leave : bool
         Do not wait for people, nor for traffic: come back once the run does.
+    since : datetime, optional
+        When it was resumed, if it was.
 
     Raises
     ------
     RetrainingError
         If the execution fails or is not done in time.
     """
-    client = deployment.client("stepfunctions")
     began = time.monotonic()
     name = arn.rpartition(":")[2]
     run_id = run_id_of(name)
@@ -165,7 +167,9 @@ def follow(
         return leave and (state in _LONG_STATES or (state == "AskApproval" and _asks_person(deployment, run_id)))
 
     try:
-        described, last = executions.follow(client, arn, timeout=timeout, entered=entered, leaves=leaves)
+        described, last = executions.follow(
+            deployment, arn, timeout=timeout, entered=entered, leaves=leaves, since=since
+        )
     except TimeoutError as error:
         raise RetrainingError(f"run {name} {error}") from error
     if described["status"] == "RUNNING":
@@ -173,9 +177,8 @@ def follow(
     elif described["status"] == "SUCCEEDED":
         output = msgspec.json.decode(described["output"])
     else:
-        raise RetrainingError(
-            f"run {name} ended as {described['status']}: {executions.cause(client, arn, described)}"
-        )
+        words = executions.cause(deployment.client("stepfunctions"), arn, described)
+        raise RetrainingError(f"run {name} ended as {described['status']}: {words}")
     return _run(deployment, arn, run_id, output, time.monotonic() - began)
 
 

@@ -52,8 +52,9 @@ def train(
     from ops.retraining import resume as go_on
 
     deployment = connect(env, port=port)
+    since = None
     if resume is not None:
-        arn = go_on(deployment, resume)
+        arn, since = go_on(deployment, resume)
     else:
         options = options_of(
             deployment.environment,
@@ -80,7 +81,7 @@ def train(
                     highlight=False,
                 )
 
-        run = follow(deployment, arn, timeout=float("inf"), entered=entered, leave=not wait)
+        run = follow(deployment, arn, timeout=float("inf"), entered=entered, leave=not wait, since=since)
     reports = fetch_reports(deployment, run.version, FOLDER / run.version)
     console.print(f"{run.version} {_OUTCOMES[run.outcome]}: {run.reason}", markup=False)
     for path in reports:

@@ -305,8 +305,8 @@ def test_a_run_whose_training_job_was_killed_goes_on_from_its_checkpoint(
     with pytest.raises(RetrainingError, match="exit code: -9"):
         follow(deployment, arn, timeout=240)
     killer.join()
-    resume(deployment, "killed")
-    run = follow(deployment, arn, timeout=300)
+    _, since = resume(deployment, "killed")
+    run = follow(deployment, arn, timeout=300, since=since)
     assert run.outcome == "serves", run.reason
     names = [name for name, _ in run.states]
     assert names.count("BuildDataset") == 1

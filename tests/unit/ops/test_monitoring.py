@@ -31,6 +31,8 @@ DONE = {
 class Deployed:
     """Step Functions and S3 around one execution, which runs for some looks and then ends."""
 
+    port = 4566
+
     def __init__(self, ending: dict[str, Any], *, looks: int = 3) -> None:
         self.ending, self.looks, self.asked = ending, looks, dict[str, Any]()
         verdict = judge(Figures(decisions=5_000, score_index=0.9), MonitoringPolicy())
@@ -57,7 +59,7 @@ class Deployed:
         assert operation == "get_execution_history"
         return self
 
-    def paginate(self, *, executionArn: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+    def paginate(self, *, executionArn: str, **_page: Any) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
         assert executionArn == ARN
         names = ("PlanMonitoring", "MonitorLake")[: 2 if self.looks < 2 else 1]
         entered = [{"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": name}} for name in names]

@@ -35,7 +35,7 @@ def error(code: str, message: str = "") -> ClientError:
 
 
 class Workflow:
-    """Step Functions and S3 around one execution: it is RUNNING for some looks, then it ends."""
+    """Step Functions and S3 around one execution: it is RUNNING, or `stale`, for some looks, then it ends."""
 
     def __init__(self, ending: dict[str, Any], history: list[dict[str, Any]], *, looks: int = 2) -> None:
         self.ending = ending
@@ -45,15 +45,18 @@ class Workflow:
         self.stored = {"runs/r1/evaluation/evaluation.json": msgspec.json.encode(EVALUATION)}
         self.redriven: list[str] = []
         self.refusal: ClientError | None = None
+        self.stale: dict[str, Any] | ClientError = {"status": "RUNNING"}
+        self.port: int | None = 4566
 
     def __getitem__(self, name: str) -> str:
         machine = "arn:aws:states:eu-west-1:123456789012:stateMachine:retrain"
         return {"RetrainStateMachine": machine, "ModelsBucket": "models"}[name]
 
-    def redrive_execution(self, *, executionArn: str) -> None:  # noqa: N803 - AWS's name
+    def redrive_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
         if self.refusal is not None:
             raise self.refusal
         self.redriven.append(executionArn)
+        return {"redriveDate": START}
 
     def client(self, service: str) -> Any:
         assert service in ("stepfunctions", "s3")
@@ -66,14 +69,23 @@ class Workflow:
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
         assert executionArn == ARN
         self.looks -= 1
-        return {"status": "RUNNING"} if self.looks >= 0 else self.ending
+        if self.looks < 0:
+            return self.ending
+        if isinstance(self.stale, ClientError):
+            raise self.stale
+        return self.stale
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "get_execution_history"
         return self
 
-    def paginate(self, *, executionArn: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - AWS's name
-        assert executionArn == ARN
+    def paginate(
+        self,
+        *,
+        executionArn: str,  # noqa: N803 - AWS's names
+        PaginationConfig: dict[str, int],  # noqa: N803
+    ) -> Iterator[dict[str, Any]]:
+        assert (executionArn, PaginationConfig) == (ARN, {"PageSize": 1_000})
         # While it runs, only the first states have been entered; one event a page.
         known = self.history if self.looks < 0 else self.history[: 3 - self.looks]
         yield from ({"events": [event]} for event in known)
@@ -231,8 +243,51 @@ def test_without_leave_it_waits_for_people_too() -> None:
 def test_a_failed_run_goes_on_from_where_it_failed() -> None:
     workflow = Workflow(succeeded(), HISTORY)
     deployment: Any = workflow
-    assert resume(deployment, "r1") == ARN
+    assert resume(deployment, "r1") == (ARN, START)
     assert workflow.redriven == [ARN]
+
+
+@pytest.mark.parametrize("again", [{}, {"redriveDate": START - timedelta(days=1)}])
+def test_a_failure_of_before_a_run_went_on_is_not_its_end(again: dict[str, Any]) -> None:
+    """Step Functions may tell of it for a while; a failure since is one."""
+    for ending, message in ((succeeded(), ""), ({"status": "FAILED", "cause": "no rows"}, "no rows")):
+        workflow = Workflow({**ending, "redriveDate": START}, HISTORY)
+        workflow.stale = {"status": "FAILED", "cause": "the machine went away", **again}
+        deployment: Any = workflow
+        if not message:
+            assert follow(deployment, ARN, since=START).outcome == "serves"
+            continue
+        with pytest.raises(RetrainingError, match=message):
+            follow(deployment, ARN, since=START)
+
+
+def test_a_failure_that_is_told_on_and_on_is_its_end(clock: Clock) -> None:
+    workflow = Workflow({}, HISTORY, looks=10_000)
+    workflow.stale = {"status": "FAILED", "cause": "the machine went away"}
+    deployment: Any = workflow
+    with pytest.raises(RetrainingError, match="went away"):
+        follow(deployment, ARN, since=START)
+    assert 30 <= clock.now < 40
+
+
+def test_a_run_that_was_only_just_started_may_not_be_known_yet(clock: Clock) -> None:
+    workflow = Workflow(succeeded(), HISTORY, looks=3)
+    workflow.stale = error("ExecutionDoesNotExist")
+    assert run(workflow).outcome == "serves"
+    workflow.looks, clock.now = 10_000, 0.0
+    with pytest.raises(ClientError, match="ExecutionDoesNotExist"):
+        run(workflow)
+    assert 30 <= clock.now < 40
+
+
+@pytest.mark.parametrize(("port", "seconds"), [(4566, 0.5), (None, 5.0)])
+def test_step_functions_is_asked_less_often_where_many_ask_it(
+    clock: Clock, port: int | None, seconds: float
+) -> None:
+    workflow = Workflow(succeeded(), HISTORY, looks=4)
+    workflow.port = port
+    run(workflow)
+    assert clock.now == pytest.approx(4 * seconds)
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,6 @@ _DATA: Final = (
     Allowed(
         ("sagemaker:*ModelPackageGroup*", "sagemaker:*Tags"), ("sagemaker:{here}:model-package-group/{prefix}*",)
     ),
-    # A stack reads the outputs of those before it (Fn::GetStackOutput) by the role that deploys it.
-    Allowed(("cloudformation:DescribeStacks",), ("cloudformation:{here}:stack/{prefix}-*/*",)),
     # Templates ask whether the account is bootstrapped for them, and code comes from the bootstrap's bucket.
     Allowed(("ssm:GetParameters",), ("ssm:{here}:parameter/cdk-bootstrap/{qualifier}/*",)),
     Allowed(("s3:GetObject",), ("s3:::cdk-{qualifier}-assets-{account}-{region}/*",)),

@@ -105,8 +105,7 @@ class Network(Construct):
             tags=[cdk.CfnTag(key="Name", value=environment.prefix)],
         )
         routes = ec2.CfnRouteTable(self, "routes", vpc_id=self.vpc.ref)
-        subnets = [self._subnet(number, block, routes) for number, block in enumerate(_SUBNETS)]
-        self.subnets = [each.ref for each in subnets]
+        self.subnets = [self._subnet(number, block, routes).ref for number, block in enumerate(_SUBNETS)]
         self.functions = self._group("functions", "functions: to the endpoints, and to nobody", egress=True)
         self._endpoints(routes)
         self.entrance = self._interface(
@@ -125,10 +124,6 @@ class Network(Construct):
             ),
         )
         self._log_refused(log_key)
-        # Elsewhere a stack may lose what others refer to. Nothing is taken from under functions that run in here:
-        # CloudFormation refuses that until they are out.
-        for each in (*subnets, self.functions, self.entrance):
-            cdk.CrossStackReferences.of(each).produce(cdk.ReferenceStrength.STRONG)
 
     def join(self, function: lambda_.Function) -> None:
         """Let a function run in here; its role needs `interface_permissions`."""

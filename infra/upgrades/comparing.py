@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Final
 
-from infra.upgrades.keeping import REWRITTEN, Kept
+from infra.upgrades.keeping import EXPORT, REWRITTEN, Kept
 
 __all__ = ["broken"]
 
@@ -14,12 +14,12 @@ _POLICIES: Final = {"Delete": 0, "Snapshot": 1, "RetainExceptOnCreate": 2, "Reta
 
 
 def broken(released: Mapping[str, Kept], current: Mapping[str, Kept]) -> dict[str, str]:
-    """What a deployment over the last release would lose.
+    """What a deployment over the last release would lose, or be refused for.
 
     Parameters
     ----------
     released, current : mapping of str to Kept
-        The stateful resources of a stack by their logical ids, in the last release and now.
+        The stateful resources and exports of a stack by their logical ids, in the last release and now.
 
     Returns
     -------
@@ -29,10 +29,14 @@ def broken(released: Mapping[str, Kept], current: Mapping[str, Kept]) -> dict[st
     found = {}
     for name, before in released.items():
         after = current.get(name)
-        losses = ["it is gone: CloudFormation would drop it"] if after is None else list(_losses(before, after))
+        losses = [_gone(before)] if after is None else list(_losses(before, after))
         if losses:
             found[name] = f"{name} ({before.type}): {'; '.join(losses)}"
     return found
+
+
+def _gone(before: Kept) -> str:
+    return f"it is gone: CloudFormation would {'refuse that' if before.type == EXPORT else 'drop it'}"
 
 
 def _losses(before: Kept, after: Kept) -> Iterator[str]:

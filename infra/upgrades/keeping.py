@@ -1,4 +1,4 @@
-"""What of a template holds something that a deployment must not lose, and how it is held."""
+"""What of a template must not be lost by a deployment, and how it is held; and what other stacks import of it."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # it ships none
 
-__all__ = ["ELSEWHERE", "REWRITTEN", "STATEFUL", "Kept", "kept"]
+__all__ = ["ELSEWHERE", "EXPORT", "REWRITTEN", "STATEFUL", "Kept", "kept"]
 
 STATEFUL: Final = frozenset(
     {
@@ -45,7 +45,11 @@ ELSEWHERE: Final[Mapping[str, str]] = {
 }
 """Why resources of a type may be in a stack of functions; all other stateful ones are in the data stack."""
 
+EXPORT: Final = "Export"
+"""In the place of a type: what other stacks import, which CloudFormation neither changes nor removes meanwhile."""
+
 REWRITTEN: Final[Mapping[str, Mapping[str, str]]] = {
+    EXPORT: {"Value": "cannot be changed while another stack imports it"},
     "AWS::SecretsManager::Secret": {
         "GenerateSecretString": "cannot be changed, or another secret would be generated",
         "SecretString": "cannot be changed, or it would be written over",
@@ -60,12 +64,12 @@ _PROPERTIES: Final = "/properties/"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A resource that holds something.
+    """A resource that holds something, or an export.
 
     Attributes
     ----------
     type : str
-        CloudFormation's.
+        CloudFormation's, or `EXPORT`.
     fixed : dict of str to any JSON value
         Those properties that cannot be changed without a new resource, or a loss of what it holds, by their path;
         null where one is not given.
@@ -83,7 +87,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kept(template: Mapping[str, Any]) -> dict[str, Kept]:
-    """The stateful resources of a template by their logical ids."""
+    """The stateful resources and the exports of a template by their logical ids."""
     found = {}
     for name, resource in template["Resources"].items():
         if resource["Type"] in STATEFUL:
@@ -94,6 +98,11 @@ def kept(template: Mapping[str, Any]) -> dict[str, Kept]:
                 keeps={what: float(much) for what, much in _keeps(resource["Type"], properties)},
                 deleted=resource.get("DeletionPolicy", "Delete"),
                 replaced=resource.get("UpdateReplacePolicy", "Delete"),
+            )
+    for name, output in template.get("Outputs", {}).items():
+        if "Export" in output:
+            found[name] = Kept(
+                type=EXPORT, fixed={"Value": output["Value"]}, keeps={}, deleted="Delete", replaced="Delete"
             )
     return dict(sorted(found.items()))
 

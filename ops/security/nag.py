@@ -10,10 +10,8 @@ from ops.security.findings import CheckError, Result, over_environments
 __all__ = ["check", "general"]
 
 PACKS = {"AwsSolutions", "PCI.DSS.321"}
-# A reference to another stack's output, and the names that begin with the environment's.
-_OUTPUT = re.compile(
-    r'\{"Fn::GetStackOutput":\{"StackName":"[^"]*-([a-z]+)"[^}]*\{[^}]*\},"OutputName":"PublishOutput(?:FnGetAtt|Ref)(\w+?)[0-9A-F]{8}"\}\}'
-)
+# What another stack exports, and the names that begin with the environment's.
+_EXPORT = re.compile(r"\bpaywarden-\w+-([a-z]+):ExportsOutput(?:FnGetAtt|Ref)(\w+?)[0-9A-F]{8}\b")
 _PREFIX = re.compile(r"\bpaywarden-(?:dev|staging|prod)\b")
 
 
@@ -23,7 +21,7 @@ def general(rule: str) -> str:
     >>> general("AwsSolutions-IAM5[Resource::arn:aws:s3:::paywarden-prod-lake/*]")
     'AwsSolutions-IAM5[Resource::arn:aws:s3:::paywarden-<env>-lake/*]'
     """
-    return _PREFIX.sub("paywarden-<env>", _OUTPUT.sub(r"<\1.\2>", rule))
+    return _PREFIX.sub("paywarden-<env>", _EXPORT.sub(r"<\1.\2>", rule))
 
 
 def check(assemblies: Sequence[Assembly]) -> Result:

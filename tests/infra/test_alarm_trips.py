@@ -62,9 +62,10 @@ class Templates:
             case [("Fn::GetAtt", [name, attribute])]:
                 named = self._named(part, name)
                 return self._arn(named) if attribute == "Arn" and self._type(part, name) == METRIC else named
-            case [("Fn::GetStackOutput", output)]:
-                owner = output["StackName"].rpartition("-")[2]
-                return self._solved(owner, self._raw[owner]["Outputs"][output["OutputName"]]["Value"])
+            case [("Fn::ImportValue", export)]:
+                stack, output = export.split(":")
+                owner = stack.rpartition("-")[2]
+                return self._solved(owner, self._raw[owner]["Outputs"][output]["Value"])
             case [("Fn::Join", [between, parts])]:
                 return between.join(self._solved(part, each) for each in parts)
         return {key: self._solved(part, each) for key, each in value.items()}

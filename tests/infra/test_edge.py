@@ -197,7 +197,7 @@ def test_every_function_runs_inside_and_nothing_is_open_but_https(private: Mappi
 
 
 def test_the_network_cannot_be_taken_from_under_its_functions(private: Mapping[str, dict[str, Any]]) -> None:
-    """CloudFormation deletes nothing that another stack imports; what it looks up in another one it may lose."""
+    """CloudFormation deletes nothing that another stack imports."""
     (api,) = of_type(private, "AWS::ApiGateway::RestApi")
     joined = [each["VpcConfig"] for each in of_type(private, "AWS::Lambda::Function")]
     lasting = [group for each in joined for group in (*each["SubnetIds"], *each["SecurityGroupIds"])]

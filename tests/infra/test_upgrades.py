@@ -84,6 +84,12 @@ def test_a_deployment_over_the_last_release_loses_nothing(platform: Synthesizer,
     assert excused <= lost.keys(), "a reason for what is not broken any more: take it out of BREAKING"
 
 
+@pytest.mark.parametrize("name", ["local", *RECORDED])
+def test_a_deployment_looks_nothing_up(platform: Synthesizer, name: str) -> None:
+    # CloudFormation would make a call for each place, and be throttled by its own limit.
+    assert not [part for part in PARTS if "Fn::GetStackOutput" in json.dumps(platform(name).raw(part))]
+
+
 @pytest.mark.parametrize("name", RECORDED)
 def test_the_record_has_what_the_last_release_had(name: str) -> None:
     found = read(name)
@@ -172,6 +178,18 @@ def _first_document(template: Any) -> None:
     _first(template, "AWS::AppConfig::HostedConfigurationVersion")["Properties"]["Content"] = "{}"
 
 
+def _not_exported(template: Any) -> None:
+    del template["Outputs"][_export(template)]
+
+
+def _another_exported(template: Any) -> None:
+    template["Outputs"][_export(template)]["Value"] = {"Ref": "ledgerA1B2C3D4"}
+
+
+def _export(template: Any) -> str:
+    return next(key for key, each in template["Outputs"].items() if "Export" in each)
+
+
 BREAKS: dict[str, Callable[[Any], None]] = {
     "it is gone": _renamed,
     "another resource": _other_type,
@@ -189,6 +207,8 @@ BREAKS: dict[str, Callable[[Any], None]] = {
     "seconds of items past their expires_at: inf would become 0": _time_to_live,
     "seconds of items past their updated_at: inf would become 0": _other_time_to_live,
     "Content cannot be changed": _first_document,
+    "(Export): it is gone: CloudFormation would refuse that": _not_exported,
+    "Value cannot be changed while another stack imports it": _another_exported,
 }
 
 

@@ -136,7 +136,7 @@ def _stop(
     deployment.tell(
         "code", "stop", of=code.name, before={"deployment": rollout.id}, after={"live": code.live}, reason=reason
     )
-    stop(deployment, rollout)
+    stop(deployment, rollout, code)
     console.print(
         f"Deployment {rollout.id} is stopped, version {code.live} has all calls, and CloudFormation takes the "
         "rest of the change back.",

@@ -13,6 +13,7 @@ from ops.times import now, shown
 
 __all__ = [
     "KEPT",
+    "LIVE",
     "Code",
     "RollbackError",
     "Version",

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -356,11 +356,26 @@ def test_a_roll_back_to_what_cannot_serve_changes_nothing(world: World) -> None:
 
 
 class CodeDeploy:
-    """CodeDeploy in the middle of a deployment of score_transaction, which takes two looks to stop."""
+    """CodeDeploy in the middle of a deployment of score_transaction, which takes two looks to stop.
 
-    def __init__(self, *, ends: str = "Stopped", running: bool = True) -> None:
+    Its roll-back takes two more, if it comes to an end.
+    """
+
+    def __init__(self, *, ends: str = "Stopped", running: bool = True, goes_back: bool = True) -> None:
         self.asked: list[str] = []
-        self._ends, self._running, self._looks = ends, running, 0
+        self._ends, self._running, self._looks, self._waits = ends, running, 0, 0 if goes_back else -1_000
+        self._share: Callable[[dict[str, float]], None] = lambda _: None
+
+    def begin(self, share: Callable[[dict[str, float]], None]) -> None:
+        """The canary has its share of the calls."""
+        if self._running:
+            self._share = share
+            share({"3": 0.1})
+
+    def wait(self, _seconds: float) -> None:
+        self._waits += 1
+        if self._waits == 3:
+            self._share({})
 
     def list_deployments(self, **asked: Any) -> dict[str, Any]:
         assert asked["applicationName"] == asked["deploymentGroupName"] == "paywarden-prod-score_transaction"
@@ -391,7 +406,12 @@ def shifting(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             deployment, "client", lambda service: codedeploy if service == "codedeploy" else clients(service)
         )
         monkeypatch.setattr("ops.versions.deployed", lambda _: {"score_transaction": deployment.name})
-        monkeypatch.setattr("ops.rollouts.time.sleep", lambda _: None)
+        monkeypatch.setattr("ops.rollouts.time.sleep", codedeploy.wait)
+        codedeploy.begin(
+            lambda weights: clients("lambda").update_alias(
+                FunctionName=deployment.name, Name="live", RoutingConfig={"AdditionalVersionWeights": weights}
+            )
+        )
         return deployment
 
     return begin
@@ -415,8 +435,9 @@ def test_code_that_is_taking_over_is_stopped_instead(shifting: Any) -> None:
     assert (more["before"], more["after"]) == ({"deployment": "d-1"}, {"live": 2})
     assert more["reason"] == "it times out"
     assert "version 2 has all calls" in done.output
-    # CodeDeploy moves the alias, nobody else does.
+    # CodeDeploy moves the alias, nobody else does, and is waited for.
     assert deployment.live() == "2"
+    assert not code_of(deployment, "score_transaction").shared
 
 
 def test_code_that_took_over_meanwhile_is_told(shifting: Any) -> None:
@@ -429,7 +450,13 @@ def test_code_that_took_over_meanwhile_is_told(shifting: Any) -> None:
 def test_a_deployment_that_does_not_stop_is_told(shifting: Any) -> None:
     deployment = shifting(CodeDeploy(ends="InProgress"))
     with pytest.raises(RollbackError, match="still inprogress after 0 s"):
-        stop(deployment, Rollout("d-1"), patience=0, poll=0)
+        stop(deployment, Rollout("d-1"), code_of(deployment, "score_transaction"), patience=0, poll=0)
+
+
+def test_a_share_that_codedeploy_does_not_take_back_is_told(shifting: Any) -> None:
+    deployment = shifting(CodeDeploy(ends="Failed", goes_back=False))
+    with pytest.raises(RollbackError, match="still sends calls to version 3; look at CodeDeploy's roll-back"):
+        stop(deployment, Rollout("d-1"), code_of(deployment, "score_transaction"), patience=0.1, poll=0)
 
 
 def test_an_alias_that_was_moved_by_hand_is_not_what_codedeploy_expects(shifting: Any) -> None:

@@ -255,6 +255,7 @@ def main() -> None:
     from ops.tokens import RotationError
     from ops.tracing.errors import TraceError
     from runtime.configuration import ConfigurationError
+    from runtime.stores.batches import ThrottledError
     from training.engines.events import EventTableError
 
     try:
@@ -294,6 +295,10 @@ def main() -> None:
         TraceError,
     ) as error:
         console.print(f"[red]paywarden:[/red] {escape(str(error))}", highlight=False)
+        raise SystemExit(1) from error
+    except ThrottledError as error:
+        hint = "wait some minutes, then run this again"
+        console.print(f"[red]paywarden:[/red] {escape(str(error))}: {hint}", highlight=False)
         raise SystemExit(1) from error
     except (BotoCoreError, ClientError, HTTPError) as error:
         # The deployment was found before: what fails now is a permission, the network, or AWS.

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.deployment import Deployment
 from ops.times import now
+from runtime.stores.batches import ThrottledError
 
 __all__ = [
     "AWS_ERRORS",
@@ -25,7 +26,7 @@ __all__ = [
     "returned",
 ]
 
-AWS_ERRORS: Final = (ClientError, BotoCoreError)
+AWS_ERRORS: Final = (ClientError, BotoCoreError, ThrottledError)
 """What a call to AWS may raise."""
 
 BATCH: Final = 10
@@ -217,6 +218,8 @@ def in_short(error: Exception) -> str:
     """An error in a few words; of AWS the operation and the code, since its text may repeat what was sent."""
     if isinstance(error, ClientError):
         return f"{error.operation_name}: {error.response['Error']['Code']}"
+    if isinstance(error, ThrottledError):
+        return "DynamoDB is throttling; try again in some minutes"
     return type(error).__name__ if isinstance(error, BotoCoreError) else str(error)
 
 

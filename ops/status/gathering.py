@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.alarms import HALVES, kind_of
 from ops.deployment import Deployment, DeploymentError
 from ops.functions import deployed
 from ops.models.desk import Desk
+from ops.queues.letters import AWS_ERRORS
 from ops.queues.letters import OUTPUTS as DEAD_LETTERS
 from ops.status.metrics import Rate, Series, days, lambda_, ours, per_minute, recent, sqs
 from ops.status.objectives import Objective, objectives, series
@@ -139,7 +139,7 @@ def gather(deployment: Deployment, *, clock: Callable[[], float] = time.time) ->
         for name, future in futures.items():
             try:
                 found[name] = future.result()
-            except (BotoCoreError, ClientError, ConfigurationError, DeploymentError) as error:
+            except (*AWS_ERRORS, ConfigurationError, DeploymentError) as error:
                 unknown[name] = str(error)
     return Status(environment=deployment.environment.name, at=round(now * 1_000), unknown=unknown, **found)
 

@@ -17,6 +17,7 @@ from ops.inputs import MappingError
 from ops.merchants import MerchantIdError
 from ops.retraining import RetrainingError
 from runtime.configuration import ConfigurationError
+from runtime.stores.batches import UnprocessedError
 
 WIDE = {"COLUMNS": "300"}
 
@@ -128,6 +129,13 @@ def test_what_aws_refuses_comes_with_a_hint(
     told = _told(monkeypatch, capsys, error)
     assert str(error) in told
     assert "check your permissions and the network" in told
+
+
+def test_a_throttled_table_asks_for_patience(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = _told(monkeypatch, capsys, UnprocessedError("features: keys stayed unread"))
+    assert "features: keys stayed unread: wait some minutes, then run this again" in told
 
 
 def test_a_mistake_of_ours_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from ops.queues.letters import Queue
 from ops.queues.redriving import look, redrive
 from ops.queues.ways import way_of
 from ops.scanning import SEGMENTS
+from runtime.stores.batches import ThrottledError, UnprocessedError
 from tests.unit.ops.operations import ACCOUNT, NOON, REGION, Small, event, payment, small_deployment
 
 __all__ = ["small_deployment"]
@@ -135,6 +136,26 @@ def test_what_aws_refuses_to_a_batch_is_why_it_stays(
     (why,) = sent_back(small, Queue.UPDATES).left
     assert why.startswith("SendMessageBatch: ")
     assert len(small.box(Queue.UPDATES).peek(10)) == 1
+
+
+@pytest.mark.parametrize("error", [ThrottledError("a secret"), UnprocessedError("a secret")])
+def test_a_throttled_table_leaves_a_batch_and_the_next_goes_on(
+    small_deployment: Small, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    small, errors = small_deployment, [error]
+    for number in range(15):
+        small.dies(Queue.UPDATES, event(payment(number)))
+
+    def throttled(letters: Any, **rest: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return judge_updates(letters, **rest)
+
+    monkeypatch.setattr("ops.queues.ways.judge_updates", throttled)
+    done = sent_back(small, Queue.UPDATES)
+    why = "it cannot be judged now: DynamoDB is throttling; try again in some minutes"
+    assert (done.sent, dict(done.left)) == (5, {why: 10})
+    assert sent_back(small, Queue.UPDATES).sent == 10
 
 
 def test_events_from_the_future_stay_where_histories_are_not_replayed(small_deployment: Small) -> None:

@@ -23,6 +23,7 @@ from ops.status.gathering import Alarm, Alarms, Queue, Run, Serving, Status, gat
 from ops.status.metrics import Rate, Series, days, ours, recent
 from ops.status.objectives import Objective, objectives, series
 from ops.status.screen import WIDTH, screen
+from runtime.stores.batches import ThrottledError
 
 MINUTE, DAY = 60, 86_400
 ROOT = Path(__file__).resolve().parents[3]
@@ -169,8 +170,12 @@ def test_a_part_that_cannot_be_read_hides_no_other(monkeypatch: pytest.MonkeyPat
     def denied(*_told: Any) -> Any:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetMetricData")
 
-    for part in ("_figures", "_queues", "_serving", "days"):
+    def throttled(*_told: Any) -> Any:
+        raise ThrottledError("releases: reads are throttled")
+
+    for part in ("_figures", "_queues", "days"):
         monkeypatch.setattr(gathering, part, denied)
+    monkeypatch.setattr(gathering, "_serving", throttled)
     monkeypatch.setattr(gathering, "_runs", lambda *_told: ())
     monkeypatch.setattr(gathering, "_alarms", lambda *_told: Alarms(on=(), watched=3))
 
@@ -186,7 +191,8 @@ def test_a_part_that_cannot_be_read_hides_no_other(monkeypatch: pytest.MonkeyPat
     assert set(found.unknown) == {"figures", "queues", "serving", "objectives"}
     told = shown(found)
     assert "of 3 alarms" in told
-    assert told.count("AccessDenied") == 4
+    assert told.count("AccessDenied") == 3
+    assert "reads are throttled" in told
 
 
 def shown(status: Status) -> str:

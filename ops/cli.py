@@ -154,7 +154,9 @@ def import_(
             progress.update(tasks[what], completed=done, total=total)
 
         rows = [row for frame in frames for row in from_frame(frame)]
-        imported = import_history(deployment, name or path.stem, rows, clock=now(), progress=show)
+        imported = import_history(
+            deployment, name or path.stem, rows, clock=now(), sleep=time.sleep, progress=show
+        )
     console.print(
         f"{imported.rows} rows in the lake; {imported.states} states written, {imported.unchanged} were there "
         f"already; {imported.later_labels} labels were not known yet and wait in the lake."

@@ -13,15 +13,14 @@ from fraud.replay import arrival, fold
 from fraud.state import State
 from lambdas.update_features.updating import Delivery, Updater
 from ops.deployment import Deployment
-from ops.featurestore.merging import BusyError, OtherStatesError, fingerprint, merge
+from ops.featurestore.merging import BusyError, OtherStatesError, chunks, fingerprint, merge
 from ops.featurestore.sources import import_key, import_names, known
 from ops.inputs import Row, from_frame, to_frame
-from runtime.stores.features import MOST_ITEMS, FeatureStore, Marker
+from runtime.stores.features import FeatureStore, Marker
 from runtime.stores.generations import Generation, Generations
 
 __all__ = ["ImportConflictError", "Imported", "LaterLabels", "import_history", "labels_until"]
 
-_ATTEMPTS = 5
 _BATCH = 10
 _UNTIL = "labels-until"
 """Metadata of an import's rows: the moment up to which its labels are in the states."""
@@ -57,6 +56,7 @@ def import_history(
     rows: Iterable[Row],
     *,
     clock: int,
+    sleep: Callable[[float], None],
     progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
 ) -> Imported:
     """Import past payments under a name; the same import again changes nothing.
@@ -69,6 +69,8 @@ def import_history(
     clock : int
         Wall-clock milliseconds. Labels known by then are folded in; the first import under a name decides, so that
         the same again is the same.
+    sleep : callable
+        Waits for so many seconds, after a race that was lost.
     progress : callable
         Called with what is being done, how much of it is done, and how much there is.
 
@@ -97,7 +99,9 @@ def import_history(
     states = _fold(events, progress)
     if name in (serving.imports or ()):
         return Imported(len(tokenised), later, 0, len(states))
-    written, unchanged = _store(store, name, states, generation=serving.number, clock=clock, progress=progress)
+    written, unchanged = _store(
+        store, name, states, generation=serving.number, clock=clock, sleep=sleep, progress=progress
+    )
     return Imported(len(tokenised), later, written, unchanged)
 
 
@@ -143,12 +147,13 @@ def _store(
     *,
     generation: int,
     clock: int,
+    sleep: Callable[[float], None],
     progress: Callable[[str, int, int], None],
 ) -> tuple[int, int]:
     """Write the states in chunks, each together with a marker: a killed import is taken up where it ended."""
     written = unchanged = 0
-    chunks = list(batched(sorted(states), MOST_ITEMS - 1, strict=False))
-    for number, keys in enumerate(chunks):
+    parts = list(chunks(states, STANDARD))
+    for number, keys in enumerate(parts):
         folded = {key: states[key] for key in keys}
         marker = Marker(f"import/{generation}/{name}/{number}", fingerprint(folded), clock, clock)
         try:
@@ -158,15 +163,14 @@ def _store(
                 folded,
                 generation=generation,
                 features=STANDARD,
-                attempts=_ATTEMPTS,
-                pause=lambda _attempt: None,
+                sleep=sleep,
                 still=lambda generations: _refuse_beside_a_build(generations, generation),
             )
         except (BusyError, OtherStatesError) as error:
             raise ImportConflictError(str(error)) from error
         written += len(keys) if new else 0
         unchanged += 0 if new else len(keys)
-        progress("store", number + 1, len(chunks))
+        progress("store", number + 1, len(parts))
     return written, unchanged
 
 

@@ -210,6 +210,7 @@ def _onboard(stages: Stages, deployment: Deployment, world: World) -> dict[str, 
             "before",
             world.history,
             clock=now(),
+            sleep=time.sleep,
             progress=lambda what, at, total: done.note(f"{what} {at}/{total}"),
         )
         done(f"{imported.rows:,} payments, states of {imported.states:,} keys")

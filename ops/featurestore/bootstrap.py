@@ -5,12 +5,10 @@ traffic, so nothing is missing and nothing counts twice. Buckets, imports and wa
 begins: whoever resumes it folds the very same chunks, and skips those that are marked as written.
 """
 
-import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from itertools import batched
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,9 +20,9 @@ from fraud.state import State
 from ops.deployment import Deployment
 from ops.featurestore.buckets import MOST_BUCKETS, Buckets
 from ops.featurestore.lifecycle import GenerationError, announce, bucket_marker, buildable, change
-from ops.featurestore.merging import OtherStatesError, fingerprint, merge
+from ops.featurestore.merging import OtherStatesError, chunks, fingerprint, merge
 from ops.featurestore.sources import History
-from runtime.stores.features import MOST_ITEMS, FeatureStore, Marker
+from runtime.stores.features import FeatureStore, Marker
 from runtime.stores.generations import LEASE, Generation
 
 __all__ = ["Built", "Source", "bootstrap", "build"]
@@ -33,10 +31,6 @@ SETTLE = 60_000
 """How long after a moment everything that was recorded up to it can be read in the ledger, in ms."""
 
 BUCKETS = 64
-_ATTEMPTS = 40
-_BUSY_CHUNK = 4
-"""States of busy keys in a transaction: live traffic seldom leaves more of them alone at once."""
-
 _MOST_SKEW = 10_000
 
 type Progress = Callable[[str, int, int], None]
@@ -216,19 +210,15 @@ def _write(
     sleep: Callable[[float], None],
 ) -> int:
     """Write a bucket in chunks, and with the last of them that it is done; how many states were written now."""
-
-    def pause(attempt: int) -> None:
-        sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 - spreads retries only
-
     whole = bucket_marker(generation, bucket)
-    chunks = list(_chunks(states, features)) or [()]
+    parts = list(chunks(states, features)) or [()]
     written = 0
-    for number, keys in enumerate(chunks):
+    for number, keys in enumerate(parts):
         folded = {key: states[key] for key in keys}
         now = clock()
         markers = [Marker(f"{whole}/{number}", fingerprint(folded), now, now)]
-        if number + 1 == len(chunks):
-            markers.append(Marker(whole, str(len(chunks)), now, now))
+        if number + 1 == len(parts):
+            markers.append(Marker(whole, str(len(parts)), now, now))
         try:
             new = merge(
                 store,
@@ -236,8 +226,7 @@ def _write(
                 folded,
                 generation=generation,
                 features=features,
-                attempts=_ATTEMPTS,
-                pause=pause,
+                sleep=sleep,
                 still=lambda generations: buildable(generations, generation),
             )
         except OtherStatesError as error:
@@ -247,14 +236,6 @@ def _write(
             ) from error
         written += len(keys) if new else 0
     return written
-
-
-def _chunks(states: Mapping[Key, State], features: FeatureSet) -> Iterator[tuple[Key, ...]]:
-    """Keys in the order of their names, those of busy entities (which have shards) in small chunks."""
-    busy = {entity.name for entity in features.entities if entity.shards > 1}
-    keys = sorted(states)
-    yield from batched([key for key in keys if key.entity not in busy], MOST_ITEMS - 2, strict=False)
-    yield from batched([key for key in keys if key.entity in busy], _BUSY_CHUNK, strict=False)
 
 
 def _check_clock(dynamodb: Any, table: str, clock: Callable[[], int]) -> None:

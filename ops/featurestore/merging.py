@@ -1,25 +1,42 @@
 """States folded from history, merged into what live traffic wrote: each chunk once, however often it is tried."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import batched
+from typing import Final, NoReturn
 
 from fraud.bundle import digest
 from fraud.codec import encode
 from fraud.features import FeatureSet, Key
 from fraud.state import State
 from runtime.stores.batches import ThrottledError
-from runtime.stores.features import ConflictError, FeatureStore, Marker, Versioned
+from runtime.stores.features import MOST_ITEMS, ConflictError, FeatureStore, Marker, Versioned
 from runtime.stores.generations import Generations
 
-__all__ = ["BusyError", "OtherStatesError", "fingerprint", "merge"]
+__all__ = ["BusyError", "OtherStatesError", "chunks", "fingerprint", "merge"]
+
+_ATTEMPTS: Final = 40
+_BUSY_CHUNK: Final = 4
+"""States of busy keys in a transaction: live traffic seldom leaves more of them alone at once."""
+
+_MARKERS: Final = 2
+"""At most, of a chunk: that it was written, and that it was the last one."""
 
 
 class BusyError(Exception):
-    """Live traffic won every race for the states of a chunk."""
+    """Live traffic won every race for the states of a chunk, or DynamoDB throttled them all."""
 
 
 class OtherStatesError(Exception):
     """A chunk was written before, and what was folded for it now is something else."""
+
+
+def chunks(states: Mapping[Key, State], features: FeatureSet) -> Iterator[tuple[Key, ...]]:
+    """Keys in the order of their names, those of busy entities (which have shards) in small chunks."""
+    busy = {entity.name for entity in features.entities if entity.shards > 1}
+    keys = sorted(states)
+    yield from batched([key for key in keys if key.entity not in busy], MOST_ITEMS - _MARKERS, strict=False)
+    yield from batched([key for key in keys if key.entity in busy], _BUSY_CHUNK, strict=False)
 
 
 def merge(
@@ -29,8 +46,7 @@ def merge(
     *,
     generation: int,
     features: FeatureSet,
-    attempts: int,
-    pause: Callable[[int], None],
+    sleep: Callable[[float], None],
     still: Callable[[Generations], object],
 ) -> bool:
     """Merge a chunk of states into a generation, together with its markers.
@@ -39,8 +55,8 @@ def merge(
     ----------
     markers : sequence of Marker
         The first names the chunk and carries its fingerprint.
-    pause : callable
-        Waits after lost race number n (0, 1, ...).
+    sleep : callable
+        Waits for so many seconds, after a race that was lost.
     still : callable
         Given the generations at each attempt; raises if the chunk is not to be written any more.
 
@@ -57,7 +73,7 @@ def merge(
         If other states were written under the chunk's name.
     """
     name, expected = markers[0].event_id, markers[0].digest
-    for attempt in range(attempts):
+    for attempt in range(_ATTEMPTS):
         try:
             generations, known = store.look([name])
             still(generations)
@@ -71,10 +87,12 @@ def merge(
             expires_at = (max(newest, markers[0].applied_at) + 2 * features.retention) // 1_000
             store.commit(markers, merged, expires_at=expires_at, generation=generation)
         except (ConflictError, ThrottledError):
-            pause(attempt)
+            sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 - spreads retries only
         else:
             return True
-    raise BusyError(f"{name}: states kept changing; run this again while there is less traffic")
+    raise BusyError(
+        f"{name}: states kept changing, or DynamoDB throttles; run this again: it goes on where it was"
+    )
 
 
 def fingerprint(states: Mapping[Key, State]) -> str:
@@ -83,4 +101,4 @@ def fingerprint(states: Mapping[Key, State]) -> str:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise OtherStatesError(f"{name} was applied with other states, by another version of the features")
+    raise OtherStatesError(f"{name} was applied with other states, by another version of this code")

@@ -159,8 +159,8 @@ class World:
             mine = {key: states[key]}
             marker = Marker(f"import/1/before/{number}", fingerprint(mine), self.now, self.now)
             assert merge(
-                self.store, [marker], mine, generation=1, features=STANDARD, attempts=1,
-                pause=lambda _attempt: None, still=lambda _generations: None,
+                self.store, [marker], mine, generation=1, features=STANDARD, sleep=self.sleep,
+                still=lambda _generations: None,
             )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def api(deployment: Deployment, keys: dict[str, str]) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def first_model(deployment: Deployment, world: World) -> Run:
     """History imported, and a model trained on it by the real state machine."""
-    import_history(deployment, "before", world.history, clock=time.time_ns() // 1_000_000)
+    import_history(deployment, "before", world.history, clock=time.time_ns() // 1_000_000, sleep=time.sleep)
     return retrain(deployment, "first", options={"as_of": world.live_from}, timeout=180)
 
 

@@ -235,7 +235,7 @@ def test_an_import_can_be_repeated_and_not_replaced(
     deployment: Deployment, first_model: Run, world: World
 ) -> None:
     del first_model
-    again = import_history(deployment, "before", world.history, clock=1)
+    again = import_history(deployment, "before", world.history, clock=1, sleep=time.sleep)
     assert again.states == 0
     assert again.unchanged > 0
 

@@ -168,7 +168,7 @@ def stored(deployment: Deployment, generation: int | None, events: Sequence[Even
 
 def import_(deployment: Deployment, name: str = "before", rows: Sequence[Row] = ROWS) -> Any:
     given: Any = deployment
-    return import_history(given, name, rows, clock=deployment.now)
+    return import_history(given, name, rows, clock=deployment.now, sleep=deployment.sleep)
 
 
 def test_imports_and_ledger_become_a_generation_that_is_switched_to(deployment: Deployment) -> None:

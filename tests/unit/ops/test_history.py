@@ -84,7 +84,7 @@ def rows() -> tuple[Row, ...]:
 
 
 def run(store: FeatureStore, rows: Sequence[Row], name: str = "before") -> Imported:
-    return import_history(Deployment(store), name, rows, clock=1)  # type: ignore[arg-type]
+    return import_history(Deployment(store), name, rows, clock=1, sleep=lambda _seconds: None)  # type: ignore[arg-type]
 
 
 def folded(rows: Sequence[Row]) -> dict[Key, bytes]:
@@ -120,7 +120,7 @@ def test_an_import_leaves_the_states_that_folding_leaves(
 
 def test_an_import_is_told(rows: tuple[Row, ...]) -> None:
     deployment: Any = Deployment(MemoryFeatureStore())
-    import_history(deployment, "before", rows, clock=1)
+    import_history(deployment, "before", rows, clock=1, sleep=lambda _seconds: None)
     [(kind, action, more)] = deployment.told
     assert (kind, action, more["of"], more["after"]["rows"]) == ("states", "import", "before", len(rows))
 

@@ -18,6 +18,7 @@ from lambdas.update_features.updating import Delivery, Updater
 from ops.featurestore.sources import History
 from ops.history import ImportConflictError, Imported, LaterLabels, import_history
 from ops.inputs import Row
+from runtime.stores.batches import ThrottledError
 from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore
 from runtime.stores.states import ByGeneration
 from tests.tables import create_table
@@ -116,9 +117,13 @@ def apply(store: FeatureStore, events: Sequence[Event]) -> None:
         assert updater.apply(batch).failed == []
 
 
-def run(store: FeatureStore, rows: Sequence[Row] = ROWS) -> Imported:
+def at_once(_seconds: float) -> None:
+    """Nobody waits here."""
+
+
+def run(store: FeatureStore, rows: Sequence[Row] = ROWS, sleep: Callable[[float], None] = at_once) -> Imported:
     deployment: Any = Deployment(store)
-    return import_history(deployment, "before", rows, clock=NOON)
+    return import_history(deployment, "before", rows, clock=NOON, sleep=sleep)
 
 
 @pytest.mark.parametrize("live_first", [True, False])
@@ -175,7 +180,9 @@ def test_a_store_that_never_rests_stops_the_import_and_loses_nothing() -> None:
         apply(busy, [TOKENISER.apply(payment(next(numbers), NOON)) for _ in range(10)])
 
     store = Busy(pay, times=10_000)
-    with pytest.raises(ImportConflictError, match="less traffic"):
+    with pytest.raises(
+        ImportConflictError, match="or DynamoDB throttles; run this again: it goes on where it was"
+    ):
         run(store)
     assert store.digests(["import/1/before/0"]) == {}
     store.times = 0
@@ -186,10 +193,38 @@ def test_a_store_that_never_rests_stops_the_import_and_loses_nothing() -> None:
     assert stored(store, sorted(expected)) == expected
 
 
+def test_a_throttled_table_is_waited_for_as_long_as_a_new_one_takes() -> None:
+    def throttle(_busy: Busy) -> None:
+        raise ThrottledError("no capacity yet")
+
+    waits: list[float] = []
+    store = Busy(throttle, times=30)
+    run(store, sleep=waits.append)
+    assert len(waits) == 30
+    assert sum(waits) > 5
+    expected = reference(past_events())
+    assert stored(store, sorted(expected)) == expected
+
+
+def test_states_that_live_traffic_seldom_leaves_alone_are_written_a_few_at_a_time() -> None:
+    written: list[list[Key]] = []
+
+    class Noting(MemoryFeatureStore):
+        def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
+            written.extend(list(each) for each in states.values())
+            super().write(markers, states, expires_at=expires_at)
+
+    run(Noting())
+    busy = {entity.name for entity in STANDARD.entities if entity.shards > 1}
+    sizes = [len(keys) for keys in written if busy.intersection(key.entity for key in keys)]
+    assert len(sizes) > 1
+    assert max(sizes) <= 4
+
+
 def test_the_same_import_by_other_features_is_refused() -> None:
     store = MemoryFeatureStore()
     store.commit([Marker("import/1/before/0", "of other states", 1, 1)], {}, expires_at=1)
-    with pytest.raises(ImportConflictError, match="another version of the features"):
+    with pytest.raises(ImportConflictError, match="another version of this code"):
         run(store)
 
 
@@ -200,7 +235,7 @@ def test_an_import_of_nothing_writes_nothing() -> None:
 def test_progress_tells_all_three_parts_to_their_end() -> None:
     told: list[tuple[str, int, int]] = []
     deployment: Any = Deployment(MemoryFeatureStore())
-    import_history(deployment, "b", ROWS, clock=NOON, progress=lambda *each: told.append(each))
+    import_history(deployment, "b", ROWS, clock=NOON, sleep=at_once, progress=lambda *each: told.append(each))
     for what in ("lake", "fold", "store"):
         last = [each for each in told if each[0] == what][-1]
         assert last[1] == last[2] > 0
@@ -212,11 +247,11 @@ def test_where_time_is_real_all_labels_known_by_now_are_folded_and_the_first_now
     deployment: Any = Deployment(store, STAGING)
     now, expected = LAST + 3 * HOUR, reference(past_events(LAST + 3 * HOUR))
     assert expected != reference(past_events())
-    done = import_history(deployment, "before", ROWS, clock=now)
+    done = import_history(deployment, "before", ROWS, clock=now, sleep=at_once)
     assert done.later_labels == sum(row.label is not None and row.label.known_at > now for row in ROWS) > 0
     assert stored(store, sorted(expected)) == expected
     # More is known a year later, but an import that is taken up again must be the one that was begun.
-    again = import_history(deployment, "before", ROWS, clock=now + 9_000 * HOUR)
+    again = import_history(deployment, "before", ROWS, clock=now + 9_000 * HOUR, sleep=at_once)
     assert again == Imported(len(ROWS), done.later_labels, 0, done.states)
     assert stored(store, sorted(expected)) == expected
 

@@ -8,6 +8,14 @@ from typing import Any, Literal
 
 __all__ = ["Change", "changes", "set_back"]
 
+_SOURCE = "restored-from"
+"""Of the metadata of what was set back: the version that it is a copy of.
+
+Its ETag does not tell, which is another for the same bytes where they are encrypted or were copied in parts.
+"""
+_KEPT = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType")
+"""What an object has beside its metadata that a copy loses which is given metadata of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -46,7 +54,9 @@ def changes(client: Any, bucket: str, prefix: str, at: datetime) -> Iterator[Cha
                 yield Change(key, "added", "", now["VersionId"], now["Size"])
         elif then is not now:
             what: Literal["deleted", "overwritten"] = "deleted" if now["deleted"] else "overwritten"
-            if what == "overwritten" and now["ETag"] == then["ETag"]:
+            if what == "overwritten" and (
+                now["ETag"] == then["ETag"] or _source(client, bucket, key, now) == then["VersionId"]
+            ):
                 continue
             yield Change(key, what, then["VersionId"], now["VersionId"], then["Size"])
 
@@ -66,11 +76,24 @@ def set_back(
     ]
     if latest != [change.latest]:
         return False
-    # The managed copy takes objects of any size, in parts where one call would be too much.
     source = {"Bucket": bucket, "Key": change.key, "VersionId": change.version}
-    client.copy(source, bucket, change.key)
+    then = client.head_object(**source)
+    told = {
+        "MetadataDirective": "REPLACE",
+        "Metadata": {**then["Metadata"], _SOURCE: change.version},
+        **{name: then[name] for name in _KEPT if name in then},
+    }
+    # The managed copy takes objects of any size, in parts where one call would be too much.
+    client.copy(source, bucket, change.key, ExtraArgs=told)
     progress(change.size)
     return True
+
+
+def _source(client: Any, bucket: str, key: str, version: dict[str, Any]) -> str:
+    """The version that this one is a copy of; empty if it is none."""
+    told = client.head_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
+    source: str = told["Metadata"].get(_SOURCE, "")
+    return source
 
 
 def _versions(client: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ops.recovery.errors import RecoveryError
-from ops.recovery.tables import Kind
+from ops.recovery.tables import Kind, settled
 
 __all__ = ["completed", "lacking", "newest_backup", "reattached", "revived"]
 
@@ -52,7 +52,7 @@ def revived(client: Any, table: str, backup: str, *, tell: Callable[[str], None]
     client.restore_table_from_backup(
         TargetTableName=table, BackupArn=backup, BillingModeOverride="PAY_PER_REQUEST"
     )
-    _settled(client, table, tell, poll)
+    settled(client, table, tell=tell, poll=poll)
 
 
 def lacking(client: Any, functions: Any, kind: Kind, table: str, *, recoverable: bool) -> list[str]:
@@ -98,14 +98,14 @@ def completed(
         If AWS does not let recovery be set in time; all else is set then.
     """
     # One change after the other: a table takes the next when it is active again.
-    described = _settled(client, table, tell, poll)
+    described = settled(client, table, tell=tell, poll=poll)
     if kind.stream and not described.get("StreamSpecification", {}).get("StreamEnabled"):
         stream = {"StreamEnabled": True, "StreamViewType": kind.stream}
         client.update_table(TableName=table, StreamSpecification=stream)
-        described = _settled(client, table, tell, poll)
+        described = settled(client, table, tell=tell, poll=poll, streams=bool(kind.stream))
     if protected and not described.get("DeletionProtectionEnabled"):
         client.update_table(TableName=table, DeletionProtectionEnabled=True)
-        described = _settled(client, table, tell, poll)
+        described = settled(client, table, tell=tell, poll=poll, streams=bool(kind.stream))
     if kind.ttl and not _expires(client, table):
         expiry = {"Enabled": True, "AttributeName": kind.ttl}
         client.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
@@ -178,12 +178,3 @@ def _recover(client: Any, table: str, tell: Callable[[str], None], poll: float) 
                 ) from None
         tell(f"AWS makes {table} ready for its recovery: {waited:,.0f} s")
         time.sleep(poll)
-
-
-def _settled(client: Any, table: str, tell: Callable[[str], None], poll: float) -> Any:
-    """The table's description, once it takes changes."""
-    start = time.monotonic()
-    while (found := client.describe_table(TableName=table)["Table"])["TableStatus"] != "ACTIVE":
-        tell(f"{table} is {found['TableStatus'].lower()}: {time.monotonic() - start:,.0f} s")
-        time.sleep(poll)
-    return found

@@ -9,7 +9,10 @@ from typing import Any
 from ops.deployment import Deployment
 from ops.recovery.errors import RecoveryError
 
-__all__ = ["KINDS", "Kind", "exists", "restored_aside", "table_of"]
+__all__ = ["KINDS", "Kind", "exists", "restored_aside", "settled", "table_of"]
+
+_UNKNOWN_SECONDS = 60
+"""That DynamoDB may not tell of a table which it was just asked to make."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +110,32 @@ def restored_aside(
         client.restore_table_to_point_in_time(
             SourceTableName=table, TargetTableName=side, RestoreDateTime=at, BillingModeOverride="PAY_PER_REQUEST"
         )
-    start = time.monotonic()
-    while client.describe_table(TableName=side)["Table"]["TableStatus"] != "ACTIVE":
-        tell(f"restoring {side}: {time.monotonic() - start:,.0f} s; AWS takes some minutes for any size")
-        time.sleep(poll)
+    settled(client, side, tell=lambda line: tell(f"{line}; AWS takes some minutes for any size"), poll=poll)
     return side
+
+
+def settled(
+    client: Any, table: str, *, tell: Callable[[str], None], poll: float = 10.0, streams: bool = False
+) -> Any:
+    """A table's description, once it takes changes; with `streams` once it names its stream, too.
+
+    What DynamoDB tells may be of a moment before: it may not know a new table, or call one active that is not.
+    """
+    start = time.monotonic()
+    while True:
+        waited = time.monotonic() - start
+        try:
+            found = client.describe_table(TableName=table)["Table"]
+        except client.exceptions.ResourceNotFoundException:
+            if waited > _UNKNOWN_SECONDS:
+                raise
+            status = "not known yet"
+        else:
+            status = found["TableStatus"].lower()
+            if status == "active" and ("LatestStreamArn" in found or not streams):
+                return found
+        tell(f"{table} is {status}: {waited:,.0f} s")
+        time.sleep(poll)
 
 
 def _utc(moment: datetime) -> str:

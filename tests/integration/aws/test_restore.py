@@ -18,12 +18,12 @@ from typer.testing import CliRunner, Result
 from infra.environments import PROD
 from ops import terminal
 from ops.cli import app
-from ops.recovery import commands, comparing, dropped
+from ops.recovery import commands, comparing, dropped, tables
 from ops.recovery.comparing import put_back
-from ops.recovery.dropped import completed, lacking
+from ops.recovery.dropped import completed, lacking, revived
 from ops.recovery.errors import RecoveryError
 from ops.recovery.objects import changes, set_back
-from ops.recovery.tables import KINDS, restored_aside
+from ops.recovery.tables import KINDS, restored_aside, settled
 from runtime.stores.merchants import Account, Credential, DynamoMerchantStore
 from tests.tables import create_table
 from tests.trails import audit_table
@@ -461,6 +461,64 @@ def test_the_recovery_of_a_new_table_comes_last_and_is_waited_for(
     recovery = dynamodb.describe_continuous_backups(TableName="releases")["ContinuousBackupsDescription"]
     assert recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
     assert "--at: give the moment" in str(command("table", "releases").exception)
+
+
+class Behind:
+    """DynamoDB, which tells of a table as it was some calls before."""
+
+    def __init__(self, client: Any, times: float) -> None:
+        self._client, self._times, self._asked = client, times, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def restore_table_from_backup(self, **given: Any) -> None:
+        self._client.restore_table_from_backup(**given)
+        self._asked = 0
+
+    def update_table(self, **given: Any) -> None:
+        self._client.update_table(**given)
+        self._asked = 0
+
+    def describe_table(self, **given: Any) -> Any:
+        self._asked += 1
+        told = self._client.describe_table(**given)
+        if self._asked > self._times:
+            return told
+        if "LatestStreamArn" not in told["Table"]:
+            error: dict[str, Any] = {"Error": {"Code": "ResourceNotFoundException", "Message": "what table?"}}
+            raise self._client.exceptions.ResourceNotFoundException(error, "DescribeTable")
+        behind = {name: told["Table"][name] for name in told["Table"].keys() - {"LatestStreamArn"}}
+        return {"Table": behind}
+
+
+def test_a_table_is_waited_for_that_dynamodb_does_not_tell_of_yet(
+    dynamodb: Any, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = dynamodb.create_backup(TableName="decisions", BackupName="then")["BackupDetails"]["BackupArn"]
+    dynamodb.delete_table(TableName="decisions")
+    clock = Clock()
+    monkeypatch.setattr(tables, "time", clock)
+    told: list[str] = []
+    behind = Behind(dynamodb, 2)
+    revived(behind, "decisions", backup, tell=told.append)
+    assert told == ["decisions is not known yet: 0 s", "decisions is not known yet: 10 s"]
+    completed(
+        behind,
+        clients["lambda"],
+        KINDS["decisions"],
+        "decisions",
+        recoverable=True,
+        protected=True,
+        tell=told.append,
+    )
+    # After the stream, and after the protection.
+    assert told[2:] == ["decisions is active: 0 s", "decisions is active: 10 s"] * 2
+    dynamodb.update_table(TableName="decisions", DeletionProtectionEnabled=False)
+    start = clock.now
+    with pytest.raises(dynamodb.exceptions.ResourceNotFoundException):
+        settled(dynamodb, "never made", tell=told.append)
+    assert 60 < clock.now - start < 80
 
 
 def test_a_table_is_read_again_before_its_recovery_is_set(

@@ -76,13 +76,18 @@ def read(deployment: Deployment, verb_noun: str, *, since: int, pattern: str, li
     groups = log_groups(deployment)
     if verb_noun not in groups:
         raise DeploymentError(f"there is no function {verb_noun!r}; there are {', '.join(groups)}")
-    group = groups[verb_noun]
+    # The emulator knows one order, from the oldest on.
+    backwards = deployment.port is None
     pages = (
         deployment.client("logs")
         .get_paginator("filter_log_events")
-        .paginate(logGroupName=group, startTime=since, **({"filterPattern": pattern} if pattern else {}))
+        .paginate(
+            logGroupName=groups[verb_noun],
+            startTime=since,
+            **({"filterPattern": pattern} if pattern else {}),
+            **({"startFromHead": False} if backwards else {}),
+        )
     )
-    # They come from the oldest on; what is asked for is the end, in bounded memory.
     lines = (
         line_of(event["timestamp"], event["message"])
         for page in pages
@@ -91,7 +96,8 @@ def read(deployment: Deployment, verb_noun: str, *, since: int, pattern: str, li
         if not event["message"].startswith('{"_aws"')
     )
     # The emulator takes any pattern of fields for one that everything matches.
-    return _last((each for each in lines if pattern != TROUBLE or each.bad), limit)
+    wanted = (each for each in lines if pattern != TROUBLE or each.bad)
+    return list(islice(wanted, limit))[::-1] if backwards else _last(wanted, limit)
 
 
 def line_of(at: int, message: str) -> Line:
@@ -117,6 +123,7 @@ def line_of(at: int, message: str) -> Line:
 
 
 def _last(lines: Iterator[Line], limit: int) -> list[Line]:
+    """The end of them, in bounded memory."""
     kept: list[Line] = []
     while chunk := list(islice(lines, limit)):
         kept = [*kept, *chunk][-limit:]

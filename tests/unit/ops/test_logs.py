@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from moto import mock_aws
 from infra.environments import LOCAL
 from ops.deployment import Deployment, DeploymentError
 from ops.functions import log_groups
+from ops.logs import reading
 from ops.logs.reading import TROUBLE, line_of, read
 
 NAME = "paywarden-local-scoring-scoretransaction"
@@ -40,7 +42,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Any:
             logStreamName="one",
             logEvents=[{"timestamp": now + each, "message": json.dumps(line)} for each, line in enumerate(LINES)],
         )
-        made = Deployment(LOCAL, session, {})
+        made = Deployment(LOCAL, session, {}, port=4566)
         client = session.client
 
         class Functions:
@@ -71,6 +73,29 @@ def test_the_newest_lines_come_from_the_group_that_the_function_names(deployment
     assert len(found) == len(LINES) - 1, "the line of metrics says nothing"
     few = read(deployment, "score_transaction", since=0, pattern="", limit=2)
     assert few == found[-2:]
+
+
+def test_on_aws_the_newest_lines_come_first_and_no_older_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_so_far: list[int] = []
+
+    def pages() -> Iterator[dict[str, Any]]:
+        for page in (9, 6, 3):
+            read_so_far.append(page)
+            events = [
+                {"timestamp": at, "message": json.dumps({"message": f"line {at}"})} for at in (page, page - 1)
+            ]
+            yield {"events": [*events, {"timestamp": page - 2, "message": '{"_aws": {}}'}]}
+
+    def paginate(**asked: Any) -> Iterator[dict[str, Any]]:
+        assert asked == {"logGroupName": "group", "startTime": 5, "startFromHead": False}
+        return pages()
+
+    client = SimpleNamespace(get_paginator=lambda _name: SimpleNamespace(paginate=paginate))
+    deployment: Any = SimpleNamespace(client=lambda _service: client, port=None)
+    monkeypatch.setattr(reading, "log_groups", lambda _deployment: {"score_transaction": "group"})
+    found = read(deployment, "score_transaction", since=5, pattern="", limit=3)
+    assert [each.message for each in found] == ["line 6", "line 8", "line 9"]
+    assert read_so_far == [9, 6]
 
 
 def test_a_function_that_names_no_group_has_the_one_that_lambda_makes() -> None:

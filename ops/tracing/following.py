@@ -6,18 +6,22 @@ from datetime import UTC, datetime
 from ops.deployment import Deployment
 from ops.functions import log_groups
 from ops.lake import query
+from ops.times import now
 from ops.tracing.errors import TraceError
 from ops.tracing.moments import Moment, folded, lake_rows, ledger_lines, log_line
 from runtime.athena import quoted
 from runtime.stores.decisions import DynamoDecisionStore
 
-__all__ = ["TABLES", "follow"]
+__all__ = ["TABLES", "follow", "spans"]
 
 TABLES = ("decisions", "labels", "outcomes")
 """The tables of the lake that name the request of each row."""
 
 MOST_PAYMENTS = 100
 """A batch holds no more."""
+
+BEFORE, AFTER = 60_000, 900_000
+"""Milliseconds around a moment that lines about it are looked for in: logs are searched by reading them."""
 
 
 def follow(deployment: Deployment, asked: str, *, merchant: str = "", since: int) -> list[Moment]:
@@ -28,7 +32,8 @@ def follow(deployment: Deployment, asked: str, *, merchant: str = "", since: int
     asked : str
         A correlation id; with a merchant the id of a transaction, and all requests about it are followed.
     since : int
-        Where to begin in the logs and the lake, in ms since the epoch.
+        Where to begin in the lake, and in the logs if no moment is known to search them around, in ms since the
+        epoch.
 
     Raises
     ------
@@ -47,11 +52,16 @@ def follow(deployment: Deployment, asked: str, *, merchant: str = "", since: int
     for payment in sorted(payments)[:MOST_PAYMENTS]:
         moments += _about(deployment, payment, only="" if merchant else asked)
     ids = {each.correlation_id for each in moments if each.correlation_id} if merchant else {asked}
-    moments += _in_logs(deployment, ids, since)
+    # Where payments bring times of their own, these say nothing of when a line was written.
+    known = [] if deployment.environment.replay_time else moments
+    for correlation_id in sorted(ids):
+        # A marker of the features names no request.
+        ats = [each.at for each in known if each.correlation_id in (correlation_id, "")]
+        moments += _in_logs(deployment, correlation_id, spans(ats) or [(since, now() + AFTER)])
     if not moments:
         raise TraceError(
-            "nothing is known of this id since then; check --env and --since. The lake is a minute or two behind: "
-            "name a payment by its id with --merchant to read the ledger"
+            "nothing is known of this id since then; check --env and --hours. The lake is some five minutes "
+            "behind in staging and prod: name a payment by its id with --merchant to read the ledger"
         )
     return sorted(moments)
 
@@ -78,12 +88,21 @@ def _in_lake(deployment: Deployment, condition: str, since: int) -> Iterator[Mom
         yield from lake_rows(table, query(deployment, sql))
 
 
-def _in_logs(deployment: Deployment, ids: Iterable[str], since: int) -> Iterator[Moment]:
-    client, groups = deployment.client("logs"), log_groups(deployment)
-    for correlation_id in sorted(ids):
-        for function, group in groups.items():
+def spans(ats: Iterable[int]) -> list[tuple[int, int]]:
+    """From when to when lines about these moments may have been written, each stretch once."""
+    found: list[tuple[int, int]] = []
+    for at in sorted(ats):
+        start = found.pop()[0] if found and at - BEFORE <= found[-1][1] else at - BEFORE
+        found.append((start, at + AFTER))
+    return found
+
+
+def _in_logs(deployment: Deployment, correlation_id: str, stretches: list[tuple[int, int]]) -> Iterator[Moment]:
+    client = deployment.client("logs")
+    for function, group in log_groups(deployment).items():
+        for start, end in stretches:
             pages = client.get_paginator("filter_log_events").paginate(
-                logGroupName=group, startTime=since, filterPattern=f'"{correlation_id}"'
+                logGroupName=group, startTime=start, endTime=end, filterPattern=f'"{correlation_id}"'
             )
             for page in pages:
                 for event in page["events"]:

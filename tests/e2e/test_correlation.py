@@ -142,7 +142,7 @@ def test_all_requests_about_a_payment_are_found_by_its_id(
         called[table] for table in ("decisions", "outcomes", "labels")
     }
     assert moments == sorted(moments)
-    with pytest.raises(TraceError, match="check --env and --since"):
+    with pytest.raises(TraceError, match="check --env and --hours"):
         follow(deployment, "t-never-sent", since=since)
     with pytest.raises(TraceError, match="letters"):
         follow(deployment, "x' OR 'a' = 'a", since=since)

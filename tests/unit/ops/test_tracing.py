@@ -7,6 +7,10 @@ import pytest
 
 from fraud.decision import label_row, outcome_row
 from fraud.events import Label, Outcome, Transaction
+from infra.environments import LOCAL, PROD
+from ops.tracing import following
+from ops.tracing.errors import TraceError
+from ops.tracing.following import follow, spans
 from ops.tracing.moments import Moment, folded, lake_rows, ledger_lines, log_line
 from runtime.stores.decisions import Record
 
@@ -77,3 +81,64 @@ def test_a_line_of_a_log_is_told_without_what_stands_in_every_line() -> None:
 )
 def test_what_only_holds_the_letters_of_the_id_is_anothers(event: dict[str, Any]) -> None:
     assert log_line("f", "a", event) is None
+
+
+def test_logs_are_searched_around_moments_and_each_stretch_once() -> None:
+    assert spans([]) == []
+    assert spans([1_000_000, 1_500_000, 9_000_000]) == [(940_000, 2_400_000), (8_940_000, 9_900_000)]
+
+
+class Deployed:
+    """What knows of a payment: the lake has its decision, its log one line."""
+
+    def __init__(self, environment: Any) -> None:
+        self.environment, self.searched = environment, list[tuple[int, int]]()
+
+    def __getitem__(self, name: str) -> str:
+        return name
+
+    def client(self, _service: str) -> Any:
+        return self
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "filter_log_events"
+        return self
+
+    def query(self, **_asked: Any) -> dict[str, Any]:
+        return {"Items": []}
+
+    def paginate(self, *, startTime: int, endTime: int, **_asked: Any) -> list[dict[str, Any]]:  # noqa: N803 - AWS's names
+        self.searched.append((startTime, endTime))
+        return [{"events": [line("decided", correlation_id="a")]}]
+
+
+@pytest.fixture
+def lake(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, str]]]:
+    rows: dict[str, list[dict[str, str]]] = {}
+    monkeypatch.setattr(following, "query", lambda _deployment, sql: rows.get(sql.split()[6], []))
+    monkeypatch.setattr(following, "log_groups", lambda _deployment: {"score_transaction": "group"})
+    monkeypatch.setattr(following, "now", lambda: 90_000_000)
+    return rows
+
+
+def test_the_whole_log_is_searched_only_where_no_moment_is_known(lake: dict[str, list[dict[str, str]]]) -> None:
+    prod: Any = Deployed(PROD)
+    assert [each.where for each in follow(prod, "a", since=7)] == ["score_transaction"]
+    assert prod.searched == [(7, 90_900_000)]
+    lake["decisions"] = [
+        {"event_id": "m/t", "recorded_at": "80000000", "day": "1970-01-01", "correlation_id": "a"}
+    ]
+    prod = Deployed(PROD)
+    assert [each.where for each in follow(prod, "a", since=7)] == ["score_transaction", "lake"]
+    assert prod.searched == [(79_940_000, 80_900_000)]
+    # Its payments bring their own times, which are not those of its lines.
+    local: Any = Deployed(LOCAL)
+    follow(local, "a", since=7)
+    assert local.searched == [(7, 90_900_000)]
+
+
+def test_an_id_that_nobody_knows_is_told_with_what_to_do(lake: dict[str, list[dict[str, str]]]) -> None:
+    del lake
+    deployed: Any = Deployed(PROD)
+    with pytest.raises(TraceError, match="five minutes behind in staging and prod"):
+        follow(deployed, "b", since=7)

@@ -111,7 +111,7 @@ class ScoringStack(PaywardenStack):
         function = self._function(
             verb_noun="authorize_merchant",
             description="Paywarden: who is calling, from the hash of the merchant key",
-            timeout=cdk.Duration.seconds(5),
+            timeout=cdk.Duration.seconds(10),
             memory=512,
             variables={
                 "MERCHANTS_TABLE": self._data.merchants.table_name,

@@ -245,7 +245,7 @@ class TrainingStack(PaywardenStack):
         return tuple(made.values())
 
     def _function(
-        self, verb_noun: str, *, description: str, variables: dict[str, str], minutes: int = 1
+        self, verb_noun: str, *, description: str, variables: dict[str, str], minutes: int = 2
     ) -> Function:
         return Function(
             self,

@@ -25,7 +25,7 @@ class Settings:
 
 
 settings = load(Settings)
-s3 = clients.s3()
+s3 = clients.s3(clients.DOGGED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Settings(Profile):
 
 
 settings = load(Settings)
-s3 = clients.s3()
+s3 = clients.s3(clients.PATIENT)
 appconfigdata = clients.appconfigdata()
 states = clients.stepfunctions()
 own_policy = msgspec.json.decode(settings.run_policy, type=RunPolicy)

@@ -36,7 +36,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 settings = load(Settings)
-s3 = clients.s3()
+s3 = clients.s3(clients.PATIENT)
 
 
 @instrumented

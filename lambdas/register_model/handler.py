@@ -64,7 +64,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 settings = load(Settings)
-s3 = clients.s3()
+s3 = clients.s3(clients.PATIENT)
 registry = clients.sagemaker()
 bundles = BundleStore(s3, settings.models_bucket)
 dynamodb = clients.dynamodb()

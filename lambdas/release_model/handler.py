@@ -99,7 +99,7 @@ releaser = Releaser(
         clients.appconfig(), settings, settings.appconfig_strategy, settings.appconfig_key, releases
     ),
     releases=releases,
-    bundles=BundleStore(clients.s3(), settings.models_bucket),
+    bundles=BundleStore(clients.s3(clients.PATIENT), settings.models_bucket),
     approved=lambda lineage: is_approved(approvals.registry, lineage),
 )
 topic = clients.sns()

@@ -73,10 +73,10 @@ models = LiveModels(
 scorer = Scorer(
     features=STANDARD,
     snapshots=DynamoSnapshots(
-        DynamoFeatureStore(clients.dynamodb(patience=patience), settings.features_table, consistent=False),
+        DynamoFeatureStore(clients.dynamodb(clients.brief(patience)), settings.features_table, consistent=False),
         settings.settings_table,
     ),
-    ledger=DynamoDecisionStore(clients.dynamodb(steady=True), settings.decisions_table),
+    ledger=DynamoDecisionStore(clients.dynamodb(), settings.decisions_table),
     tokeniser=tokens.current,
     serving=models.current,
     settings=SettingsCache(settings.config_refresh_seconds, unreadable),

@@ -39,7 +39,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 settings = load(Settings)
-s3 = clients.s3()
+s3 = clients.s3(clients.PATIENT)
 retrainings = Retrainings(s3, clients.stepfunctions(), settings.models_bucket, settings.retrain_state_machine)
 
 

@@ -1,4 +1,4 @@
-"""AWS clients with bounded patience: what the request path waits for, it waits for briefly."""
+"""AWS clients with bounded patience: each gives up before Lambda ends the function that waits."""
 
 import gzip
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 __all__ = [
+    "DOGGED",
+    "PATIENT",
+    "STEADY",
     "appconfig",
     "appconfigdata",
     "athena",
+    "brief",
     "cloudwatch",
     "disconnect",
     "dynamodb",
@@ -73,18 +77,34 @@ _session.register_component("data_loader", _Loader())
 follow(_session)
 _made: WeakSet[Any] = WeakSet()
 
-# A decision cannot be given before it is written. Two tries and the pause between them take five seconds at most,
-# which with the read before them fit into the ten that Lambda leaves: who waits shall be told, not cut off.
-# What a decision sends is made by our own code, and DynamoDB checks it too: that the client does so before takes a
-# tenth of a call. As much goes into putting together, twice, the long name under which the SDK presents itself.
-_STEADY = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    parameter_validation=False,
-    user_agent="paywarden",
-)
-_PATIENT = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+
+def _hurried(*, connect: float, read: float, tries: int) -> Config:
+    # What is sent is made by our own code, and AWS checks it too: that the client does so before takes a tenth of
+    # a call. As much goes into putting together, twice, the long name under which the SDK presents itself.
+    return Config(
+        connect_timeout=connect,
+        read_timeout=read,
+        retries={"mode": "standard", "total_max_attempts": tries},
+        parameter_validation=False,
+        user_agent="paywarden",
+    )
+
+
+# A function that Lambda ends tells nobody why, counts nothing, and loses what its process has in memory. Between
+# tries lies a second at most, then two, then four. `read` is the longest silence: a large object may take longer.
+STEADY = _hurried(connect=1, read=2, tries=2)
+"""Seven seconds at most: somebody waits and is told so, by a function that has ten."""
+
+DOGGED = _hurried(connect=1, read=5, tries=3)
+"""21 seconds at most: for queues, streams and backtests, whose functions have 29 or 30."""
+
+PATIENT = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+"""99 seconds at most: for what nobody waits for, in functions that have two minutes."""
+
+
+def brief(seconds: float) -> Config:
+    """Tried once, since pauses between tries are longer than a payment waits: what is late is done without."""
+    return _hurried(connect=seconds, read=seconds, tries=1)
 
 
 def _client(service: str, config: Config) -> Any:
@@ -100,75 +120,56 @@ def disconnect() -> None:
         client.close()
 
 
-def dynamodb(*, patience: float | None = None, steady: bool = False) -> "DynamoDBClient":
-    """A client of DynamoDB.
-
-    Parameters
-    ----------
-    patience : float, optional
-        Seconds that one call may take, tried once: what is not there by then is done without.
-    steady : bool
-        For a write that somebody waits for.
-    """
-    config = _STEADY if steady else _PATIENT
-    if patience is not None:
-        # The client's own retries pause for up to a second, which is longer than a payment waits.
-        config = Config(
-            connect_timeout=patience,
-            read_timeout=patience,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            parameter_validation=False,
-            user_agent="paywarden",
-        )
-    client: DynamoDBClient = _client("dynamodb", config)
+def dynamodb(patience: Config = STEADY) -> "DynamoDBClient":
+    client: DynamoDBClient = _client("dynamodb", patience)
     return client
 
 
-def s3() -> "S3Client":
-    client: S3Client = _client("s3", _PATIENT)
+def s3(patience: Config = STEADY) -> "S3Client":
+    client: S3Client = _client("s3", patience)
     return client
 
 
 def events() -> "EventBridgeClient":
-    client: EventBridgeClient = _client("events", _PATIENT)
+    client: EventBridgeClient = _client("events", DOGGED)
     return client
 
 
 def appconfig() -> "AppConfigClient":
-    client: AppConfigClient = _client("appconfig", _PATIENT)
+    client: AppConfigClient = _client("appconfig", PATIENT)
     return client
 
 
 def appconfigdata() -> "AppConfigDataClient":
-    client: AppConfigDataClient = _client("appconfigdata", _PATIENT)
+    client: AppConfigDataClient = _client("appconfigdata", STEADY)
     return client
 
 
 def secretsmanager() -> "SecretsManagerClient":
-    client: SecretsManagerClient = _client("secretsmanager", _PATIENT)
+    client: SecretsManagerClient = _client("secretsmanager", STEADY)
     return client
 
 
 def athena() -> "AthenaClient":
-    client: AthenaClient = _client("athena", _PATIENT)
+    client: AthenaClient = _client("athena", DOGGED)
     return client
 
 
 def cloudwatch() -> "CloudWatchClient":
-    client: CloudWatchClient = _client("cloudwatch", _PATIENT)
+    client: CloudWatchClient = _client("cloudwatch", PATIENT)
     return client
 
 
 def sagemaker() -> "SageMakerClient":
-    client: SageMakerClient = _client("sagemaker", _PATIENT)
+    client: SageMakerClient = _client("sagemaker", PATIENT)
     return client
 
 
 def sns() -> "SNSClient":
-    client: SNSClient = _client("sns", _PATIENT)
+    client: SNSClient = _client("sns", PATIENT)
     return client
 
 
 def stepfunctions() -> "SFNClient":
-    client: SFNClient = _client("stepfunctions", _PATIENT)
+    client: SFNClient = _client("stepfunctions", PATIENT)
     return client

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 
 import msgspec
 
@@ -15,6 +16,11 @@ from runtime.stores.features import MOST_ITEMS, ConflictError, FeatureStore, Mar
 from runtime.stores.generations import LEASE, Generations
 
 ATTEMPTS = 6
+
+TOGETHER = 2
+"""How many races a batch may lose as a whole. Then events that share no state are written apart: whoever wants the
+state of a busy merchant goes on losing, and must not hold back the others. Nothing is written that was not before.
+"""
 
 LONGER = 3
 """How many steps of back-off a throttled attempt waits longer than one that lost a race."""
@@ -171,7 +177,8 @@ class Updater:
             report.conflicts += 1
             return list(deliveries)
         again: list[Delivery] = []
-        for chunk in _chunks(fresh):
+        groups = [fresh] if report.conflicts < TOGETHER else _related(fresh)
+        for chunk in chain.from_iterable(map(_chunks, groups)):
             again += self._transaction(chunk, report, until=read_at + LEASE // 2)
         return again
 
@@ -271,6 +278,22 @@ class Updater:
             found = self.store.read(wanted, generation=number)
             states[number] = {key: found.get(key) or Versioned(State()) for key in wanted}
         return states
+
+
+def _related(fresh: Sequence[_Fresh]) -> list[list[_Fresh]]:
+    """Split so that two events are together only if they share a state, or others link them that do."""
+    groups: list[tuple[set[Place], list[_Fresh]]] = []
+    for each in fresh:
+        places, members = set(each.places), [each]
+        apart = []
+        for group in groups:
+            if group[0].isdisjoint(each.places):
+                apart.append(group)
+            else:
+                places |= group[0]
+                members += group[1]
+        groups = [*apart, (places, members)]
+    return [members for _, members in groups]
 
 
 def _chunks(fresh: Sequence[_Fresh]) -> Iterator[list[_Fresh]]:

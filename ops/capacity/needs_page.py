@@ -133,7 +133,9 @@ def needs_page() -> Iterable[str]:
         "*Races* is how many others begin in the time in which a state is held "
         f"({', '.join(f'{hold_ms(rate):.0f} ms at {rate:,}' for rate in RATES)}). Up to a half is a nuisance; "
         "from 1 on "
-        "the queue grows, features grow older, and nothing is lost or wrong.",
+        "the queue grows and features grow older. After two lost races events that share no state are written "
+        "apart, so only those of the busy item wait. One that loses six times at each of five deliveries is a "
+        "dead letter, folded by `paywarden redrive updates`; nothing is wrong.",
         "",
         *table(
             (

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from fraud.events import Event
 from fraud.features import STANDARD, Key
 from lambdas.update_features.updating import Delivery, Updater
-from runtime.stores.features import DynamoFeatureStore, FeatureStore, Marker, MemoryFeatureStore, Versioned
+from runtime.stores.features import (
+    ConflictError,
+    DynamoFeatureStore,
+    FeatureStore,
+    Marker,
+    MemoryFeatureStore,
+    Versioned,
+)
 from runtime.stores.generations import Generation, Generations
 from runtime.stores.states import ByGeneration
 from tests.contract.tables import fresh_tables
@@ -27,10 +34,10 @@ class Crash(Exception):  # noqa: N818 - not an error of the code: the machine we
 
 
 class Mortal(FeatureStore):
-    """Any store whose users die at chosen writes, right before or right after them."""
+    """Any store whose users die at chosen writes, right before or right after them, and lose the first races."""
 
-    def __init__(self, store: FeatureStore, plan: Mapping[int, bool]) -> None:
-        self._store, self._plan = store, plan
+    def __init__(self, store: FeatureStore, plan: Mapping[int, bool], losses: int) -> None:
+        self._store, self._plan, self._losses = store, plan, losses
         self._numbers = count()
 
     def read(self, keys: Sequence[Key], *, generation: int | None = None) -> dict[Key, Versioned]:
@@ -43,7 +50,10 @@ class Mortal(FeatureStore):
         return self._store.change(before, after)
 
     def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
-        written = self._plan.get(next(self._numbers))
+        number = next(self._numbers)
+        if number < self._losses:
+            raise ConflictError("someone was faster")
+        written = self._plan.get(number)
         if written is not False:
             self._store.write(markers, states, expires_at=expires_at)
         if written is not None:
@@ -94,6 +104,7 @@ DRAWN = {
     "copies": st.integers(1, 3),
     "size": st.integers(1, 12),
     "seed": st.integers(0, 2**32),
+    "losses": st.integers(0, 6),
     "crashes": st.dictionaries(st.integers(0, 8), st.booleans(), max_size=4),
     "workers": st.integers(1, 4),
     "watermark": st.none() | st.integers(0, 14),
@@ -106,6 +117,7 @@ def delivered(
     copies: int,
     size: int,
     seed: int,
+    losses: int,
     crashes: Mapping[int, bool],
     workers: int,
     watermark: int | None,
@@ -117,7 +129,7 @@ def delivered(
         store.change(Generations(), Generations(building=building, latest=2))
     sent = [Delivery(f"{n}", event, recorded[event.event_id]) for n, event in enumerate(events * copies)]
     random.Random(seed).shuffle(sent)
-    consume(Mortal(store, crashes), [sent[at : at + size] for at in range(0, len(sent), size)], workers)
+    consume(Mortal(store, crashes, losses), [sent[at : at + size] for at in range(0, len(sent), size)], workers)
     assert store.digests(recorded).keys() == recorded.keys()
     later = [event for event in events if watermark is not None and recorded[event.event_id] > watermark]
     for number, expected in ((1, packed(reference(events))), (2, packed(reference(later)))):
@@ -132,11 +144,12 @@ def test_in_memory(
     copies: int,
     size: int,
     seed: int,
+    losses: int,
     crashes: Mapping[int, bool],
     workers: int,
     watermark: int | None,
 ) -> None:
-    delivered(MemoryFeatureStore(), events, copies, size, seed, crashes, workers, watermark)
+    delivered(MemoryFeatureStore(), events, copies, size, seed, losses, crashes, workers, watermark)
 
 
 @given(**DRAWN)
@@ -147,8 +160,9 @@ def test_in_a_table(
     copies: int,
     size: int,
     seed: int,
+    losses: int,
     crashes: Mapping[int, bool],
     workers: int,
     watermark: int | None,
 ) -> None:
-    delivered(tables(), events, copies, size, seed, crashes, workers, watermark)
+    delivered(tables(), events, copies, size, seed, losses, crashes, workers, watermark)

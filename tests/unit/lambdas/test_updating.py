@@ -12,7 +12,7 @@ from fraud.codec import encode
 from fraud.events import Event, Label, Transaction
 from fraud.features import STANDARD, Key
 from fraud.features.sets import shard_of
-from lambdas.update_features.updating import ATTEMPTS, LONGER, MOST_AHEAD, Delivery, Updater
+from lambdas.update_features.updating import ATTEMPTS, LONGER, MOST_AHEAD, TOGETHER, Delivery, Updater
 from runtime.stores.batches import ThrottledError
 from runtime.stores.features import MOST_ITEMS, ConflictError, Marker, MemoryFeatureStore, Versioned
 from runtime.stores.generations import LEASE, Generation, Generations
@@ -195,6 +195,41 @@ def test_a_lost_race_is_run_again_on_fresh_states() -> None:
     report = updater(store).apply(list(deliver([payment("t1")])))
     assert (report.applied, report.conflicts, report.failed) == (1, 2, [])
     assert packed(store, [payment("t1")]) == reference([payment("t1")])
+
+
+class Busy(CrashingStore):
+    """Others are always faster with the states of one merchant."""
+
+    def write(self, markers: Sequence[Marker], states: ByGeneration, *, expires_at: int) -> None:
+        if "busy" in {key.token for several in states.values() for key in several}:
+            self.sizes.append(0)
+            raise ConflictError("someone was faster")
+        super().write(markers, states, expires_at=expires_at)
+
+
+def test_a_busy_merchant_holds_back_none_but_its_own_events() -> None:
+    events = [payment(f"t{n}", card=f"card_{n}", customer=f"cust_{n}", merchant_id=f"m{n}") for n in range(9)]
+    busy = payment("t9", card="card_9", customer="cust_9", merchant_id="busy")
+    store = Busy({})
+    report = updater(store).apply(list(deliver([*events, busy])))
+    assert (report.applied, report.failed) == (9, ["message-9"])
+    assert store.sizes.count(0) == ATTEMPTS
+    assert packed(store, events) == reference(events)
+
+
+def test_events_that_share_a_state_are_written_together_however_many_races_they_lose() -> None:
+    """An attack on one card in transactions of one event each would be in its own way."""
+    attack = [payment(f"t{n}", merchant_id=f"m{n}", customer=f"cust_{n}") for n in range(5)]
+    # The last links the two before it, which share nothing.
+    pairs = [("card_x", "cust_x"), ("card_y", "cust_y"), ("card_x", "cust_y")]
+    linked = [
+        payment(f"l{n}", merchant_id=f"n{n}", card=card, customer=customer)
+        for n, (card, customer) in enumerate(pairs)
+    ]
+    store = Contended(losses=TOGETHER)
+    assert updater(store).apply(list(deliver([*attack, *linked]))).applied == 8
+    assert store.attempts == TOGETHER + 2
+    assert packed(store, [*attack, *linked]) == reference([*attack, *linked])
 
 
 class Overtaken(MemoryFeatureStore):

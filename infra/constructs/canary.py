@@ -27,8 +27,9 @@ def back_alarms(environment: Environment, verb_noun: str) -> list[str]:
         # What sends a model back sends code back: calls fail or are slow, decisions fail or are degraded.
         return rollback_alarms(environment)
     if verb_noun == "authorize_merchant":
-        # Its errors are how it refuses callers, so it counts what is trouble itself.
-        return [name_of("authorizer-failures", prefix=environment.prefix)]
+        # Its errors are how it refuses callers, so it counts what is trouble itself. One that cannot start counts
+        # nothing, but calls of decisions fail.
+        return [name_of(kind, prefix=environment.prefix) for kind in ("authorizer-failures", "release-errors")]
     return []
 
 

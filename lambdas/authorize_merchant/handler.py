@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from runtime import clients
@@ -19,7 +20,13 @@ class Settings:
 
 settings = load(Settings)
 store: MerchantStore = DynamoMerchantStore(clients.dynamodb(), settings.merchants_table)
-hashed = KeyHash(clients.secretsmanager().get_secret_value(SecretId=settings.key_secret)["SecretString"].encode())
+secrets = clients.secretsmanager()
+
+
+@cache
+def hashed() -> KeyHash:
+    """What hashes keys; its secret is read when it is first needed, where a failure is told, and tried again."""
+    return KeyHash(secrets.get_secret_value(SecretId=settings.key_secret)["SecretString"].encode())
 
 
 @instrumented
@@ -43,7 +50,7 @@ def caller(event: dict[str, Any]) -> Credential | None:
     """Whose key the request has; None if it has no key that is live."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    return authenticate(key.strip(" "), store, hashed, at=now()) if scheme.lower() == "bearer" else None
+    return authenticate(key.strip(" "), store, hashed(), at=now()) if scheme.lower() == "bearer" else None
 
 
 def allow(credential: Credential, method_arn: str) -> dict[str, Any]:

@@ -98,7 +98,10 @@ def test_every_function_goes_back_on_its_own_alarms_which_exist(platform: Platfo
         own = set() if function == "authorize_merchant" else {f"paywarden-prod-function-errors-{function}"}
         assert names == own | set(back_alarms(PROD, function))
     assert "paywarden-prod-release-latency" in alarm_names(prod, found["score_transaction"])
-    assert alarm_names(prod, found["authorize_merchant"]) == {"paywarden-prod-authorizer-failures"}
+    assert alarm_names(prod, found["authorize_merchant"]) == {
+        "paywarden-prod-authorizer-failures",
+        "paywarden-prod-release-errors",
+    }
 
 
 def test_codedeploy_may_move_the_alias_of_one_function_and_look_at_alarms(platform: Platform) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from runtime.keys import KeyHash, written_key
 from runtime.stores.merchants import Account, Credential, MemoryMerchantStore
@@ -203,6 +204,23 @@ def test_a_failure_is_counted_and_told_to_api_gateway_as_one(
     with pytest.raises(ConnectionError, match="no table"):
         call(function, bearer("plain"))
     assert failures(capsys) == 1
+
+
+def test_a_secret_that_cannot_be_read_is_a_failure_and_tried_again(
+    load: Any, aws: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del aws
+    function: ModuleType = load("authorize_merchant")
+    monkeypatch.setattr(function, "store", MemoryMerchantStore())
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        call(function, bearer("plain"))
+    assert failures(capsys) == 1
+    secrets = boto3.client("secretsmanager", region_name=REGION)
+    secrets.create_secret(Name=ENVIRONMENT["KEY_SECRET"], SecretString=PEPPER)
+    assert refused(function, bearer("plain"))
+    secrets.delete_secret(SecretId=ENVIRONMENT["KEY_SECRET"], ForceDeleteWithoutRecovery=True)
+    assert refused(function, bearer("plain"))
+    assert failures(capsys) == 0
 
 
 def test_strangers_and_merchants_are_not_counted_as_failures(

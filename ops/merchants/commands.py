@@ -103,7 +103,10 @@ def move_merchant(
     env: Env = "local",
     port: Port = DEFAULT_PORT,
 ) -> None:
-    """Put a merchant into another usage plan; its keys stay the same, and no request is lost."""
+    """Put a merchant into another usage plan; its keys stay the same, and no request is lost.
+
+    On AWS the first move to a plan takes two runs: API Gateway has to learn of an API key before it is used.
+    """
     deployment = connect(env, port=port)
     change = merchants.move(deployment, merchant_id, plan, at=now())
     state = "is" if change.changed else "was already"

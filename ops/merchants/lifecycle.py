@@ -11,10 +11,11 @@ from typing import Final
 
 import msgspec
 
+from fraud.windows import MINUTE
 from ops.deployment import Deployment, DeploymentError
 from ops.inputs import Row
 from ops.merchants.errors import MerchantError, MerchantIdError
-from ops.merchants.usage import drop_kept_answers, switch, usage_key
+from ops.merchants.usage import SETTLES, drop_kept_answers, switch, usage_key
 from runtime.keys import authenticate, written_key
 from runtime.stores.merchants import Account, AccountChangedError, Credential
 
@@ -91,7 +92,7 @@ def add(deployment: Deployment, merchant_id: str, *, at: int, plan: str | None =
             f"merchant {merchant_id} exists: `paywarden merchants rotate {merchant_id}` makes it another key, "
             f"`paywarden merchants list` shows the ones it has"
         )
-    counted = usage_key(deployment, merchant_id, chosen)
+    counted = usage_key(deployment, merchant_id, chosen, at=at).value
     account = Account(merchant_id, chosen, counted, created_at=at, changed_at=at, version=0)
     return _with_key(deployment, account, at=at, action="add")
 
@@ -163,7 +164,7 @@ def enable(deployment: Deployment, merchant_id: str, *, at: int, key_id: str | N
     live = account.live_keys(at)
     if keys and len(live) + len(keys) > LIVE_KEYS:
         _refuse_third(account, live)
-    usage_key(deployment, merchant_id, account.plan)
+    usage_key(deployment, merchant_id, account.plan, at=at)
     switch(deployment, merchant_id, enabled=True)
     enabled = [replace(key, disabled_at=0) for key in keys]
     return _saved(deployment, replace(account, disabled_at=0), *enabled, at=at, action="enable")
@@ -175,10 +176,15 @@ def move(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -> Cha
     Raises
     ------
     MerchantError
-        If there is no such merchant, or no such plan.
+        If there is no such merchant, or no such plan, or API Gateway may still refuse its API key there.
     """
     account = _account(deployment, merchant_id)
-    counted = usage_key(deployment, merchant_id, _plan(deployment, plan))
+    counted, fresh = usage_key(deployment, merchant_id, _plan(deployment, plan), at=at)
+    if fresh and plan != account.plan and account.live_keys(at):
+        raise MerchantError(
+            f"merchant {merchant_id} stays in the plan {account.plan} for now: API Gateway may not know its API "
+            f"key in the plan {plan} yet. Run this again in {SETTLES // MINUTE} minutes, which moves the merchant"
+        )
     if account.disabled_at:
         switch(deployment, merchant_id, enabled=False)
     moved = replace(account, plan=plan, usage_key=counted)

@@ -2,40 +2,62 @@
 
 An API key opens nothing here. The authorizer names one to API Gateway, which throttles and counts by it; both
 secret keys of a merchant name the same one. A merchant has one in each plan that it ever was in: moving it is
-a change of name in the authorizer's answer, without a moment in which it is in no plan.
+a change of name in the authorizer's answer, without a moment in which it is in no plan. API Gateway refuses a key
+that it has not learned of yet, with 403 to the merchant, so that nobody is moved to one that is fresh.
 """
 
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fraud.windows import MINUTE
 from ops.deployment import Deployment
 
-__all__ = ["drop_kept_answers", "switch", "usage_key"]
+__all__ = ["SETTLES", "UsageKey", "drop_kept_answers", "switch", "usage_key"]
+
+SETTLES: Final = 10 * MINUTE
+"""How long API Gateway may take to learn of an API key, in ms; AWS names no time, and it is mostly seconds."""
 
 
-def usage_key(deployment: Deployment, merchant_id: str, plan: str) -> str:
-    """The value of the merchant's API key in a plan; made, put into the plan and switched on as far as needed.
+class UsageKey(NamedTuple):
+    """A merchant's API key in a plan.
 
-    Empty where nothing counts. Safe to repeat after any failure.
+    Attributes
+    ----------
+    value : str
+        What the authorizer names; empty where nothing counts.
+    fresh : bool
+        Whether API Gateway may refuse it still.
+    """
+
+    value: str
+    fresh: bool
+
+
+def usage_key(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -> UsageKey:
+    """The merchant's API key in a plan; made, put into the plan and switched on as far as needed.
+
+    Safe to repeat after any failure.
     """
     if not deployment.environment.capabilities.usage_plan_by_authorizer:
-        return ""
+        return UsageKey("", fresh=False)
     client, name = deployment.client("apigateway"), _name(deployment, merchant_id, plan)
     api_key = next(_named(client, name), None)
     if api_key is None:
         api_key = client.create_api_key(name=name, value=secrets.token_urlsafe(32), enabled=True)
-    elif not api_key["enabled"]:
+    fresh = at - api_key["lastUpdatedDate"].timestamp() * 1_000 < SETTLES
+    if not api_key["enabled"]:
         _switch(client, api_key, enabled=True)
+        fresh = True
     usage_plan = deployment[f"UsagePlan{plan.capitalize()}"]
     try:
         client.get_usage_plan_key(usagePlanId=usage_plan, keyId=api_key["id"])
     except client.exceptions.NotFoundException:
         client.create_usage_plan_key(usagePlanId=usage_plan, keyId=api_key["id"], keyType="API_KEY")
-    value: str = api_key["value"]
-    return value
+        fresh = True
+    return UsageKey(api_key["value"], fresh)
 
 
 def switch(deployment: Deployment, merchant_id: str, *, enabled: bool) -> None:

@@ -1,5 +1,6 @@
 """API Gateway in memory, behind a real client: what it is asked is checked as botocore checks it."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ _SESSION = boto3.Session("testing", "testing", region_name="eu-west-1")
 class Gateway:
     """API keys, the plans they are in, and how often the authorizer's kept answers were dropped.
 
-    `failing` names operations that answer with an error.
+    `failing` names operations that answer with an error; `now` is what it takes for the time, in ms.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,7 @@ class Gateway:
         self.plans: dict[str, set[str]] = {}
         self.flushed: list[tuple[str, str]] = []
         self.failing: set[str] = set()
+        self.now = 0
 
     def client(self) -> Any:
         client = _SESSION.client("apigateway")
@@ -38,10 +40,9 @@ class Gateway:
         return getattr(self, f"_{model.name}")(**context["asked"])
 
     def _CreateApiKey(self, name: str, value: str, enabled: bool) -> Any:  # noqa: N802 - the operation's name
-        number = len(self.keys)
-        key = {"id": f"key{number}", "name": name, "value": value, "enabled": enabled, "createdDate": number}
-        self.keys[f"key{number}"] = key
-        return _ok(key)
+        key_id, dates = f"key{len(self.keys)}", {"createdDate": self._date(), "lastUpdatedDate": self._date()}
+        self.keys[key_id] = {"id": key_id, "name": name, "value": value, "enabled": enabled, **dates}
+        return _ok(self.keys[key_id])
 
     # API Gateway finds names that begin so.
     def _GetApiKeys(self, nameQuery: str, includeValues: bool, **_page: Any) -> Any:  # noqa: N802, N803 - AWS's names
@@ -51,7 +52,8 @@ class Gateway:
     def _UpdateApiKey(self, apiKey: str, patchOperations: list[Any]) -> Any:  # noqa: N802, N803 - AWS's names
         (operation,) = patchOperations
         assert (operation["op"], operation["path"]) == ("replace", "/enabled")
-        self.keys[apiKey]["enabled"] = {"true": True, "false": False}[operation["value"]]
+        enabled = {"true": True, "false": False}[operation["value"]]
+        self.keys[apiKey] |= {"enabled": enabled, "lastUpdatedDate": self._date()}
         return _ok(self.keys[apiKey])
 
     def _GetUsagePlanKey(self, usagePlanId: str, keyId: str) -> Any:  # noqa: N802, N803 - AWS's names
@@ -69,6 +71,9 @@ class Gateway:
     def _FlushStageAuthorizersCache(self, restApiId: str, stageName: str) -> Any:  # noqa: N802, N803 - AWS's names
         self.flushed.append((restApiId, stageName))
         return _ok({})
+
+    def _date(self) -> datetime:
+        return datetime.fromtimestamp(self.now / 1_000, UTC)
 
 
 def _ok(parsed: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from ops.merchants import (
     move,
     rotate,
 )
+from ops.merchants.usage import SETTLES
 from runtime.keys import KeyHash
 from runtime.stores.merchants import Account, Credential, MemoryMerchantStore
 from tests.unit.ops.gateway import Gateway
@@ -40,6 +41,7 @@ class Deployment:
         self.environment: Environment = lookup(environment)
         self.store = MemoryMerchantStore()
         self.gateway = Gateway()
+        self.gateway.now = NOW
 
     def __getitem__(self, name: str) -> str:
         return RESOURCES[name]
@@ -77,6 +79,13 @@ def counted(deployment: Any, merchant_id: str) -> str:
     value = deployment.store.account(merchant_id).usage_key
     (found,) = (key["id"] for key in deployment.gateway.keys.values() if key["value"] == value)
     return str(found)
+
+
+def moved(deployment: Any, plan: str, *, at: int) -> Account:
+    """The account of shop-1 once API Gateway had the time to learn of its API key in the plan."""
+    with pytest.raises(MerchantError, match="Run this again in 10 minutes"):
+        move(deployment, "shop-1", plan, at=at)
+    return move(deployment, "shop-1", plan, at=at + SETTLES).account
 
 
 def account(deployment: Any) -> Account:
@@ -239,8 +248,8 @@ def test_repeating_a_command_changes_nothing_and_mends_what_failed(prod: Any) ->
     assert prod.gateway.flushed == [("api", "live")]
     assert enable(prod, "shop-1", at=NOW + 3).changed
     assert not enable(prod, "shop-1", at=NOW + 4).changed
-    assert move(prod, "shop-1", "high", at=NOW + 5).changed
-    assert not move(prod, "shop-1", "high", at=NOW + 6).changed
+    assert moved(prod, "high", at=NOW + 5).plan == "high"
+    assert not move(prod, "shop-1", "high", at=NOW + HOUR).changed
 
 
 def test_a_key_that_was_disabled_alone_does_not_come_back_with_its_merchant(prod: Any) -> None:
@@ -279,19 +288,49 @@ def test_a_merchant_moves_between_plans_without_a_moment_in_none(prod: Any) -> N
     add(prod, "shop-1", at=NOW)
     newer = rotate(prod, "shop-1", at=NOW, grace=DAY)
     before = account(prod).usage_key
-    moved = move(prod, "shop-1", "high", at=NOW + 1).account
-    assert moved == account(prod)
-    assert {(key.plan, key.usage_key) for key in moved.keys} == {("high", moved.usage_key)}
-    assert moved.usage_key != before
+    after = moved(prod, "high", at=NOW + 1)
+    assert after == account(prod)
+    assert {(key.plan, key.usage_key) for key in after.keys} == {("high", after.usage_key)}
+    assert after.usage_key != before
     # What API Gateway still keeps names the API key of before: it goes on counting.
     by_value = {key["value"]: key for key in prod.gateway.keys.values()}
     assert by_value[before]["enabled"]
     assert by_value[before]["id"] in prod.gateway.plans["plan-s"]
-    assert by_value[moved.usage_key]["id"] in prod.gateway.plans["plan-h"]
+    assert by_value[after.usage_key]["id"] in prod.gateway.plans["plan-h"]
     assert admitted(prod, newer, at=NOW + 2)
-    move(prod, "shop-1", "standard", at=NOW + 3)
+    move(prod, "shop-1", "standard", at=NOW + HOUR)
     assert account(prod).usage_key == before
     assert len(prod.gateway.keys) == 2
+
+
+def test_nobody_is_moved_to_an_api_key_that_api_gateway_may_refuse(prod: Any) -> None:
+    add(prod, "shop-1", at=NOW)
+    before, soon = account(prod), NOW + SETTLES - 1
+    for at in (NOW, soon):
+        with pytest.raises(MerchantError, match="stays in the plan standard for now"):
+            move(prod, "shop-1", "high", at=at)
+    assert account(prod) == before
+    assert prod.gateway.flushed == []
+    assert {len(keys) for keys in prod.gateway.plans.values()} == {1}, "it is being learned already"
+    # Whatever else makes an old one fresh.
+    (_, api_key) = prod.gateway.keys.values()
+    api_key["enabled"] = False
+    moved(prod, "high", at=NOW + HOUR)
+    move(prod, "shop-1", "standard", at=NOW + 2 * HOUR)
+    prod.gateway.plans["plan-h"].clear()
+    moved(prod, "high", at=NOW + 3 * HOUR)
+
+
+def test_who_is_refused_anyhow_is_moved_at_once(prod: Any) -> None:
+    key = add(prod, "shop-1", at=NOW)
+    disable(prod, "shop-1", at=NOW, key_id=key.key_id)
+    assert move(prod, "shop-1", "high", at=NOW).changed
+    enable(prod, "shop-1", at=NOW, key_id=key.key_id)
+    # Somebody deleted its API key: each minute is one without payments.
+    prod.gateway.keys.clear()
+    prod.gateway.plans.clear()
+    assert move(prod, "shop-1", "high", at=NOW).changed
+    assert counted(prod, "shop-1") in prod.gateway.plans["plan-h"]
 
 
 def test_a_move_does_not_let_a_disabled_merchant_in(prod: Any) -> None:

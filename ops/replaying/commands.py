@@ -4,7 +4,7 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import msgspec
@@ -30,7 +30,9 @@ class Features(StrEnum):
 
 
 def replay(
-    since: Annotated[datetime, typer.Option("--since", help="Replay payments from this time on (UTC).")],
+    since: Annotated[
+        datetime | None, typer.Option("--since", help="Replay payments from this time on (UTC).")
+    ] = None,
     until: Annotated[
         datetime | None, typer.Option("--until", help="Replay payments before this time (UTC); now by default.")
     ] = None,
@@ -60,6 +62,9 @@ def replay(
     machine: Annotated[
         str, typer.Option("--machine", help="The job's machine; features computed anew take the memory.")
     ] = "ml.m5.xlarge",
+    fetch: Annotated[
+        str, typer.Option("--fetch", help="Start none, but fetch the report of this one, a job that has ended.")
+    ] = "",
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the report; build/replays/ID by default.")
     ] = None,
@@ -76,15 +81,20 @@ def replay(
     money, and of how much of it is known whether it was fraud; changes.parquet names every payment that comes out
     otherwise.
     """
+    from ops.replaying.errors import ReplayError
     from ops.replaying.planning import Asked, plan_of
-    from ops.replaying.running import as_job, here
-    from ops.replaying.tables import shown
+    from ops.replaying.running import as_job, fetched, here
 
     deployment = connect(env, port=port)
+    if fetch:
+        target = out or FOLDER / fetch
+        _show(fetched(deployment, fetch, target), target, as_json=as_json)
+        return
+    if since is None:
+        raise ReplayError("--since: give the time from which on to replay; --fetch gets the report of a job")
     at = now()
-    start = ms(since)
     asked = Asked(
-        since=0 if start is None else start,
+        since=ms(since) or 0,
         until=ms(until) or at,
         merchant=merchant,
         features=features.value,
@@ -94,6 +104,13 @@ def replay(
     )
     id_ = f"replay-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:4]}"
     target = out or FOLDER / id_
+    if job:
+        console.print(
+            f"Replay {id_}. If this command ends early, its job goes on: "
+            f"`paywarden replay --fetch {id_} --env {env}` has the report then.",
+            highlight=False,
+            soft_wrap=True,
+        )
     with progress_bars() as bars:
         show = stages(bars)
         show("looking up what decided", 0, 0)
@@ -103,6 +120,12 @@ def replay(
             if job
             else here(deployment, planned, target, show=show)
         )
+    _show(told, target, as_json=as_json)
+
+
+def _show(told: dict[str, Any], target: Path, *, as_json: bool) -> None:
+    from ops.replaying.tables import shown
+
     if as_json:
         sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     else:

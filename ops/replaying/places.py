@@ -13,7 +13,7 @@ from ops.replaying.planning import Planned
 from training.bundles import MANIFEST_FILE, MODEL_FILE
 from training.replay_plan import SERVED, ReplayPlan, feature_set
 
-__all__ = ["Input", "Objects", "bundle_of", "fetch", "inputs_of", "keep", "of_lake", "report_of"]
+__all__ = ["Input", "Objects", "bundle_of", "fetch", "folder_of", "inputs_of", "keep", "of_lake", "report_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,15 @@ class Input:
     manifest: str = ""
 
 
+def folder_of(replay: str) -> str:
+    """The prefix of a replay's own folder beside the models."""
+    return f"replays/{replay}/"
+
+
 def keep(deployment: Deployment, planned: Planned) -> str:
     """Lay out the plan and the bundles of a replay under its own folder; return the folder's prefix."""
     client, bucket = deployment.client("s3"), deployment["ModelsBucket"]
-    prefix = f"replays/{planned.plan.id}/"
+    prefix = folder_of(planned.plan.id)
     for version in planned.bundles:
         for name in (MANIFEST_FILE, MODEL_FILE):
             source = {"Bucket": bucket, "Key": f"bundles/{version}/{name}"}

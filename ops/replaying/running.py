@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from fraud.manifest import MANIFEST_FILE
 from ops.deployment import Deployment
 from ops.replaying.errors import ReplayError
-from ops.replaying.places import Input, bundle_of, fetch, inputs_of, keep, of_lake, report_of
+from ops.replaying.places import Input, bundle_of, fetch, folder_of, inputs_of, keep, of_lake, report_of
 from ops.replaying.planning import Planned
 from training.contract import Contract, ProgramError
 
-__all__ = ["as_job", "here", "job_name", "job_request"]
+__all__ = ["as_job", "fetched", "here", "job_name", "job_request"]
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS, _POLL_LOCALLY_SECONDS = 10.0, 1.0
 _SHORTEST, _LONGEST = 3_600, 5 * 86_400
 """Of the time that a job may take, in s; the longer is SageMaker's own limit."""
 _BYTES_A_SECOND = 2_000_000
@@ -104,18 +105,37 @@ def as_job(deployment: Deployment, planned: Planned, target: Path, *, machine: s
     show("listing the lake", 0, 0)
     inputs = inputs_of(deployment, planned.plan, prefix)
     client.create_processing_job(**job_request(deployment, name, inputs, prefix, machine=machine))
-    while True:
-        described = client.describe_processing_job(ProcessingJobName=name)
-        status = described["ProcessingJobStatus"]
-        if status in _FINAL:
-            break
+    poll = _POLL_SECONDS if deployment.port is None else _POLL_LOCALLY_SECONDS
+    while (status := client.describe_processing_job(ProcessingJobName=name)["ProcessingJobStatus"]) not in _FINAL:
         show(f"{name}: {_last_line(deployment, name) or status}", 0, 0)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll)
+    show("fetching the report", 0, 0)
+    return fetched(deployment, planned.plan.id, target)
+
+
+def fetched(deployment: Deployment, replay: str, target: Path) -> dict[str, Any]:
+    """Copy the report of a replay that ended as a job to `target`; returns as `as_job`.
+
+    Raises
+    ------
+    ReplayError
+        If there is no such job, or it has not ended, or not well, or its report is gone.
+    """
+    name = job_name(deployment.environment.prefix, replay)
+    try:
+        described = deployment.client("sagemaker").describe_processing_job(ProcessingJobName=name)
+    except ClientError as error:
+        # SageMaker has said it in both ways.
+        if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
+            raise
+        raise ReplayError(f"there is no replay {replay!r} here that ran as a job") from error
+    status = described["ProcessingJobStatus"]
+    if status not in _FINAL:
+        raise ReplayError(f"replay {replay} has not ended ({status}): fetch its report later")
     if status != "Completed":
         reason = described.get("ExitMessage") or described.get("FailureReason") or "no reason was given"
         raise ReplayError(f"job {name} ended as {status}: {reason}")
-    show("fetching the report", 0, 0)
-    for _ in fetch(deployment.client("s3"), report_of(deployment, prefix), target):
+    for _ in fetch(deployment.client("s3"), report_of(deployment, folder_of(replay)), target):
         pass
     return _read(target)
 
@@ -164,18 +184,18 @@ def _longest(size: int) -> int:
 
 
 def _last_line(deployment: Deployment, job: str) -> str:
-    """The last thing that the program said; a log that is not there yet says nothing."""
+    """The last thing that the program said; a log that is not there yet, or cannot be read, says nothing."""
     client = deployment.client("logs")
     group = "/aws/sagemaker/ProcessingJobs"
     try:
         streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
-    except client.exceptions.ResourceNotFoundException:
-        return ""
-    for stream in streams[:1]:
-        told = client.get_log_events(
-            logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=False, limit=1
-        )["events"]
-        return told[-1]["message"].strip() if told else ""
+        for stream in streams[:1]:
+            told = client.get_log_events(
+                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=False, limit=1
+            )["events"]
+            return told[-1]["message"].strip() if told else ""
+    except ClientError:
+        pass
     return ""
 
 
@@ -184,6 +204,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
     path = folder / DOCUMENT
     if not path.is_file():
-        raise ReplayError(f"the job left no {DOCUMENT}; read its log, and start the replay again")
+        raise ReplayError(
+            f"there is no {DOCUMENT}: the job left none, or it went after 90 days; start the replay again"
+        )
     told: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     return told

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
+from typer.testing import CliRunner
 
 from fraud.features import STANDARD
 from fraud.lists import ListDefinition, StoredLists
@@ -18,18 +20,21 @@ from fraud.rules import Rule, StoredRules
 from fraud.rules.check import check_rules
 from fraud.serving import Serving
 from fraud.windows import DAY
+from ops.cli import app
 from ops.localcloud.checks import check_locally
 from ops.localcloud.validation import validate
-from ops.replaying import planning
+from ops.replaying import commands as replay_commands
+from ops.replaying import planning, running
 from ops.replaying.errors import ReplayError
 from ops.replaying.places import inputs_of
-from ops.replaying.planning import Asked, plan_of
-from ops.replaying.running import job_request
+from ops.replaying.planning import Asked, Planned, plan_of
+from ops.replaying.running import as_job, job_request
 from ops.replaying.tables import shown
 from runtime.stores.documents import StoredPolicy
 from runtime.stores.lineages import Served
 from runtime.stores.releases import MemoryReleaseStore
 from runtime.stores.settings import MemorySettingsStore
+from tests.unit.ops.clock import Clock
 from training.replay_plan import ReplayPlan
 
 NOW = 1_767_261_600_000
@@ -48,8 +53,6 @@ class S3:
         self.put: dict[str, bytes] = {}
 
     def head_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's names
-        from botocore.exceptions import ClientError
-
         if Bucket != "models" or Key.split("/")[1] not in BUNDLES:
             raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
 
@@ -244,6 +247,74 @@ def test_a_job_is_given_the_days_it_reads_and_asks_for_no_more(
     size = 2 + len(days) + len(labels) + len(more)
     assert request["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"] == 30 + 2 * size
     assert request["StoppingCondition"]["MaxRuntimeInSeconds"] == 3_600 + size * 500
+
+
+class Sagemaker(Deployed):
+    """The same around one job, which is at work for some looks; its log may not be read."""
+
+    port = None
+
+    def __init__(self, *looks: str) -> None:
+        super().__init__(*KEYS, "models/replays/r/report/replay.json", "models/replays/r/report/report.html")
+        self.looks = list(looks)
+        self.s3.download_file = self._download  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _download(bucket: str, key: str, path: str) -> None:
+        Path(path).write_text(json.dumps({"from": f"{bucket}/{key}"}))
+
+    def client(self, service: str) -> Any:
+        return self.s3 if service == "s3" else self
+
+    def create_processing_job(self, *, ProcessingJobName: str, **_asked: Any) -> None:  # noqa: N803 - AWS's name
+        assert ProcessingJobName == "paywarden-test-r"
+
+    def describe_processing_job(self, *, ProcessingJobName: str) -> dict[str, str]:  # noqa: N803 - AWS's name
+        if ProcessingJobName != "paywarden-test-r":
+            told = {"Code": "ValidationException", "Message": "Could not find requested job"}
+            raise ClientError({"Error": told}, "DescribeProcessingJob")
+        status = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return {"ProcessingJobStatus": status, "FailureReason": "it had no disk"}
+
+    def describe_log_streams(self, **_asked: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "DescribeLogStreams")
+
+
+def test_a_job_is_waited_for_though_its_log_may_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed: Any = Sagemaker("InProgress", "InProgress", "Completed")
+    clock = Clock()
+    monkeypatch.setattr(running, "time", clock)
+    told: list[str] = []
+    planned = Planned(ReplayPlan(id="r", since=NOW, until=NOW + DAY, as_of=NOW), bundles=())
+    report = as_job(
+        deployed, planned, tmp_path, machine="ml.m5.xlarge", show=lambda what, _done, _total: told.append(what)
+    )
+    assert report == {"from": "models/replays/r/report/replay.json"}
+    assert told.count("paywarden-test-r: InProgress") == 2
+    # On AWS nobody asks each second.
+    assert clock.now == 20
+
+
+def test_the_report_of_a_job_is_fetched_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    deployed = Sagemaker("InProgress", "Failed", "Completed")
+    monkeypatch.setattr(replay_commands, "connect", lambda _env, **_port: deployed)
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, ["replay", *words])
+
+    assert "--since" in str(run().exception)
+    assert "there is no replay 'x' here that ran as a job" in str(run("--fetch", "x").exception)
+    assert "r has not ended (InProgress)" in str(run("--fetch", "r").exception)
+    assert "ended as Failed: it had no disk" in str(run("--fetch", "r").exception)
+    done = run("--fetch", "r", "--json")
+    assert done.exit_code == 0, done.exception
+    assert json.loads(done.stdout) == {"from": "models/replays/r/report/replay.json"}
+    assert (tmp_path / "build/replays/r/report.html").is_file()
+    deployed.s3.keys = ()
+    assert "went after 90 days" in str(run("--fetch", "r", "--out", "elsewhere").exception)
 
 
 def test_people_are_told_what_changes_and_what_is_left_out() -> None:

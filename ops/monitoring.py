@@ -66,6 +66,9 @@ def monitor(
         bool, typer.Option("--act", help="Do as the daily look does: count, and retrain for drift. It asks.")
     ] = False,
     yes: Yes = False,
+    of: Annotated[
+        str, typer.Option("--fetch", help="Start none, but fetch the report of this one, which has ended.")
+    ] = "",
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow it to its end, or leave it to itself.")
     ] = True,
@@ -79,6 +82,9 @@ def monitor(
     drift lately. Stopping this command does not stop the look.
     """
     deployment = connect(env, port=port)
+    if of:
+        _show(fetch(deployment, of, FOLDER / run_id_of(of)))
+        return
     question = f"Let the alarms of {env} go by what this look finds, and a retraining start if it finds drift?"
     if act:
         ask(question, yes=yes)
@@ -86,6 +92,9 @@ def monitor(
     name = arn.rpartition(":")[2]
     if not wait:
         console.print(f"look {name} goes on by itself: {arn}", markup=False, highlight=False)
+    told = f"`paywarden monitor --fetch {name} --env {env}` has its report once it has ended."
+    console.print(told, highlight=False, soft_wrap=True)
+    if not wait:
         return
     with progress_bars() as progress:
         task = progress.add_task(name, total=None)
@@ -93,11 +102,8 @@ def monitor(
     if not look.looked:
         console.print("No payment was decided yet: there is nothing to look at.")
         return
-    paths = fetch(deployment, look.run_id, FOLDER / look.run_id)
-    console.print(_table(msgspec.json.decode(paths[0].read_bytes(), type=_Found).verdict))
+    _show(fetch(deployment, look.run_id, FOLDER / look.run_id))
     console.print(f"retraining: {look.told}", markup=False, highlight=False)
-    for path in paths:
-        console.print(f"  {path}", markup=False, highlight=False)
 
 
 def start(deployment: Deployment, name: str, *, days: float | None = None, act: bool = False) -> str:
@@ -162,11 +168,19 @@ def fetch(deployment: Deployment, run_id: str, folder: Path) -> list[Path]:
             stored = client.get_object(Bucket=bucket, Key=f"monitoring/{run_id_of(run_id)}/{name}")
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                raise MonitoringError(f"there is no report {run_id} under s3://{bucket}/monitoring/") from error
+                raise MonitoringError(
+                    f"there is no report {run_id} under s3://{bucket}/monitoring/: no such look has ended well"
+                ) from error
             raise
         paths.append(folder / name)
         paths[-1].write_bytes(stored["Body"].read())
     return paths
+
+
+def _show(paths: list[Path]) -> None:
+    console.print(_table(msgspec.json.decode(paths[0].read_bytes(), type=_Found).verdict))
+    for path in paths:
+        console.print(f"  {path}", markup=False, highlight=False)
 
 
 def _table(verdict: MonitoringVerdict) -> Table:

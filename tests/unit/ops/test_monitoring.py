@@ -147,11 +147,25 @@ def test_the_command_prints_a_table_and_keeps_the_report(tmp_path: Path, monkeyp
     assert (tmp_path / "build/monitoring/look-1/report.html").read_bytes() == b"a page"
 
 
+def test_the_report_of_a_look_is_fetched_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    deployed = Deployed(ended())
+    monkeypatch.setattr(monitoring, "connect", lambda _env, **_port: deployed)
+    done = CliRunner().invoke(app, ["monitor", "--fetch", "look-1"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert deployed.asked == {}
+    assert "The champion's scores have an index of 0.900" in done.output
+    assert (tmp_path / "build/monitoring/look-1/report.html").read_bytes() == b"a page"
+    missing = CliRunner().invoke(app, ["monitor", "--fetch", "look-2"])
+    assert "no such look has ended well" in str(missing.exception)
+
+
 def test_a_look_can_be_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitoring, "connect", lambda _env, **_port: Deployed(ended()))
     done = CliRunner().invoke(app, ["monitor", "--no-wait", "--days", "3"])
     assert done.exit_code == 0, done.output
     assert "goes on by itself" in done.output
+    assert "`paywarden monitor --fetch look-1 --env local` has its report" in done.output
 
 
 @pytest.mark.parametrize(

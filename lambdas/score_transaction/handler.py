@@ -41,6 +41,10 @@ class Settings(Profile):
     store_patience_ms: int
 
 
+_IDLE = 60.0
+"""Seconds after which a connection that was kept is not relied on: Lambda ends those of a process that sleeps."""
+
+
 def now() -> int:
     """Wall-clock milliseconds."""
     return time.time_ns() // 1_000_000
@@ -84,7 +88,7 @@ scorer = Scorer(
     clock=now,
     patience=patience,
 )
-started_at = now()
+started_at = asked_at = now()
 
 
 def restart() -> None:
@@ -101,7 +105,11 @@ snapshot.after_restore(restart, models.renew, lambda: tokens.renew(time.time()),
 @instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer API Gateway."""
+    global asked_at
     del context
+    before, asked_at = asked_at, now()
+    if asked_at - before > _IDLE * 1_000:
+        clients.disconnect()
     return answered(event, CALLS)
 
 
@@ -126,7 +134,7 @@ def decide_batch(request: Request) -> Answer:
 
 def health(request: Request) -> Answer:
     """Whether payments are decided, and that with a model and with their history."""
-    models.refresh(time.monotonic())
+    models.refresh(time.time())
     live = models.current()
     checks = {
         "model": live.serving.champion in live.models,
@@ -154,7 +162,7 @@ def _measured(call: Callable[[Asking], str], request: Request) -> Answer:
     """The answer of a call, with the time that our own code and its calls to AWS took, in ms."""
     start = time.perf_counter()
     scorer.timer.store = 0.0
-    models.refresh(time.monotonic())
+    models.refresh(time.time())
     tokens.refresh(time.time())
     received_at = receipt_time(request.headers, now(), replay=settings.replay_time)
     body = call(Asking(request.merchant_id, received_at, request.correlation_id))

@@ -1,8 +1,8 @@
-"""The models that serve: swapped while requests go on, never on their time."""
+"""The models that serve: swapped while requests go on, and on their time only after a long sleep."""
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +17,10 @@ __all__ = ["LiveModels"]
 
 _FAILURES = (BotoCoreError, ClientError, ConfigurationError, CorruptBundleError, BoosterError)
 _REFRESH, _CHALLENGER = "ServingRefreshFailed", "ChallengerFailed"
+_OLDEST = 2
+"""Intervals after which a document is too old to decide by before it was looked for again."""
+_HURRY = 1.0
+"""Seconds that a request waits for a look that is under way already."""
 
 
 class LiveModels:
@@ -33,18 +37,29 @@ class LiveModels:
         The features that serving computes.
     interval : float
         Seconds between two looks at the document.
+    clock : callable
+        Seconds of the wall clock: of a process that was frozen no other tells how long it slept.
     """
 
     def __init__(
-        self, reader: ServingReader, bundles: BundleStore, *, names: Sequence[str], interval: float
+        self,
+        reader: ServingReader,
+        bundles: BundleStore,
+        *,
+        names: Sequence[str],
+        interval: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._bundles = bundles
         self._names = names
         self._interval = interval
+        self._clock = clock
         # Counted on the thread of a request: the collector of metrics belongs to it.
         self._failed = {name: threading.Event() for name in (_REFRESH, _CHALLENGER)}
         self._taking = threading.Lock()
+        # When the last look was begun that went well, and when a request last waited for one.
+        self._looked_at = self._waited = clock()
         document = reader.poll()
         if document is None:
             raise ConfigurationError("nothing is deployed under the serving profile; deploy the data stack first")
@@ -58,12 +73,22 @@ class LiveModels:
         return self._live
 
     def refresh(self, now: float) -> None:
-        """Look for a new document if it is time to, beside the request; `now` in seconds."""
+        """Look for a new document if it is time to, beside the request; `now` in seconds of the wall clock.
+
+        A process that slept looks before it decides: a thread would get on only while other requests keep the
+        process awake, and a model that was withdrawn would decide on all of those. While AppConfig cannot be
+        reached, one request in every interval waits for another attempt.
+        """
         for name, failed in self._failed.items():
             if failed.is_set():
                 failed.clear()
                 count(name)
-        self._refresher.nudge(now)
+        if now >= max(self._looked_at + _OLDEST * self._interval, self._waited + self._interval):
+            self._waited = now
+            self._refresher.started(now)
+            self._try_take(_HURRY)
+        else:
+            self._refresher.nudge(now)
 
     def take(self) -> None:
         """Take over the newest document, if there is a new one.
@@ -117,16 +142,22 @@ class LiveModels:
         # A bundle never changes, so that one of the same version need not be fetched again.
         return self._live.models.get(version) or self._bundles.load(version, self._names)
 
-    def _try_take(self) -> None:
+    def _try_take(self, patience: float = -1) -> None:
+        """Take over the newest document, or count that it failed; waits so many seconds for another look's end."""
+        # A renewal that takes long meets the looks that requests start: a session of AppConfig is for one.
+        if not self._taking.acquire(timeout=patience):
+            return
+        begun = self._clock()
         try:
-            # A renewal that takes long meets the looks that requests start: a session of AppConfig is for one.
-            with self._taking:
-                self.take()
+            self.take()
+            self._looked_at = begun
         except _FAILURES as error:
             self._failed[_REFRESH].set()
             logger.error("serving document not taken over, the one before goes on: %s", error)
+        finally:
+            self._taking.release()
 
     def _started(self) -> Refresher:
         refresher = Refresher(self._try_take, self._interval)
-        refresher.started(time.monotonic())
+        refresher.started(self._clock())
         return refresher

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
+from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.exceptions import ConnectionError as BrokenConnectionError
 
 from fraud.codec import CorruptStateError
@@ -19,6 +20,7 @@ from runtime.breaker import Breaker
 from runtime.bundles import Live
 from runtime.contract.requests import DecisionRequest
 from runtime.http import UNREACHABLE, Problem, unavailable
+from runtime.stores.batches import UnprocessedError
 from runtime.stores.decisions import DECISION, DecisionStore, Record
 from runtime.stores.documents import ItemKey, document_keys
 from runtime.stores.snapshots import Snapshot, Snapshots
@@ -95,7 +97,7 @@ class Understood:
     digests : tuple of str
         Of the request, under the secret of the people in it: that of its key, and of the other one of the ring.
     asked_at : float
-        When it was found out what to read, in seconds that never go back.
+        When it was found out what to read, in seconds of the wall clock.
     """
 
     transaction: Transaction
@@ -137,11 +139,12 @@ class Scorer:
     failed : callable
         Told what could not be read or scored, once a failure.
     clock : callable
-        Wall-clock milliseconds, for the moment of the write.
+        Wall-clock milliseconds: the moment of the write, and how old is what was kept. Of a process that Lambda
+        froze no other clock tells how long it slept.
     monotonic : callable
-        Seconds that never go back, for what is kept and what is waited for.
+        Seconds that never go back, for what is waited for within a request.
     patience : float
-        Seconds. A read that failed sooner than in half of this is tried once more.
+        Seconds. A read that failed sooner than in half of this, and of itself, is tried once more.
     """
 
     features: FeatureSet
@@ -156,6 +159,10 @@ class Scorer:
     breaker: Breaker = field(default_factory=Breaker)
     patience: float = 0.2
     timer: Timer = field(default_factory=Timer)
+
+    def seconds(self) -> float:
+        """The wall clock, for how old is what was kept."""
+        return self.clock() / 1_000
 
     def decide(self, body: bytes, asking: Asking) -> Outcome:
         """Decide, and write the decision once.
@@ -193,7 +200,7 @@ class Scorer:
         request = parse(body, DecisionRequest)
         check(request, asking.received_at)
         raw = request.transaction(asking.merchant_id, asking.received_at)
-        tokeniser, now = self.tokeniser(), self.monotonic()
+        tokeniser, now = self.tokeniser(), self.seconds()
         sealed = tokeniser.sealed(raw)
         transaction = sealed[0].transaction
         before = sealed[1].transaction if tokeniser.overlaps(raw.event_time) else None
@@ -209,24 +216,24 @@ class Scorer:
     def look(self, keys: list[Key], settings: list[ItemKey]) -> Snapshot | None:
         """What the store holds; None where it cannot be had in time."""
         start = self.monotonic()
-        if not self.breaker.admits(start):
+        if not self.breaker.admits(self.seconds()):
             return None
         try:
             try:
                 found = self.snapshots.read(keys, settings)
-            except BrokenConnectionError:
-                # One connection that broke is no outage; a second wait would be more than a payment has time for.
-                if self.monotonic() - start >= self.patience / 2:
+            except UNREACHABLE as error:
+                # One call that failed is no outage; a second wait would be more than a payment has time for.
+                if not _failed_of_itself(error) or self.monotonic() - start >= self.patience / 2:
                     raise
                 found = self.snapshots.read(keys, settings)
-        except UNREACHABLE as error:
-            self.breaker.failed(self.monotonic())
-            self.failed(error)
-            return None
-        except CorruptStateError as error:
-            # The store itself is well: other payments have other keys.
+        except (CorruptStateError, UnprocessedError) as error:
+            # The store itself is well: other payments have other keys, which may be less asked for.
             self.failed(error)
             found = None
+        except UNREACHABLE as error:
+            self.breaker.failed(self.seconds())
+            self.failed(error)
+            return None
         self.breaker.succeeded()
         return found
 
@@ -240,7 +247,7 @@ class Scorer:
         else:
             items = [found.settings[key] for key in request.settings if key in found.settings]
             settings = self.settings.take(
-                transaction.merchant_id, request.settings, items, since=request.asked_at, now=self.monotonic()
+                transaction.merchant_id, request.settings, items, since=request.asked_at, now=self.seconds()
             )
             states = {key: found.states[key] for key in request.keys if key in found.states}
             vector = self.features.vector(transaction, states)
@@ -311,6 +318,17 @@ class Scorer:
             )
             raise Problem(409, "id-reused", "Id used before", detail, "transaction_id")
         return Outcome(kept.answer, repeated=True)
+
+
+def _failed_of_itself(error: Exception) -> bool:
+    """Whether a call failed for no reason that the next one meets again.
+
+    That is a broken connection, as Lambda ends those of a process that sleeps; or a 5xx of DynamoDB, which asks
+    for what it answered so to be repeated.
+    """
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return isinstance(error, (BrokenConnectionError, ConnectionClosedError))
 
 
 def tried[**P, T](call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | Problem:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,20 @@ def test_the_first_record_is_kept_and_the_second_is_told(ledger: DecisionStore) 
 def test_an_equal_record_is_told_too(ledger: DecisionStore) -> None:
     assert ledger.put(RECORD) is None
     assert ledger.put(replace(RECORD)) == RECORD
+
+
+def test_a_record_whose_first_answer_was_lost_is_written_and_not_repeated(dynamodb: Any) -> None:
+    def lost(attempts: int, **_rest: object) -> float | None:
+        return 0.0 if attempts == 1 else None
+
+    dynamodb.meta.events.register_first("needs-retry.dynamodb.PutItem", lost)
+    ledger = DynamoDecisionStore(dynamodb, "decisions")
+    try:
+        assert ledger.put(RECORD) is None
+        # Somebody else's is told, however often it was tried.
+        assert ledger.put(replace(RECORD, answer="other")) == RECORD
+    finally:
+        dynamodb.meta.events.unregister("needs-retry.dynamodb.PutItem", lost)
 
 
 def test_labels_and_outcomes_stand_beside_their_decision(ledger: DecisionStore) -> None:

@@ -1,7 +1,6 @@
 """A scorer over stores in memory, with a small real model, and payments to decide on."""
 
 import json
-import time
 from collections.abc import Callable
 
 import pytest
@@ -49,8 +48,9 @@ def scorer(
     tokens: Tokeniser = TOKENS,
     settings: MemorySettingsStore | None = None,
     failed: Callable[[Exception], None] = lambda error: pytest.fail(f"not expected: {error!r}"),
-    monotonic: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float] = lambda: 0.0,
 ) -> Scorer:
+    """A scorer over what is given; both of its clocks go on as `monotonic` does."""
     return Scorer(
         features=STANDARD,
         snapshots=MemorySnapshots(states if states is not None else MemoryFeatureStore(), settings),
@@ -62,7 +62,7 @@ def scorer(
         ),
         settings=SettingsCache(60, failed),
         failed=failed,
-        clock=lambda: NOW + 7,
+        clock=lambda: NOW + 7 + round(monotonic() * 1_000),
         monotonic=monotonic,
     )
 

@@ -62,7 +62,7 @@ def settled(models: LiveModels, at: float) -> None:
 
 
 def later(intervals: float) -> float:
-    return time.monotonic() + intervals * (INTERVAL + 1)
+    return time.time() + intervals * (INTERVAL + 1)
 
 
 def failures_counted(models: LiveModels, capsys: pytest.CaptureFixture[str]) -> int:
@@ -91,7 +91,7 @@ def test_a_new_document_takes_effect_once_the_interval_is_over(bundles: BundleSt
     config = AppConfigData(served("run-1"))
     models = live(config, bundles)
     config.deploy(served("run-2"))
-    settled(models, time.monotonic())
+    settled(models, time.time())
     assert champion(models) == "run-1"
     settled(models, later(1))
     assert champion(models) == "run-2"
@@ -252,16 +252,41 @@ def test_a_refresh_never_waits_for_appconfig(bundles: BundleStore) -> None:
     models = live(config, bundles)
     config.deploy(served("run-2"))
     try:
-        models.refresh(later(1))  # would hang here, were it to wait
-        assert asked.wait(timeout=60)
-        for turn in range(2, 6):
-            models.refresh(later(turn))
+        for turn in range(1, 6):
+            models.refresh(later(turn))  # would hang here, were it to wait; the last ones wait a second
+            assert asked.wait(timeout=60)
         assert champion(models) == "run-1"
         assert config.polls == 2  # one at a time, however often it is due
     finally:
         answered.set()
-    settled(models, time.monotonic())
+    settled(models, time.time())
     assert champion(models) == "run-2"
+
+
+def test_a_process_that_slept_looks_before_it_decides(bundles: BundleStore) -> None:
+    config = AppConfigData(served("run-1"))
+    slept = 0.0
+    models = LiveModels(
+        ServingReader(config, PROFILE),  # type: ignore[arg-type]  # a fake of AppConfig
+        bundles,
+        names=STANDARD.names,
+        interval=INTERVAL,
+        clock=lambda: slept,
+    )
+    config.deploy(served("run-2"))
+    slept = 3_600.0
+    models.refresh(slept)
+    assert champion(models) == "run-2"
+    # What cannot be reached is waited for by one request in every interval, and what served before goes on.
+    config.deploy(served("run-1"))
+    config.down = True
+    slept = 7_200.0
+    models.refresh(slept)
+    config.down = False
+    models.refresh(slept + INTERVAL - 1)
+    assert champion(models) == "run-2"
+    models.refresh(slept + INTERVAL)
+    assert champion(models) == "run-1"
 
 
 def shadowed(*challengers: str, canary: Canary | None = None, champion: str | None = "run-1") -> Serving:

@@ -108,6 +108,21 @@ def test_a_repeat_gets_the_same_bytes_and_is_counted(start: Start, capsys: pytes
     assert len(ledger()) == 1
 
 
+def test_connections_from_before_a_long_sleep_are_not_used_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, ended = start(), []
+    monkeypatch.setattr(clients, "disconnect", lambda: ended.append(len(ledger())))
+    for number in range(2):
+        function.handler(request(transaction_id=f"t{number}"), Context())
+    assert ended == []
+    woke = function.now() + 61_000
+    monkeypatch.setattr(function, "now", lambda: woke)
+    for number in range(2, 4):
+        assert function.handler(request(transaction_id=f"t{number}"), Context())["statusCode"] == 200
+    assert ended == [2]
+
+
 def test_base64_is_the_same_request(start: Start) -> None:
     function = start()
     first = function.handler(request(), Context())

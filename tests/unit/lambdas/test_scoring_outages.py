@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
 from fraud.codec import CorruptStateError
 from fraud.features import STANDARD, Key
@@ -15,13 +15,28 @@ from fraud.rules.check import check_rules
 from lambdas.score_transaction.scoring import Scorer
 from runtime.booster import BoosterError
 from runtime.http import Problem
-from runtime.stores.batches import ThrottledError
+from runtime.stores.batches import ThrottledError, UnprocessedError
 from runtime.stores.decisions import MemoryDecisionStore, Record
 from runtime.stores.features import MemoryFeatureStore, Versioned
 from runtime.stores.settings import MemorySettingsStore
 from tests.unit.lambdas.deciding import MILD, body, decide, history, row, scorer, served
 
-BROKEN_LINE = EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
+UNREACHED = EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
+# How a connection shows that Lambda ended while the process slept.
+DEAD_LINE = ConnectionClosedError(endpoint_url="https://dynamodb.invalid")
+INSIDE = ClientError(
+    {
+        "Error": {"Code": "InternalServerError", "Message": "repeat it"},
+        "ResponseMetadata": {
+            "HTTPStatusCode": 500,
+            "RequestId": "r",
+            "HostId": "",
+            "HTTPHeaders": {},
+            "RetryAttempts": 0,
+        },
+    },
+    "BatchGetItem",
+)
 TIMEOUT = ReadTimeoutError(endpoint_url="https://dynamodb.invalid")
 
 
@@ -54,9 +69,10 @@ def degraded(made: Scorer, name: str) -> bool:
     return decide(made, body(transaction_id=name)).degraded
 
 
-def test_one_broken_connection_is_no_outage() -> None:
+@pytest.mark.parametrize("failure", [UNREACHED, DEAD_LINE, INSIDE], ids=lambda each: type(each).__name__)
+def test_one_call_that_failed_of_itself_is_no_outage(failure: Exception) -> None:
     store, told = Store(takes=0.01), []
-    store.fails = lambda: BROKEN_LINE if store.asked == 1 else None
+    store.fails = lambda: failure if store.asked == 1 else None
     assert not degraded(scorer_of(store, told), "t1")
     assert (store.asked, told) == (2, [])
 
@@ -86,9 +102,12 @@ def test_after_three_failures_nobody_waits_until_a_try_goes_well() -> None:
     assert store.asked == 6
 
 
-def test_a_state_that_is_corrupt_does_not_open_the_breaker() -> None:
+@pytest.mark.parametrize(
+    "failure", [CorruptStateError("fails its checksum"), UnprocessedError("keys stayed unread")]
+)
+def test_what_is_wrong_with_some_keys_does_not_open_the_breaker(failure: Exception) -> None:
     store, told = Store(), []
-    store.fails = lambda: CorruptStateError("fails its checksum")
+    store.fails = lambda: failure
     made = scorer_of(store, told)
     for number in range(5):
         assert degraded(made, f"t{number}")

@@ -73,8 +73,8 @@ class ServingReader:
 class Refresher:
     """Runs a task beside the requests, at most once an interval and one at a time.
 
-    The request that finds the interval over starts the task on a thread and goes on without it. In a
-    Lambda the thread is frozen with its container and carries on with the next request.
+    The request that finds the interval over starts the task on a thread and goes on without it. In a Lambda the
+    thread is frozen with its container and carries on with the next request, so times are of the wall clock.
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
 """Reading many items of DynamoDB tables at once."""
 
+import random
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ __all__ = ["ThrottledError", "UnprocessedError", "batch_get", "is_throttling"]
 
 _MOST_KEYS = 100
 _MOST_ROUNDS = 4
+_PAUSE = 0.005
+"""Seconds before the second round, at most, and twice as many before each later one: a payment waits for them."""
 _THROTTLING = frozenset(
     {
         "LimitExceededException",
@@ -53,7 +57,10 @@ def batch_get(client: "DynamoDBClient", wanted: Mapping[str, Mapping[str, Any]])
     found: dict[str, list[Any]] = {table: [] for table in wanted}
     for chunk in _chunks(wanted):
         request: Any = chunk
-        for _ in range(_MOST_ROUNDS):
+        for tried in range(_MOST_ROUNDS):
+            if tried:
+                # What DynamoDB left unread because it was asked too much, it leaves again if asked at once.
+                time.sleep(random.uniform(0.5, 1.0) * _PAUSE * 2 ** (tried - 1))  # noqa: S311 - no secret
             try:
                 answer = client.batch_get_item(RequestItems=request)
             except ClientError as error:

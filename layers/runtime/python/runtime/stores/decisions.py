@@ -46,7 +46,7 @@ class DecisionStore(Protocol):
     """Records written once, by event id and kind."""
 
     def put(self, record: Record) -> Record | None:
-        """Write a record unless one is there already; return the one that is."""
+        """Write a record unless one is there already; return the one that is, and None for this one itself."""
         ...
 
     def get(self, event_id: str, kind: str) -> Record | None:
@@ -76,8 +76,11 @@ class DynamoDecisionStore:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            kept: Any = error.response.get("Item")
-            return _record(kept) if kept else self.get(record.event_id, record.kind)
+            item: Any = error.response.get("Item")
+            kept = _record(item) if item else self.get(record.event_id, record.kind)
+            # The answer to the first try may have been lost: then the second finds what that wrote.
+            again = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+            return None if again and kept == record else kept
         return None
 
     def get(self, event_id: str, kind: str) -> Record | None:

@@ -20,7 +20,7 @@ _REFRESH, _CHALLENGER = "ServingRefreshFailed", "ChallengerFailed"
 _OLDEST = 2
 """Intervals after which a document is too old to decide by before it was looked for again."""
 _HURRY = 1.0
-"""Seconds that a request waits for a look that is under way already."""
+"""Seconds that a request waits for that at most."""
 
 
 class LiveModels:
@@ -75,20 +75,22 @@ class LiveModels:
     def refresh(self, now: float) -> None:
         """Look for a new document if it is time to, beside the request; `now` in seconds of the wall clock.
 
-        A process that slept looks before it decides: a thread would get on only while other requests keep the
-        process awake, and a model that was withdrawn would decide on all of those. While AppConfig cannot be
-        reached, one request in every interval waits for another attempt.
+        A process that slept waits for what it finds: the thread gets on only while a request keeps the process
+        awake, and a model that was withdrawn would decide on all of those. While AppConfig cannot be reached, one
+        request in every interval waits.
         """
         for name, failed in self._failed.items():
             if failed.is_set():
                 failed.clear()
                 count(name)
-        if now >= max(self._looked_at + _OLDEST * self._interval, self._waited + self._interval):
-            self._waited = now
-            self._refresher.started(now)
-            self._try_take(_HURRY)
-        else:
-            self._refresher.nudge(now)
+        self._refresher.nudge(now)
+        if now < max(self._looked_at + _OLDEST * self._interval, self._waited + self._interval):
+            return
+        self._waited = now
+        self._refresher.wait(_HURRY)
+        # What ended may have been frozen since long ago, and tell of then.
+        self._refresher.nudge(now)
+        self._refresher.wait(_HURRY)
 
     def take(self) -> None:
         """Take over the newest document, if there is a new one.
@@ -142,20 +144,16 @@ class LiveModels:
         # A bundle never changes, so that one of the same version need not be fetched again.
         return self._live.models.get(version) or self._bundles.load(version, self._names)
 
-    def _try_take(self, patience: float = -1) -> None:
-        """Take over the newest document, or count that it failed; waits so many seconds for another look's end."""
-        # A renewal that takes long meets the looks that requests start: a session of AppConfig is for one.
-        if not self._taking.acquire(timeout=patience):
-            return
-        begun = self._clock()
+    def _try_take(self) -> None:
         try:
-            self.take()
-            self._looked_at = begun
+            # A renewal that takes long meets the looks that requests start: a session of AppConfig is for one.
+            with self._taking:
+                begun = self._clock()
+                self.take()
+                self._looked_at = begun
         except _FAILURES as error:
             self._failed[_REFRESH].set()
             logger.error("serving document not taken over, the one before goes on: %s", error)
-        finally:
-            self._taking.release()
 
     def _started(self) -> Refresher:
         refresher = Refresher(self._try_take, self._interval)

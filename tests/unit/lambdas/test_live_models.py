@@ -253,7 +253,7 @@ def test_a_refresh_never_waits_for_appconfig(bundles: BundleStore) -> None:
     config.deploy(served("run-2"))
     try:
         for turn in range(1, 6):
-            models.refresh(later(turn))  # would hang here, were it to wait; the last ones wait a second
+            models.refresh(later(turn))  # would hang here, were it to wait; later ones do, for a second
             assert asked.wait(timeout=60)
         assert champion(models) == "run-1"
         assert config.polls == 2  # one at a time, however often it is due

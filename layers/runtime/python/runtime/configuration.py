@@ -102,6 +102,11 @@ class Refresher:
         self._running = threading.Thread(target=self._task, name="refresh", daemon=True)
         self._running.start()
 
+    def wait(self, seconds: float) -> None:
+        """Wait for the task's end if it runs, but no longer than that."""
+        if self._running is not None:
+            self._running.join(seconds)
+
 
 def current(client: "AppConfigDataClient", profile: Profile) -> Serving:
     """The document that serves now, read afresh."""

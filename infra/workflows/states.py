@@ -136,7 +136,7 @@ def ask_function(
     patience : str
         Path to the seconds to wait for that.
     late : str
-        The state to go on with when nobody did. That is an answer and not a failure, so this is caught.
+        The state to go on with when nobody did. That is no failure, so this is caught.
     """
     called = call_function(function=function, payload=payload, answer=answer, next_state=next_state)
     del called["TimeoutSeconds"]

@@ -31,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     token : str
-        Of the task that waits; it is answered with a `runtime.approvals.Word`.
+        Of the task that waits; it is answered with a `runtime.approvals.Word`. Without one, it waited in vain.
     package : str
         The ARN of the model package.
     reason : str
@@ -40,7 +40,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         Where the reports lie.
     """
 
-    token: str
+    token: str = ""
     run_id: str
     version: str
     package: str
@@ -61,10 +61,10 @@ topic = clients.sns()
 
 @instrumented
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Keep the token, and answer with whether anybody has to be waited for."""
+    """Keep the token, and answer with whether anybody has to be waited for; without one, with the last word."""
     del context
-    waits = ask(msgspec.convert(event, Request), at=time.time_ns() // 1_000_000)
-    return {"waits": waits}
+    request, at = msgspec.convert(event, Request), time.time_ns() // 1_000_000
+    return {"waits": ask(request, at=at)} if request.token else read(request, at=at)
 
 
 def ask(request: Request, *, at: int) -> bool:
@@ -91,6 +91,18 @@ def ask(request: Request, *, at: int) -> bool:
     )
     logger.info("approval asked for", extra={"run_id": run})
     return True
+
+
+def read(request: Request, *, at: int) -> dict[str, Any]:
+    """What the registry says once the time is over; a word that did not reach the execution counts."""
+    _, word = approvals.word(request.package)
+    if word is None:
+        hours = f"{request.policy.approval_hours:g} hours"
+        return {"approved": False, "reason": f"nobody approved or rejected the model within {hours}"}
+    approvals.settle(request.run_id, word, at=at)
+    logger.info("approval read", extra={"run_id": request.run_id, "approved": word.approved, "by": word.by})
+    said = "approved" if word.approved else "did not approve"
+    return {"approved": word.approved, "reason": f"{word.by} {said} the model: {word.comment}"}
 
 
 def message(request: Request, environment: str) -> str:

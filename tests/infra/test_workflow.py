@@ -59,6 +59,7 @@ class World:
     verdicts: dict[str, bool] = field(default_factory=dict)
     watches: dict[str, list[str]] = field(default_factory=dict)
     approved: bool | None = True
+    unheard: bool = False
     labels: bool = True
     refused: str = ""
     other: str = ""
@@ -69,7 +70,7 @@ class World:
         if state == "NotifyStopped":
             return {"MessageId": "m"}
         if state == "AskApproval":
-            if self.approved is None:
+            if self.approved is None or self.unheard:
                 raise Timeout
             return {"approved": self.approved, "by": "ana", "comment": "as discussed"}
         return {"StatusCode": 200, "Payload": self.payload(state, request["Payload"])}
@@ -88,6 +89,9 @@ class World:
                 "passed": True,
                 "reason": "better by 0.1",
             }
+        if state == "ReadApproval":
+            assert "token" not in given
+            return {"approved": bool(self.approved), "reason": f"{state} says so"}
         if state == "PlanComparison":
             machines = {"count": 1, "type": "ml.m5.xlarge", "volume_gb": 31}
             return {"arguments": ["compare"], "inputs": [], "machines": machines}
@@ -207,8 +211,8 @@ def test_the_first_model_has_nobody_to_be_compared_with() -> None:
         ),
         (
             World(approved=None),
-            [*COMPARE, "AskApproval", "NobodyAnswered", "RollBack", *STOPPED],
-            *("rejected", "approval", "nobody approved or rejected the model within 72.0 hours"),
+            [*COMPARE, "AskApproval", "ReadApproval", "IsApproved", "RollBack", *STOPPED],
+            *("rejected", "approval", "ReadApproval says so"),
         ),
         (
             World(watches={"shadow": ["wait", "back"]}),
@@ -324,6 +328,13 @@ def test_a_redriven_job_has_a_name_of_its_own() -> None:
     assert names[:2] == ["run-1-dataset-r0", "run-1-tune-r0"]
 
 
+def test_a_yes_that_the_execution_was_not_told_is_read_in_the_registry() -> None:
+    told, unheard = World().go(), World(unheard=True).go()
+    asked = told.states.index("AskApproval") + 1
+    assert unheard.states == [*told.states[:asked], "ReadApproval", *told.states[asked:]]
+    assert unheard.output == told.output
+
+
 def test_every_state_can_be_reached_and_only_succeeding_ends() -> None:
     reached, left = set[str](), [DEFINITION["StartAt"]]
     while left:
@@ -339,9 +350,9 @@ def test_every_state_can_be_reached_and_only_succeeding_ends() -> None:
 
 def test_a_failure_is_not_caught_so_that_it_can_be_redriven() -> None:
     catching = {name: each["Catch"] for name, each in STATES.items() if "Catch" in each}
-    # That nobody answered is an answer.
+    # That nobody answered is no failure: the registry has the last word.
     assert catching == {
-        "AskApproval": [{"ErrorEquals": ["States.Timeout"], "ResultPath": None, "Next": "NobodyAnswered"}]
+        "AskApproval": [{"ErrorEquals": ["States.Timeout"], "ResultPath": None, "Next": "ReadApproval"}]
     }
     assert not [name for name, each in STATES.items() if each["Type"] == "Fail"]
 

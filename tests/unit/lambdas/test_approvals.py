@@ -239,6 +239,42 @@ def test_who_asks_answers_its_own_execution_and_forgets_no_other(
     assert left.token == "token-2"  # noqa: S105 - it opens nothing
 
 
+@pytest.mark.parametrize(
+    ("status", "approved", "reason"),
+    [
+        ("Approved", True, f"{PERSON} approved the model: I looked."),
+        ("Rejected", False, f"{PERSON} did not approve the model: I looked."),
+        ("PendingManualApproval", False, "nobody approved or rejected the model within 72 hours"),
+    ],
+)
+def test_the_registry_has_the_last_word_when_the_event_of_one_was_lost(
+    request_approval: ModuleType,
+    letters: Any,
+    executions: Executions,
+    registry: Registry,
+    store: DynamoReleaseStore,
+    status: str,
+    approved: bool,
+    reason: str,
+) -> None:
+    request_approval.handler(asked("person"), Context())
+    assert len(letters()) == 1
+    registry.packages[PACKAGE] |= {
+        "ModelApprovalStatus": status,
+        "ApprovalDescription": "I looked.",
+        "LastModifiedBy": {"IamIdentity": {"Arn": PERSON}},
+    }
+    executions.error = "TaskTimedOut"
+    waited = {name: each for name, each in asked("person").items() if name != "token"}
+    assert request_approval.handler(waited, Context()) == {"approved": approved, "reason": reason}
+    assert letters() == []
+    found = store.lineage("run-2")
+    assert found is not None
+    what = {"Approved": ["approved"], "Rejected": ["declined"]}.get(status, [])
+    assert [each.what for each in found.events[2:]] == what
+    assert (store.waiting("run-2") is None) == bool(what)
+
+
 @pytest.mark.parametrize("error", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
 def test_an_execution_that_waits_no_longer_is_forgotten(
     settle_approval: ModuleType, executions: Executions, registry: Registry, store: DynamoReleaseStore, error: str

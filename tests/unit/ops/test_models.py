@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -118,6 +119,15 @@ def test_a_word_reaches_the_registry_and_the_run_that_waits(
     assert (found.state, found.events[-1].by) == ("approved" if said else "declined", JANE)
     again = run(word, "run-3", "--reason", "again", "--yes").exception
     assert "already, by" in str(again)
+
+
+def test_a_word_that_the_run_was_not_told_is_told_when_it_is_said_again(world: World) -> None:
+    world.releases.wait("run-3", Waiting(token="token-3", asked_at=1))  # noqa: S106 - it opens nothing
+    world.registry.put(f"{GROUP}/run-3", "Approved", ApprovalDescription="fine")
+    assert "its run goes on" in run("approve", "run-3", "--reason", "again", "--yes").output
+    [(token, told)] = world.executions.told
+    assert (token, msgspec.json.decode(told)["comment"]) == ("token-3", "fine")
+    assert "already, by" in str(run("approve", "run-3", "--reason", "again", "--yes").exception)
 
 
 def test_it_asks_first_and_no_is_no(world: World) -> None:

@@ -1,6 +1,7 @@
 """Importing while the platform runs: nothing that live traffic wrote is lost, and nothing counts twice."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import boto3
@@ -306,7 +307,7 @@ def test_later_labels_are_folded_once_however_often_a_replay_is_run(store: Featu
 
 
 def test_later_labels_that_find_no_moment_stop_the_replay_and_are_folded_by_the_next() -> None:
-    numbers = iter(range(1_000, 2_000))
+    numbers = count(1_000)
     written: list[Event] = []
 
     def pay(busy: Busy) -> None:

@@ -31,7 +31,7 @@ class Allowed:
 
     actions: Sequence[str]
     on: Sequence[str]
-    when: Mapping[str, Mapping[str, object]] | None = None
+    when: Mapping[str, Mapping[str, str | list[str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Denied(Allowed):
 _OURS: Final = {
     "StringEquals": {"aws:ResourceTag/application": "paywarden", "aws:ResourceTag/environment": "{environment}"}
 }
+_KEEP_UNDER_KEYS: Final = ("appconfig", "dynamodb", "firehose", "lambda", "secretsmanager")
+"""The services that use a key in the name of whoever makes something there."""
+
 _TO_BE_OURS: Final = {
     "StringEquals": {"aws:RequestTag/application": "paywarden", "aws:RequestTag/environment": "{environment}"}
 }
@@ -77,7 +80,7 @@ _DATA: Final = (
     Allowed(
         ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"),
         ("kms:{here}:key/*",),
-        {"StringLike": {"kms:ViaService": "*.{region}.amazonaws.com"}},
+        {"StringEquals": {"kms:ViaService": [f"{each}.{{region}}.amazonaws.com" for each in _KEEP_UNDER_KEYS]}},
     ),
     Allowed(
         ("kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"),

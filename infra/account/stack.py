@@ -81,10 +81,11 @@ class AccountStack(cdk.Stack):
             conditions=self._filled_in(allowed.when) if allowed.when else None,
         )
 
-    def _filled_in(self, when: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    def _filled_in(self, when: Mapping[str, Mapping[str, str | list[str]]]) -> dict[str, dict[str, object]]:
         return {
             operator: {
-                key: self._filled(value) if isinstance(value, str) else value for key, value in each.items()
+                key: [self._filled(one) for one in value] if isinstance(value, list) else self._filled(value)
+                for key, value in each.items()
             }
             for operator, each in when.items()
         }

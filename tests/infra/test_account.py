@@ -131,7 +131,6 @@ def listed(said: Any) -> list[Any]:
 def holds(statement: Mapping[str, Any], known: Mapping[str, str]) -> bool:
     operators = {
         "StringEquals": lambda value, said: value == said,
-        "StringLike": fnmatchcase,
         "ArnLike": fnmatchcase,
     }
     return all(
@@ -325,7 +324,8 @@ OTHERS = {"application": "paywarden", "environment": "staging"}
             )
             for tags in ({}, tagged("ResourceTag", OTHERS), tagged("RequestTag", OURS))
         ),
-        call("kms:Decrypt", KEY, **{"kms:ViaService": "s3.us-east-1.amazonaws.com"}),
+        call("kms:Decrypt", KEY, **{"kms:ViaService": f"s3.{REGION}.amazonaws.com"}),
+        call("kms:Decrypt", KEY, **{"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}),
         call("kms:CreateGrant", "kms:{here}:alias/1a2b", **{"kms:ViaService": f"dynamodb.{REGION}.amazonaws.com"}),
         call("kms:PutKeyPolicy", KEY, **{"kms:ViaService": f"dynamodb.{REGION}.amazonaws.com"}),
         call("kms:CreateKey", "*"),

@@ -1,5 +1,6 @@
 """Phase 9: somebody says yes, or the bounds do; whoever it is says it in the registry of models."""
 
+from infra.workflows.release import patient
 from infra.workflows.states import State, ask_function, call_function, choose
 from infra.workflows.verdict import keep_verdict
 
@@ -35,16 +36,18 @@ def approve(*, canary: str, promote: str, back: str) -> dict[str, State]:
             next_state="IsApproved",
         ),
         # The event that tells of a word may be lost, or come too late: what counts is the registry.
-        "ReadApproval": call_function(
-            function="request_approval",
-            payload=asked,
-            answer=keep_verdict(
-                at="approval",
-                outcome="rejected",
-                passed="$.Payload.approved",
-                reason="$.Payload.reason",
-            ),
-            next_state="IsApproved",
+        "ReadApproval": patient(
+            call_function(
+                function="request_approval",
+                payload=asked,
+                answer=keep_verdict(
+                    at="approval",
+                    outcome="rejected",
+                    passed="$.Payload.approved",
+                    reason="$.Payload.reason",
+                ),
+                next_state="IsApproved",
+            )
         ),
         "IsApproved": choose(
             ("$.verdict.passed", False, back), ("$.phases.canary", True, canary), otherwise=promote

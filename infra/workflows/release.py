@@ -5,12 +5,12 @@ from typing import Any
 from infra.workflows.states import State, call_function, choose
 from infra.workflows.verdict import keep_verdict
 
-__all__ = ["PATIENT_RETRY", "REFUSED", "change", "watch", "withdraw"]
+__all__ = ["PATIENT_RETRY", "REFUSED", "change", "patient", "watch", "withdraw"]
 
 REFUSED = "Refused"
 """The state for a change that may not be made any more."""
 
-# Both functions can be asked again: 5 more attempts over about 15 minutes, since a slow lake or a throttled call
+# What asks for it can be asked again: 5 more attempts over about 15 minutes, since a slow lake or a throttled call
 # is no reason to give up days of shadow. Three events of the history each: see MOST_LOOKS in fraud.run_policy.
 PATIENT_RETRY: dict[str, Any] = {
     "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
@@ -57,7 +57,7 @@ def withdraw(*, next_state: str) -> State:
 
 
 def _release(*, action: str, reason: str, answer: dict[str, Any], next_state: str) -> State:
-    return _patient(
+    return patient(
         call_function(
             function="release_model",
             payload={"action": action, **_MODEL, "reason.$": reason, "execution.$": "$$.Execution.Id"},
@@ -68,7 +68,8 @@ def _release(*, action: str, reason: str, answer: dict[str, Any], next_state: st
     )
 
 
-def _patient(task: State) -> State:
+def patient(task: State) -> State:
+    """A task that is asked again for a quarter of an hour, whatever it failed of."""
     return {**task, "Retry": [*task["Retry"], PATIENT_RETRY]}
 
 
@@ -102,7 +103,7 @@ def watch(stage: str, *, begin: str, action: str, done: str, back: str) -> dict[
         },
         **change(begin, action=action, at=stage, reason="$.registered.reason", next_state=wait),
         wait: {"Type": "Wait", "SecondsPath": "$.release.poll_seconds", "Next": look},
-        look: _patient(
+        look: patient(
             call_function(
                 function="watch_release",
                 payload={"stage": stage, **_MODEL, "since.$": "$.released.since"},

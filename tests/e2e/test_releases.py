@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from urllib3.exceptions import HTTPError
 
 from fraud.serving import Serving
+from infra.alarms import name_of
 from infra.constructs.release_alarms import rollback_alarms
 from infra.environments import LOCAL
 from ops.client import Api
@@ -48,9 +50,23 @@ SOME_CHANGE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def calm(deployment: Deployment, first_model: Run) -> None:
-    """No alarm that sends models back is on: before the first model, every decision was degraded."""
+    """No alarm that sends models back is on.
+
+    Before the first model every decision was degraded. So many are put beside them that were not that nobody has
+    to wait until those are forgotten.
+    """
     del first_model
     alarms = deployment.client("cloudwatch")
+    degraded = name_of("release-degraded", prefix=LOCAL.prefix)
+    [watched] = alarms.describe_alarms(AlarmNames=[degraded])["MetricAlarms"]
+    point = {"MetricName": watched["MetricName"], "Dimensions": watched["Dimensions"], "Values": [0.0]}
+    now = datetime.now(UTC)
+    alarms.put_metric_data(
+        Namespace=watched["Namespace"],
+        MetricData=[
+            point | {"Counts": [1e6], "Timestamp": now - timedelta(minutes=minutes)} for minutes in range(10)
+        ],
+    )
 
     def quiet() -> bool:
         found = alarms.describe_alarms(AlarmNames=rollback_alarms(LOCAL))["MetricAlarms"]

@@ -130,8 +130,8 @@ class ScoringStack(PaywardenStack):
         function = self._function(
             verb_noun="score_transaction",
             description="Paywarden: one transaction in, one decision out",
-            # Far from what a decision takes: a batch whose last write is slow shall be told so, not cut off.
-            timeout=cdk.Duration.seconds(15),
+            # Far from what a decision takes: who waits while all of AWS hangs shall be told so, not cut off.
+            timeout=cdk.Duration.seconds(25),
             # The processor comes with the memory: a full one is at 1,769 MB, and scoring is bound by it.
             memory=1769,
             snap_start=True,

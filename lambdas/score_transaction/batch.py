@@ -18,7 +18,7 @@ _READING = 2.0
 """Seconds in which what could not be read is asked for once more: nobody waits at a till for a batch."""
 
 _WRITING = 4.0
-"""Seconds after which a batch begins no further write: one may take seven, and Lambda leaves fifteen."""
+"""Seconds after which a batch begins no further write: one may take seven, as may token keys before all this."""
 
 
 def decide_many(scorer: Scorer, bodies: Sequence[bytes | Problem], asking: Asking) -> list[Outcome | Problem]:

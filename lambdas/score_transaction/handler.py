@@ -93,8 +93,8 @@ started_at = asked_at = now()
 
 def restart() -> None:
     """Begin as a process of its own: since now, and with no merchant's settings from before."""
-    global started_at
-    started_at = now()
+    global started_at, asked_at
+    started_at = asked_at = now()
     scorer.settings.forget()
 
 

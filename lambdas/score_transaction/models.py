@@ -20,7 +20,7 @@ _REFRESH, _CHALLENGER = "ServingRefreshFailed", "ChallengerFailed"
 _OLDEST = 2
 """Intervals after which a document is too old to decide by before it was looked for again."""
 _HURRY = 1.0
-"""Seconds that a request waits for that at most."""
+"""Seconds that a request waits for a look that does not end."""
 
 
 class LiveModels:
@@ -87,10 +87,10 @@ class LiveModels:
         if now < max(self._looked_at + _OLDEST * self._interval, self._waited + self._interval):
             return
         self._waited = now
-        self._refresher.wait(_HURRY)
-        # What ended may have been frozen since long ago, and tell of then.
-        self._refresher.nudge(now)
-        self._refresher.wait(_HURRY)
+        if self._refresher.wait(_HURRY):
+            # What ended may have been frozen since long ago, and tell of then.
+            self._refresher.nudge(now)
+            self._refresher.wait(_HURRY)
 
     def take(self) -> None:
         """Take over the newest document, if there is a new one.

@@ -5,12 +5,13 @@ from itertools import batched
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from fraud.features import STANDARD, Key
 from fraud.features.standard import PAYMENTS
 from fraud.replay import replay
 from fraud.state import State
-from runtime.stores.batches import UnprocessedError, batch_get
+from runtime.stores.batches import ThrottledError, UnprocessedError, batch_get
 from runtime.stores.features import (
     ConflictError,
     FeatureStore,
@@ -128,6 +129,22 @@ def test_keys_left_unread_are_asked_for_again() -> None:
     keys = [{"key": {"S": str(number)}} for number in range(3)]
     found = batch_get(Throttled(2), {"t": {"Keys": keys}})  # type: ignore[arg-type]  # only what batch_get calls
     assert sorted(found["t"], key=str) == keys
+
+
+def test_when_nothing_of_what_is_left_can_be_read_only_these_keys_are_at_fault() -> None:
+    class Refusing(Throttled):
+        def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - DynamoDB's name
+            if not self.rounds:
+                error = {"Code": "ProvisionedThroughputExceededException", "Message": "none can be read"}
+                raise ClientError({"Error": error}, "BatchGetItem")
+            return super().batch_get_item(RequestItems)
+
+    keys = [{"key": {"S": str(number)}} for number in range(3)]
+    with pytest.raises(UnprocessedError):
+        batch_get(Refusing(1), {"t": {"Keys": keys}})  # type: ignore[arg-type]  # as above
+    with pytest.raises(ThrottledError) as refused:
+        batch_get(Refusing(0), {"t": {"Keys": keys}})  # type: ignore[arg-type]  # as above
+    assert not isinstance(refused.value, UnprocessedError)
 
 
 def test_a_partial_answer_is_never_passed_off_as_a_whole_one() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.environments import PROD
+from lambdas.score_transaction import batch, models
 from runtime import clients
 from tests.infra.conftest import FUNCTIONS
 
@@ -43,6 +44,19 @@ def test_every_client_gives_up_before_its_function_is_ended(
     limit = platform("prod").function(verb_noun)["Timeout"]
     # A second is left to tell of it.
     assert {call: seconds for call, seconds in found.items() if seconds > limit - 1} == {}
+
+
+def test_a_batch_is_answered_though_all_of_aws_hangs(
+    platform: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    call, read = (
+        longest(clients.dynamodb()),
+        longest(clients.dynamodb(clients.brief(PROD.store_patience_ms / 1_000))),
+    )
+    keys, model = longest(clients.secretsmanager()), models._HURRY
+    seconds = model + keys + batch._READING + 2 * read + batch._WRITING + call
+    assert seconds < platform("prod").function("score_transaction")["Timeout"] - 1
 
 
 def test_what_the_kinds_of_patience_say_of_themselves_is_so(monkeypatch: pytest.MonkeyPatch) -> None:

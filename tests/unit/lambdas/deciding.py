@@ -49,8 +49,10 @@ def scorer(
     settings: MemorySettingsStore | None = None,
     failed: Callable[[Exception], None] = lambda error: pytest.fail(f"not expected: {error!r}"),
     monotonic: Callable[[], float] = lambda: 0.0,
+    wall: Callable[[], float] | None = None,
 ) -> Scorer:
-    """A scorer over what is given; both of its clocks go on as `monotonic` does."""
+    """A scorer over what is given; its wall clock goes on as `wall` does, in seconds, or as the other one."""
+    passed = wall or monotonic
     return Scorer(
         features=STANDARD,
         snapshots=MemorySnapshots(states if states is not None else MemoryFeatureStore(), settings),
@@ -62,7 +64,7 @@ def scorer(
         ),
         settings=SettingsCache(60, failed),
         failed=failed,
-        clock=lambda: NOW + 7 + round(monotonic() * 1_000),
+        clock=lambda: NOW + 7 + round(passed() * 1_000),
         monotonic=monotonic,
     )
 

@@ -102,6 +102,17 @@ def test_after_three_failures_nobody_waits_until_a_try_goes_well() -> None:
     assert store.asked == 6
 
 
+def test_a_process_that_slept_tries_again_though_its_own_clock_stood_still() -> None:
+    store, told, slept = Store(), [], [0.0]
+    made = scorer(store, failed=told.append, model=served(), wall=lambda: slept[0])
+    store.fails = lambda: TIMEOUT
+    assert [degraded(made, f"t{number}") for number in range(5)] == [True] * 5
+    assert store.asked == 3
+    store.fails = lambda: None
+    slept[0] = 2.0
+    assert not degraded(made, "awake")
+
+
 @pytest.mark.parametrize(
     "failure", [CorruptStateError("fails its checksum"), UnprocessedError("keys stayed unread")]
 )

@@ -102,10 +102,12 @@ class Refresher:
         self._running = threading.Thread(target=self._task, name="refresh", daemon=True)
         self._running.start()
 
-    def wait(self, seconds: float) -> None:
-        """Wait for the task's end if it runs, but no longer than that."""
-        if self._running is not None:
-            self._running.join(seconds)
+    def wait(self, seconds: float) -> bool:
+        """Wait for the task's end if it runs, but no longer than that; whether nothing runs any more."""
+        if self._running is None:
+            return True
+        self._running.join(seconds)
+        return not self._running.is_alive()
 
 
 def current(client: "AppConfigDataClient", profile: Profile) -> Serving:

@@ -114,7 +114,7 @@ class LiveTokens:
     interval : float
         Seconds between two looks at the secret.
     clock : callable
-        Monotonic seconds.
+        The same, for the pause between two attempts of a process that has no keys.
 
     Raises
     ------
@@ -128,7 +128,7 @@ class LiveTokens:
         *,
         now: float,
         interval: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._clock = clock

@@ -31,7 +31,7 @@ class ThrottledError(RuntimeError):
 
 
 class UnprocessedError(ThrottledError):
-    """DynamoDB left keys unread round after round: it is throttling."""
+    """DynamoDB left some keys unread round after round: it is throttling these."""
 
 
 def is_throttling(error: ClientError) -> bool:
@@ -52,7 +52,7 @@ def batch_get(client: "DynamoDBClient", wanted: Mapping[str, Mapping[str, Any]])
     ThrottledError
         If DynamoDB throttles the call.
     UnprocessedError
-        If some keys stay unread; a partial answer is never passed off as a whole one.
+        If some keys stay unread while others were read; a partial answer is never passed off as a whole one.
     """
     found: dict[str, list[Any]] = {table: [] for table in wanted}
     for chunk in _chunks(wanted):
@@ -64,9 +64,11 @@ def batch_get(client: "DynamoDBClient", wanted: Mapping[str, Mapping[str, Any]])
             try:
                 answer = client.batch_get_item(RequestItems=request)
             except ClientError as error:
-                if is_throttling(error):
-                    raise ThrottledError(f"{', '.join(wanted)}: reads are throttled ({error})") from error
-                raise
+                if not is_throttling(error):
+                    raise
+                # Where none of the keys that are left can be read, DynamoDB says no more than that.
+                kind = UnprocessedError if tried else ThrottledError
+                raise kind(f"{', '.join(wanted)}: reads are throttled ({error})") from error
             for table, items in answer["Responses"].items():
                 found[table] += items
             request = answer.get("UnprocessedKeys")

@@ -178,7 +178,39 @@ def move(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -> Cha
     MerchantError
         If there is no such merchant, or no such plan, or API Gateway may still refuse its API key there.
     """
-    account = _account(deployment, merchant_id)
+    change = _moved(deployment, _account(deployment, merchant_id), plan, at=at)
+    return replace(change, kept_answers=drop_kept_answers(deployment))
+
+
+def join(deployment: Deployment, *, at: int) -> list[Change]:
+    """Put every merchant that is enabled into its usage plan, as after the API was made anew with empty ones.
+
+    `enable` does it for the others.
+
+    Raises
+    ------
+    MerchantError
+        If some could not be put there, when all others are.
+    """
+    changes, left_out = [], []
+    for merchant_id in [each.merchant_id for each in deployment.merchants().accounts()]:
+        try:
+            # As it is now: somebody may have moved it since all were read.
+            account = _account(deployment, merchant_id)
+            if not account.disabled_at:
+                changes.append(_moved(deployment, account, account.plan, at=at))
+        except MerchantError as error:
+            left_out.append(f"{merchant_id}: {error}")
+    drop_kept_answers(deployment)
+    if left_out:
+        raise MerchantError(
+            f"{len(changes)} merchants are in their plans, and {len(left_out)} are not: {'; '.join(left_out)}"
+        )
+    return changes
+
+
+def _moved(deployment: Deployment, account: Account, plan: str, *, at: int) -> Change:
+    merchant_id = account.merchant_id
     counted, fresh = usage_key(deployment, merchant_id, _plan(deployment, plan), at=at)
     if fresh and plan != account.plan and account.live_keys(at):
         raise MerchantError(
@@ -190,17 +222,7 @@ def move(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -> Cha
     moved = replace(account, plan=plan, usage_key=counted)
     lasting = (key for key in account.keys if replace(key, disabled_at=0).live(at))
     keys = [replace(key, plan=plan, usage_key=counted) for key in lasting]
-    change = _saved(deployment, moved, *keys, at=at, action="move")
-    return replace(change, kept_answers=drop_kept_answers(deployment))
-
-
-def join(deployment: Deployment, *, at: int) -> list[Change]:
-    """Put every merchant that is enabled into its usage plan, as after the API was made anew with empty ones.
-
-    `enable` does it for the others.
-    """
-    accounts = [each for each in deployment.merchants().accounts() if not each.disabled_at]
-    return [move(deployment, each.merchant_id, each.plan, at=at) for each in accounts]
+    return _saved(deployment, moved, *keys, at=at, action="move")
 
 
 def merchant_of(deployment: Deployment, key: str, *, at: int) -> str:

@@ -17,8 +17,8 @@ from ops.deployment import Deployment
 
 __all__ = ["SETTLES", "UsageKey", "drop_kept_answers", "switch", "usage_key"]
 
-SETTLES: Final = 10 * MINUTE
-"""How long API Gateway may take to learn of an API key, in ms; AWS names no time, and it is mostly seconds."""
+SETTLES: Final = 30 * MINUTE
+"""How long API Gateway may take to learn of an API key, in ms: seconds, up to half an hour; AWS names no time."""
 
 
 class UsageKey(NamedTuple):
@@ -55,6 +55,8 @@ def usage_key(deployment: Deployment, merchant_id: str, plan: str, *, at: int) -
     try:
         client.get_usage_plan_key(usagePlanId=usage_plan, keyId=api_key["id"])
     except client.exceptions.NotFoundException:
+        # Its date tells the next run: what joining does to that, AWS does not say, so something is changed before.
+        _change(client, api_key, "description", f"in {plan} since {at}")
         client.create_usage_plan_key(usagePlanId=usage_plan, keyId=api_key["id"], keyType="API_KEY")
         fresh = True
     return UsageKey(api_key["value"], fresh)
@@ -97,5 +99,9 @@ def _named(client: Any, name: str) -> Iterator[Any]:
 
 
 def _switch(client: Any, api_key: Any, *, enabled: bool) -> None:
-    operation = {"op": "replace", "path": "/enabled", "value": str(enabled).lower()}
+    _change(client, api_key, "enabled", str(enabled).lower())
+
+
+def _change(client: Any, api_key: Any, name: str, value: str) -> None:
+    operation = {"op": "replace", "path": f"/{name}", "value": value}
     client.update_api_key(apiKey=api_key["id"], patchOperations=[operation])

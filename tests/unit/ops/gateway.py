@@ -51,9 +51,14 @@ class Gateway:
 
     def _UpdateApiKey(self, apiKey: str, patchOperations: list[Any]) -> Any:  # noqa: N802, N803 - AWS's names
         (operation,) = patchOperations
-        assert (operation["op"], operation["path"]) == ("replace", "/enabled")
-        enabled = {"true": True, "false": False}[operation["value"]]
-        self.keys[apiKey] |= {"enabled": enabled, "lastUpdatedDate": self._date()}
+        assert operation["op"] == "replace"
+        changed = {
+            "/enabled": lambda value: {"enabled": {"true": True, "false": False}[value]},
+            "/description": lambda value: {"description": value},
+        }[operation["path"]](operation["value"])
+        # Nobody knows that a change to what is so already would count as one.
+        if not changed.items() <= self.keys[apiKey].items():
+            self.keys[apiKey] |= {**changed, "lastUpdatedDate": self._date()}
         return _ok(self.keys[apiKey])
 
     def _GetUsagePlanKey(self, usagePlanId: str, keyId: str) -> Any:  # noqa: N802, N803 - AWS's names

@@ -20,7 +20,14 @@ __all__ = ["trace"]
 def trace(
     request: Annotated[str, typer.Argument(help="A correlation id; with --merchant the id of a transaction.")],
     merchant: Annotated[str, typer.Option("--merchant", "-m", help="Follow a transaction of this merchant.")] = "",
-    hours: Annotated[float, typer.Option("--hours", min=0.1, help="How far back to look.")] = 24,
+    hours: Annotated[
+        float,
+        typer.Option(
+            "--hours",
+            min=0.1,
+            help="How far back to look in the lake; logs are read around what is found there, else as far back.",
+        ),
+    ] = 24,
     as_json: Annotated[bool, typer.Option("--json", help="Print the moments as JSON.")] = False,
     env: Env = "local",
     port: Port = DEFAULT_PORT,
@@ -46,6 +53,13 @@ def trace(
         table.add_row(at, f"{moment.at - moments[0].at} ms", moment.where, about)
     out = Console()
     out.print(table, highlight=False)
+    if not deployment.environment.replay_time and any(moment.event_id for moment in moments):
+        out.print(
+            f"Logs were read only around these moments; `paywarden logs FUNCTION --containing ID --minutes N "
+            f"--env {env}` reads more.",
+            highlight=False,
+            soft_wrap=True,
+        )
     traces = sorted({moment.trace for moment in moments if moment.trace})
     if traces:
         out.print(f"X-Ray traces: {', '.join(traces)}", highlight=False)

@@ -20,8 +20,11 @@ TABLES = ("decisions", "labels", "outcomes")
 MOST_PAYMENTS = 100
 """A batch holds no more."""
 
-BEFORE, AFTER = 60_000, 900_000
-"""Milliseconds around a moment that lines about it are looked for in: logs are searched by reading them."""
+BEFORE, AFTER = 900_000, 900_000
+"""Milliseconds around a moment that lines about it are looked for in: logs are searched by reading them.
+
+Tries that failed are recorded nowhere else, and come before the one that did not.
+"""
 
 
 def follow(deployment: Deployment, asked: str, *, merchant: str = "", since: int) -> list[Moment]:

@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from fraud.decision import label_row, outcome_row
 from fraud.events import Label, Outcome, Transaction
 from infra.environments import LOCAL, PROD
-from ops.tracing import following
+from ops.cli import app
+from ops.tracing import commands, following
 from ops.tracing.errors import TraceError
 from ops.tracing.following import follow, spans
 from ops.tracing.moments import Moment, folded, lake_rows, ledger_lines, log_line
@@ -85,7 +87,7 @@ def test_what_only_holds_the_letters_of_the_id_is_anothers(event: dict[str, Any]
 
 def test_logs_are_searched_around_moments_and_each_stretch_once() -> None:
     assert spans([]) == []
-    assert spans([1_000_000, 1_500_000, 9_000_000]) == [(940_000, 2_400_000), (8_940_000, 9_900_000)]
+    assert spans([1_000_000, 1_500_000, 9_000_000]) == [(100_000, 2_400_000), (8_100_000, 9_900_000)]
 
 
 class Deployed:
@@ -130,11 +132,31 @@ def test_the_whole_log_is_searched_only_where_no_moment_is_known(lake: dict[str,
     ]
     prod = Deployed(PROD)
     assert [each.where for each in follow(prod, "a", since=7)] == ["score_transaction", "lake"]
-    assert prod.searched == [(79_940_000, 80_900_000)]
+    assert prod.searched == [(79_100_000, 80_900_000)]
     # Its payments bring their own times, which are not those of its lines.
     local: Any = Deployed(LOCAL)
     follow(local, "a", since=7)
     assert local.searched == [(7, 90_900_000)]
+
+
+def test_who_reads_a_trace_is_told_where_logs_were_not_read(
+    lake: dict[str, list[dict[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed = Deployed(PROD)
+    monkeypatch.setattr(commands, "connect", lambda _env, **_port: deployed)
+
+    def told() -> str:
+        return CliRunner().invoke(app, ["trace", "a", "--env", "prod"], env={"COLUMNS": "200"}).output
+
+    only = "read only around these moments; `paywarden logs FUNCTION --containing ID --minutes N --env prod`"
+    assert "decided" in told()
+    assert only not in told()
+    lake["decisions"] = [
+        {"event_id": "m/t", "recorded_at": "80000000", "day": "1970-01-01", "correlation_id": "a"}
+    ]
+    assert only in told()
+    deployed.environment = LOCAL
+    assert only not in told()
 
 
 def test_an_id_that_nobody_knows_is_told_with_what_to_do(lake: dict[str, list[dict[str, str]]]) -> None:

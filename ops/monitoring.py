@@ -169,7 +169,8 @@ def fetch(deployment: Deployment, run_id: str, folder: Path) -> list[Path]:
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise MonitoringError(
-                    f"there is no report {run_id} under s3://{bucket}/monitoring/: no such look has ended well"
+                    f"there is no report {run_id} under s3://{bucket}/monitoring/: "
+                    "the look has not ended, failed, or found no payment"
                 ) from error
             raise
         paths.append(folder / name)

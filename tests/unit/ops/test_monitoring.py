@@ -157,7 +157,7 @@ def test_the_report_of_a_look_is_fetched_later(tmp_path: Path, monkeypatch: pyte
     assert "The champion's scores have an index of 0.900" in done.output
     assert (tmp_path / "build/monitoring/look-1/report.html").read_bytes() == b"a page"
     missing = CliRunner().invoke(app, ["monitor", "--fetch", "look-2"])
-    assert "no such look has ended well" in str(missing.exception)
+    assert "the look has not ended, failed, or found no payment" in str(missing.exception)
 
 
 def test_a_look_can_be_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from runtime.stores.features import MemoryFeatureStore
 from runtime.stores.generations import Generations
 from tests.unit.lambdas.releases import GROUP
 from tests.unit.lambdas.support import POLICY
+from tests.unit.ops.clock import Clock
 from tests.unit.ops.test_models import JANE, World
 
 REGION = "eu-west-1"
@@ -355,13 +356,14 @@ def test_a_roll_back_to_what_cannot_serve_changes_nothing(world: World) -> None:
     assert world.client.serving.champion == "run-2"
 
 
-class CodeDeploy:
+class CodeDeploy(Clock):
     """CodeDeploy in the middle of a deployment of score_transaction, which takes two looks to stop.
 
-    Its roll-back takes two more, if it comes to an end.
+    Its roll-back takes two more, if it comes to an end, and goes on while someone sleeps.
     """
 
     def __init__(self, *, ends: str = "Stopped", running: bool = True, goes_back: bool = True) -> None:
+        super().__init__()
         self.asked: list[str] = []
         self._ends, self._running, self._looks, self._waits = ends, running, 0, 0 if goes_back else -1_000
         self._share: Callable[[dict[str, float]], None] = lambda _: None
@@ -372,7 +374,8 @@ class CodeDeploy:
             self._share = share
             share({"3": 0.1})
 
-    def wait(self, _seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
         self._waits += 1
         if self._waits == 3:
             self._share({})
@@ -406,7 +409,7 @@ def shifting(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             deployment, "client", lambda service: codedeploy if service == "codedeploy" else clients(service)
         )
         monkeypatch.setattr("ops.versions.deployed", lambda _: {"score_transaction": deployment.name})
-        monkeypatch.setattr("ops.rollouts.time.sleep", codedeploy.wait)
+        monkeypatch.setattr("ops.rollouts.time", codedeploy)
         codedeploy.begin(
             lambda weights: clients("lambda").update_alias(
                 FunctionName=deployment.name, Name="live", RoutingConfig={"AdditionalVersionWeights": weights}
@@ -449,14 +452,14 @@ def test_code_that_took_over_meanwhile_is_told(shifting: Any) -> None:
 
 def test_a_deployment_that_does_not_stop_is_told(shifting: Any) -> None:
     deployment = shifting(CodeDeploy(ends="InProgress"))
-    with pytest.raises(RollbackError, match="still inprogress after 0 s"):
-        stop(deployment, Rollout("d-1"), code_of(deployment, "score_transaction"), patience=0, poll=0)
+    with pytest.raises(RollbackError, match="still inprogress after 10 s"):
+        stop(deployment, Rollout("d-1"), code_of(deployment, "score_transaction"), patience=10, poll=2)
 
 
 def test_a_share_that_codedeploy_does_not_take_back_is_told(shifting: Any) -> None:
     deployment = shifting(CodeDeploy(ends="Failed", goes_back=False))
     with pytest.raises(RollbackError, match="still sends calls to version 3; look at CodeDeploy's roll-back"):
-        stop(deployment, Rollout("d-1"), code_of(deployment, "score_transaction"), patience=0.1, poll=0)
+        stop(deployment, Rollout("d-1"), code_of(deployment, "score_transaction"), patience=10, poll=2)
 
 
 def test_an_alias_that_was_moved_by_hand_is_not_what_codedeploy_expects(shifting: Any) -> None:

@@ -28,7 +28,10 @@ __all__ = [
 
 LIVE: Final = "live"
 KEPT: Final = 2
-"""Versions before the live one that are kept: its snapshot is paid for as long as one of scoring exists."""
+"""How many versions before the live one are kept.
+
+The snapshot of each one of score_transaction is paid for as long as it exists.
+"""
 LEFT: Final = "paywarden:rolled-back-from"
 """The tag of a function with the versions that were left by a roll-back.
 
@@ -110,7 +113,8 @@ def code_of(deployment: Deployment, verb_noun: str) -> Code:
     if code is None:
         raise RollbackError(
             f"{verb_noun} has no alias {LIVE!r}: queues and workflows call its newest code. Deploy the revision "
-            "before it instead: `git switch --detach REVISION`, then `make deploy`"
+            "before it instead: `git switch --detach REVISION`, then `make deploy`. If CloudFormation refuses "
+            "since an export is in use, go back in two steps (docs/upgrades.md)"
         )
     return code
 

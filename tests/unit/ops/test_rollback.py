@@ -110,7 +110,7 @@ def test_code_goes_to_any_version_that_there_is(deployment: Any) -> None:
     for words, why in {
         ("score_transaction", "3"): "live already",
         ("score_transaction", "9"): "there are 3, 2, 1",
-        ("update_features",): "no alias",
+        ("update_features",): "in two steps",
         ("scoring",): "there are score_transaction, update_features",
     }.items():
         refused = run("code", *words, "--yes").exception

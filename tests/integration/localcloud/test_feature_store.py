@@ -34,11 +34,12 @@ def test_updates(
     copies: int,
     size: int,
     seed: int,
+    losses: int,
     crashes: Mapping[int, bool],
     workers: int,
     watermark: int | None,
 ) -> None:
-    delivered(tables(), events, copies, size, seed, crashes, workers, watermark)
+    delivered(tables(), events, copies, size, seed, losses, crashes, workers, watermark)
 
 
 @given(**WORLDS)

@@ -35,8 +35,7 @@ def pause(attempt: int) -> None:
 settings = load(Settings)
 updater = Updater(
     features=STANDARD,
-    # It tries again itself, and knows better when.
-    store=DynamoFeatureStore(clients.dynamodb(), settings.features_table, consistent=True),
+    store=DynamoFeatureStore(clients.dynamodb(clients.DOGGED), settings.features_table, consistent=True),
     clock=lambda: time.time_ns() // 1_000_000,
     pause=pause,
     ahead=None if settings.replay_time else MOST_AHEAD,

@@ -62,4 +62,4 @@ def test_a_batch_is_answered_though_all_of_aws_hangs(
 def test_what_the_kinds_of_patience_say_of_themselves_is_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     kinds = (clients.brief(0.15), clients.STEADY, clients.DOGGED, clients.PATIENT)
-    assert [longest(clients.s3(kind)) for kind in kinds] == [0.3, 7, 21, 99]
+    assert [longest(clients.s3(kind)) for kind in kinds] == [0.3, 7, 13, 99]

@@ -1,5 +1,7 @@
 """Phase 9: somebody says yes, or the bounds do; whoever it is says it in the registry of models."""
 
+from functools import partial
+
 from infra.workflows.release import patient
 from infra.workflows.states import State, ask_function, call_function, choose
 from infra.workflows.verdict import keep_verdict
@@ -21,13 +23,12 @@ def approve(*, canary: str, promote: str, back: str) -> dict[str, State]:
         "policy.$": "$.release",
         "execution.$": "$$.Execution.Id",
     }
+    verdict = partial(keep_verdict, at="approval", outcome="rejected")
     return {
         "AskApproval": ask_function(
             function="request_approval",
             payload={"token.$": "$$.Task.Token", **asked},
-            answer=keep_verdict(
-                at="approval",
-                outcome="rejected",
+            answer=verdict(
                 passed="$.approved",
                 reason="States.Format('{} did not approve the model: {}', $.by, $.comment)",
             ),
@@ -40,12 +41,7 @@ def approve(*, canary: str, promote: str, back: str) -> dict[str, State]:
             call_function(
                 function="request_approval",
                 payload=asked,
-                answer=keep_verdict(
-                    at="approval",
-                    outcome="rejected",
-                    passed="$.Payload.approved",
-                    reason="$.Payload.reason",
-                ),
+                answer=verdict(passed="$.Payload.approved", reason="$.Payload.reason"),
                 next_state="IsApproved",
             )
         ),

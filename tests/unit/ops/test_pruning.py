@@ -5,24 +5,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from ops import pruning
 from ops.cli import app
 from ops.versions import Code, Version, code_of, spare
-from tests.unit.ops.test_rollback import Deployment, publish
+from tests.unit.ops.test_rollback import publish, versioned
 
 
 @pytest.fixture
 def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        made = Deployment()
-        monkeypatch.setattr(pruning, "connect", lambda _env, *, port: made if port else None)
-        monkeypatch.setattr(pruning.console, "width", 200)
+    with versioned(monkeypatch, pruning) as made:
         yield made
 
 

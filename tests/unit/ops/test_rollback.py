@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -74,15 +75,22 @@ def _zip(text: str) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@contextmanager
+def versioned(monkeypatch: pytest.MonkeyPatch, commands: Any) -> Iterator[Deployment]:
+    """The deployment that a module's commands find."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         made = Deployment()
-        monkeypatch.setattr(rollback, "connect", lambda _env, *, port: made if port else None)
-        monkeypatch.setattr(rollback.console, "width", 200)
+        monkeypatch.setattr(commands, "connect", lambda _env, *, port: made if port else None)
+        monkeypatch.setattr(commands.console, "width", 200)
+        yield made
+
+
+@pytest.fixture
+def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with versioned(monkeypatch, rollback) as made:
         yield made
 
 

@@ -60,7 +60,7 @@ def batch_get(client: "DynamoDBClient", wanted: Mapping[str, Mapping[str, Any]])
         for tried in range(_MOST_ROUNDS):
             if tried:
                 # What DynamoDB left unread because it was asked too much, it leaves again if asked at once.
-                time.sleep(random.uniform(0.5, 1.0) * _PAUSE * 2 ** (tried - 1))  # noqa: S311 - no secret
+                time.sleep(random.uniform(0.5, 1.0) * _PAUSE * 2 ** (tried - 1))  # noqa: S311 - spreads retries
             try:
                 answer = client.batch_get_item(RequestItems=request)
             except ClientError as error:
